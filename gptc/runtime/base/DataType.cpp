@@ -1,0 +1,62 @@
+//===- DataType.cpp -------------------------------------------------------===//
+
+#include "gptc/runtime/base/DataType.h"
+
+#include <array>
+#include <bit>
+#include <cmath>
+
+namespace gptc {
+
+namespace {
+struct TypeInfo {
+  DataType type;
+  std::string_view name;
+  size_t size;
+};
+constexpr std::array<TypeInfo, 13> types = {{
+    {DataType::F32, "f32", 4},
+    {DataType::F16, "f16", 2},
+    {DataType::BF16, "bf16", 2},
+    {DataType::F64, "f64", 8},
+    {DataType::I8, "i8", 1},
+    {DataType::U8, "u8", 1},
+    {DataType::I16, "i16", 2},
+    {DataType::I32, "i32", 4},
+    {DataType::I64, "i64", 8},
+    {DataType::Bool, "bool", 1},
+    {DataType::U16, "u16", 2},
+    {DataType::U32, "u32", 4},
+    {DataType::U64, "u64", 8},
+}};
+} // namespace
+
+size_t sizeOf(DataType type) { return types[size_t(type)].size; }
+
+std::string_view toString(DataType type) { return types[size_t(type)].name; }
+
+std::optional<DataType> parseDataType(std::string_view name) {
+  for (const TypeInfo &info : types)
+    if (info.name == name)
+      return info.type;
+  return std::nullopt;
+}
+
+float fromBF16(uint16_t bits) {
+  return std::bit_cast<float>(uint32_t(bits) << 16);
+}
+
+uint16_t toBF16(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  if (std::isnan(value))
+    return uint16_t((bits >> 16) | 0x40);
+  return uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+float fromF16(uint16_t bits) { return float(std::bit_cast<_Float16>(bits)); }
+
+uint16_t toF16(float value) {
+  return std::bit_cast<uint16_t>(static_cast<_Float16>(value));
+}
+
+} // namespace gptc
