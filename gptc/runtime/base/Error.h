@@ -75,14 +75,15 @@ Error systemError(int errnoValue, const std::string &action,
 #define GPTC_TRY(declaration, expression)                                      \
   auto GPTC_CONCAT(expected_, __LINE__) = (expression);                        \
   if (!GPTC_CONCAT(expected_, __LINE__))                                       \
-    return ::tl::unexpected(std::move(GPTC_CONCAT(expected_, __LINE__)).error());     \
+    return ::tl::unexpected(                                                   \
+        std::move(GPTC_CONCAT(expected_, __LINE__)).error());                  \
   declaration = *std::move(GPTC_CONCAT(expected_, __LINE__))
 
 /// Evaluates a Status expression and returns its error, if any.
 #define GPTC_CHECK(expression)                                                 \
   do {                                                                         \
     if (auto gptcStatus = (expression); !gptcStatus)                           \
-      return ::tl::unexpected(std::move(gptcStatus).error());                         \
+      return ::tl::unexpected(std::move(gptcStatus).error());                  \
   } while (false)
 
 #endif // GPTC_RUNTIME_BASE_ERROR_H
