@@ -1,0 +1,47 @@
+//===- Attention.td - Scaled dot product attention ---------*- tablegen -*-===//
+
+#ifndef GPTC_IR_ATTENTION_TD
+#define GPTC_IR_ATTENTION_TD
+
+include "gptc/ir/Dialect.td"
+
+def Gptc_AttentionOp : Gptc_PureOp<"attention", [AttrSizedOperandSegments]> {
+  let summary = "softmax(scale · query · keyᵀ) · value, causal or not, dense or banded.";
+  let description = [{
+    `query` is [B, H, T, D], `key` and `value` are [B, H, S, D]. Query i of
+    sequence b stands at position positions[b] + i (positions are 0 without
+    the operand). It sees key j (at position j) if j is less than
+    positions[b] + lengths[b] (S without the operands), if j is not after it
+    (`causal`), and if it is less than `window` before it, itself included.
+    A query that sees no key, and a query at or after lengths[b], yields
+    zeros or any finite value: nothing may depend on it.
+    Statistics are f32 (f64 for f64). Sources: Vaswani et al., 2017; the band
+    is that of Child et al., 2019.
+
+    Constraints:
+    - (attention_c1) All operands are of rank 4 and agree in B, H and D; `key`
+      and `value` have one type.
+    - (attention_c2) `positions` and `lengths` come together and are [B].
+    - (attention_c3) Without positions a causal attention has T = S.
+    - (attention_c4) `window` is positive and needs `causal`.
+    - (attention_c5) The result has the type of `query`.
+
+    Example:
+    ```mlir
+    %y = gptc.attention %q, %k, %v scale %s causal window 256
+      : tensor<1x12x512x64xf32>, tensor<1x12x512x64xf32>, f32
+    %z = gptc.attention %q, %k, %v scale %s at %positions, %lengths causal
+      : tensor<1x12x1x64xf32>, tensor<1x12x1024x64xf32>, f32, tensor<1xi32>
+    ```
+  }];
+  let arguments = (ins Gptc_FloatTensor:$query, Gptc_FloatTensor:$key,
+                       Gptc_FloatTensor:$value, AnyTypeOf<[F32, F64]>:$scale,
+                       Optional<Gptc_IndexTensor>:$positions,
+                       Optional<Gptc_IndexTensor>:$lengths,
+                       UnitAttr:$causal, OptionalAttr<I64Attr>:$window);
+  let results = (outs Gptc_FloatTensor:$result);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+}
+
+#endif // GPTC_IR_ATTENTION_TD

@@ -1,0 +1,57 @@
+//===- Dialect.h - The gptc dialect ----------------------------*- C++ -*-===//
+
+#ifndef GPTC_IR_DIALECT_H
+#define GPTC_IR_DIALECT_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "gptc/ir/Dialect.h.inc"
+#include "gptc/ir/Enums.h.inc"
+#include "gptc/ir/Interfaces.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "gptc/ir/Attributes.h.inc"
+#define GET_OP_CLASSES
+#include "gptc/ir/Ops.h.inc"
+
+namespace gptc::ir {
+
+/// Discardable attributes by which entry functions name what they take and
+/// give, and the module says which phase it is in.
+inline constexpr llvm::StringLiteral nameAttr = "gptc.name";
+inline constexpr llvm::StringLiteral resultAttr = "gptc.result";
+inline constexpr llvm::StringLiteral phaseAttr = "gptc.phase";
+inline constexpr llvm::StringLiteral targetAttr = "gptc.target";
+
+/// Loads gptc and every dialect that its phases use into a context.
+void loadDialects(mlir::MLIRContext &context);
+/// Adds the same dialects to a registry, for tools.
+void registerDialects(mlir::DialectRegistry &registry);
+
+/// Floating point operations of any op of a model: CostOpInterface's answer
+/// for gptc ops, one for each element of arith's and math's.
+uint64_t flopsOf(mlir::Operation *op);
+
+/// Bytes of a tensor or buffer in dense row-major order; for a packed tensor
+/// the bytes of its panels with their padding.
+uint64_t bytesOf(mlir::Type type);
+
+/// The scope of an op, from the name in its location ("h.3/attn/qkv"); empty
+/// when it has none.
+llvm::StringRef scopeOf(mlir::Location location);
+
+} // namespace gptc::ir
+
+#endif // GPTC_IR_DIALECT_H

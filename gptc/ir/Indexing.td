@@ -1,0 +1,91 @@
+//===- Indexing.td - Indexed rows --------------------------*- tablegen -*-===//
+
+#ifndef GPTC_IR_INDEXING_TD
+#define GPTC_IR_INDEXING_TD
+
+include "gptc/ir/Dialect.td"
+
+def Gptc_GatherOp : Gptc_PureOp<"gather"> {
+  let summary = "Rows of a table by index.";
+  let description = [{
+    `table` is [V, C], `indices` of any shape [...]; the result is [..., C].
+    An index outside of [0, V) counts as the nearest one inside: padding reads
+    some row, never outside of the table.
+
+    Constraints:
+    - (gather_c1) `table` has two dimensions.
+    - (gather_c2) The result has the shape of `indices` followed by C, and the
+      element type of `table`.
+
+    Example: `%x = gptc.gather %wte, %tokens : tensor<50257x768xf32>, tensor<1x512xi32> -> tensor<1x512x768xf32>`.
+  }];
+  let arguments = (ins Gptc_FloatTensor:$table, Gptc_IndexTensor:$indices);
+  let results = (outs Gptc_FloatTensor:$result);
+  let assemblyFormat = [{
+    $table `,` $indices attr-dict `:` type($table) `,` type($indices) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Gptc_SelectRowOp : Gptc_PureOp<"select_row"> {
+  let summary = "One row of each sequence.";
+  let description = [{
+    `x` is [B, T, C], `indices` is [B]; row b of the result [B, C] is row
+    indices[b] of sequence b. An index outside of [0, T) counts as the nearest
+    one inside.
+
+    Constraints:
+    - (select_row_c1) `x` has three dimensions and `indices` is [B].
+    - (select_row_c2) The result is [B, C] with the element type of `x`.
+
+    Example: `%l = gptc.select_row %x, %last : tensor<2x512x768xf32>, tensor<2xi32> -> tensor<2x768xf32>`.
+  }];
+  let arguments = (ins Gptc_FloatTensor:$x, Gptc_IndexTensor:$indices);
+  let results = (outs Gptc_FloatTensor:$result);
+  let assemblyFormat = [{
+    $x `,` $indices attr-dict `:` type($x) `,` type($indices) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Gptc_CacheAppendOp : Gptc_PureOp<"cache_append", [
+    AllTypesMatch<["cache", "result"]>, AllTypesMatch<["positions", "lengths"]>]> {
+  let summary = "A cache with new rows put at each sequence's position.";
+  let description = [{
+    `cache` is [B, H, S, D], `rows` is [B, H, T, D]. Row i of sequence b, for
+    i < lengths[b], replaces row positions[b] + i of the cache; rows that
+    would fall outside of [0, S) are dropped, padding rows never arrive.
+
+    Constraints:
+    - (cache_append_c1) `cache` and `rows` have rank 4, one element type, and
+      agree in B, H and D.
+    - (cache_append_c2) `positions` and `lengths` are [B].
+    - (cache_append_c3) The result has the type of `cache`.
+
+    Example:
+    `%c = gptc.cache_append %cache, %k at %positions, %lengths : tensor<1x12x1024x64xf32>, tensor<1x12x1x64xf32>, tensor<1xi32>`.
+  }];
+  let arguments = (ins Gptc_FloatTensor:$cache, Gptc_FloatTensor:$rows,
+                       Gptc_IndexTensor:$positions, Gptc_IndexTensor:$lengths);
+  let results = (outs Gptc_FloatTensor:$result);
+  let assemblyFormat = [{
+    $cache `,` $rows `at` $positions `,` $lengths attr-dict `:` type($cache) `,` type($rows) `,` type($positions)
+  }];
+  let hasVerifier = 1;
+}
+
+def Gptc_IotaOp : Gptc_PureOp<"iota"> {
+  let summary = "Each element is its own index along one dimension.";
+  let description = [{
+    Constraints:
+    - (iota_c1) `dimension` is a dimension of the result.
+
+    Example: `%i = gptc.iota 1 : tensor<2x512xi32>`.
+  }];
+  let arguments = (ins I64Attr:$dimension);
+  let results = (outs Gptc_IndexTensor:$result);
+  let assemblyFormat = "$dimension attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+#endif // GPTC_IR_INDEXING_TD

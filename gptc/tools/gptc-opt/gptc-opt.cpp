@@ -1,0 +1,14 @@
+//===- gptc-opt.cpp - Runs passes on textual IR ---------------------------===//
+
+#include "gptc/ir/Dialect.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "mlir/Transforms/Passes.h"
+
+int main(int argc, char **argv) {
+  mlir::DialectRegistry registry;
+  gptc::ir::registerDialects(registry);
+  mlir::registerCanonicalizerPass();
+  mlir::registerCSEPass();
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "gptc pass driver\n", registry));
+}
