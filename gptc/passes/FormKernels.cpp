@@ -1,0 +1,284 @@
+//===- FormKernels.cpp ----------------------------------------------------===//
+
+#include "gptc/passes/Grouping.h"
+#include "gptc/passes/PaddedRows.h"
+#include "gptc/passes/Passes.h"
+
+namespace gptc::passes {
+
+#define GEN_PASS_DEF_FORMKERNELS
+#include "gptc/passes/Passes.h.inc"
+
+namespace {
+
+using mlir::Operation;
+using mlir::RankedTensorType;
+using mlir::Value;
+
+/// An explicit copy: a reshape to the same type, which becomes a kernel.
+Value copyOf(mlir::OpBuilder &builder, mlir::Location loc, Value value) {
+  return ir::ReshapeOp::create(builder, loc, value.getType(), value);
+}
+
+/// Brings a function into the form in which each result and each assigned
+/// value is computed by an op, for it alone, and an appended cache is
+/// overwritten only where nobody else reads the old one.
+void separateDestinations(mlir::func::FuncOp function) {
+  mlir::Block &block = function.getBody().front();
+  mlir::OpBuilder builder(function.getContext());
+  for (auto append : block.getOps<ir::CacheAppendOp>()) {
+    auto read = append.getCache().getDefiningOp<ir::ReadOp>();
+    bool inPlace =
+        read && read->hasOneUse() &&
+        llvm::any_of(append->getUsers(), [&](Operation *user) {
+          auto assign = llvm::dyn_cast<ir::AssignOp>(user);
+          return assign && assign.getVariable() == read.getVariable();
+        });
+    if (inPlace)
+      continue;
+    builder.setInsertionPoint(append);
+    append.getCacheMutable().assign(
+        copyOf(builder, append.getLoc(), append.getCache()));
+  }
+
+  llvm::DenseSet<Value> taken;
+  auto needsCopy = [&](Value value) {
+    Operation *definition = value.getDefiningOp();
+    return !definition || llvm::isa<ir::ReadOp>(definition) ||
+           !taken.insert(value).second;
+  };
+  llvm::DenseMap<mlir::StringAttr, ir::ReadOp> reads;
+  for (auto read : block.getOps<ir::ReadOp>())
+    reads[read.getVariableAttr().getAttr()] = read;
+  for (auto assign : llvm::make_early_inc_range(block.getOps<ir::AssignOp>())) {
+    Value value = assign.getValue();
+    ir::ReadOp read = reads.lookup(assign.getVariableAttr().getAttr());
+    if (read && value == read.getResult()) {
+      assign.erase();
+      continue;
+    }
+    auto append = value.getDefiningOp<ir::CacheAppendOp>();
+    bool appendsInPlace =
+        read && append && append.getCache() == read.getResult();
+    builder.setInsertionPoint(assign);
+    if (needsCopy(value))
+      value = copyOf(builder, assign.getLoc(), value);
+    // Somebody reads the old value: the new one arrives when all is done.
+    if (read && !read->use_empty() && !appendsInPlace)
+      value = copyOf(builder, assign.getLoc(), value);
+    taken.insert(value);
+    assign.getValueMutable().assign(value);
+  }
+  Operation *terminator = block.getTerminator();
+  for (mlir::OpOperand &operand : terminator->getOpOperands()) {
+    builder.setInsertionPoint(terminator);
+    auto append = operand.get().getDefiningOp<ir::CacheAppendOp>();
+    if (needsCopy(operand.get()) || append)
+      operand.set(copyOf(builder, operand.get().getLoc(), operand.get()));
+  }
+}
+
+/// Builds the region of one group from the ops it owns.
+class GroupBuilder {
+public:
+  GroupBuilder(const Grouping &grouping, int index, mlir::OpBuilder &outer,
+               mlir::IRMapping &outside)
+      : grouping(grouping), index(index), outer(outer), outside(outside) {}
+
+  ir::GroupOp build(llvm::ArrayRef<Value> outputs) {
+    const KernelGroup &group = grouping.groups()[index];
+    llvm::SmallVector<mlir::Type> types;
+    for (Value output : outputs)
+      types.push_back(output.getType());
+    mlir::OperationState state(group.anchor->getLoc(),
+                               ir::GroupOp::getOperationName());
+    block = new mlir::Block();
+    state.addRegion()->push_back(block);
+    mlir::OpBuilder builder(outer.getContext());
+    builder.setInsertionPointToEnd(block);
+    for (Operation *op : group.ops)
+      clone(builder, op);
+    llvm::SmallVector<Value> yielded;
+    for (Value output : outputs)
+      yielded.push_back(inside.lookup(output));
+    ir::YieldOp::create(builder, state.location, yielded);
+    state.addOperands(inputs);
+    state.addTypes(types);
+    state.addAttribute("family",
+                       ir::FamilyAttr::get(outer.getContext(), group.family));
+    return llvm::cast<ir::GroupOp>(outer.create(state));
+  }
+
+private:
+  const Grouping &grouping;
+  int index;
+  mlir::OpBuilder &outer;
+  mlir::IRMapping &outside;
+  mlir::IRMapping inside;
+  mlir::Block *block = nullptr;
+  llvm::SmallVector<Value> inputs;
+
+  void clone(mlir::OpBuilder &builder, Operation *op) {
+    for (Value operand : op->getOperands())
+      require(builder, operand);
+    // A copy is a group that yields its input.
+    if (op->getNumOperands() == 1 && llvm::isa<ir::ReshapeOp>(op) &&
+        op->getOperand(0).getType() == op->getResult(0).getType()) {
+      inside.map(op->getResult(0), inside.lookup(op->getOperand(0)));
+      return;
+    }
+    builder.clone(*op, inside);
+  }
+
+  void require(mlir::OpBuilder &builder, Value value) {
+    if (inside.contains(value))
+      return;
+    Operation *definition = value.getDefiningOp();
+    bool tensor = llvm::isa<RankedTensorType>(value.getType());
+    if (definition && tensor && grouping.isCloned(definition)) {
+      clone(builder, definition);
+      return;
+    }
+    inputs.push_back(outside.lookup(value));
+    inside.map(value, block->addArgument(value.getType(), value.getLoc()));
+  }
+};
+
+struct FormKernels : impl::FormKernelsBase<FormKernels> {
+  using FormKernelsBase::FormKernelsBase;
+
+  void runOnOperation() override {
+    mlir::func::FuncOp function = getOperation();
+    if (function.isExternal())
+      return;
+    mlir::Block &block = function.getBody().front();
+    for (Operation &op : block)
+      if (mlir::failed(checkSupported(&op)))
+        return signalPassFailure();
+    separateDestinations(function);
+    PaddedRows padding(function);
+    Grouping grouping(block, prologueRows);
+    rebuild(block, grouping, padding);
+  }
+
+private:
+  /// Scalars are arguments or constants; arithmetic on them would need a
+  /// kernel of its own.
+  mlir::LogicalResult checkSupported(Operation *op) {
+    if (op->getNumResults() != 1 ||
+        llvm::isa<RankedTensorType>(op->getResult(0).getType()) ||
+        llvm::isa<mlir::arith::ConstantOp>(op))
+      return mlir::success();
+    return op->emitError() << "computes a scalar; make it a tensor without "
+                              "dimensions";
+  }
+
+  void rebuild(mlir::Block &block, const Grouping &grouping,
+               const PaddedRows &padding) {
+    size_t count = grouping.groups().size();
+    // What each group must compute for others, and whom it waits for.
+    llvm::SmallVector<llvm::SmallVector<Value>> outputs(count);
+    llvm::SmallVector<llvm::SmallVector<int>> waits(count);
+    llvm::SmallVector<bool> last(count, false);
+    auto use = [&](Value value, int user) {
+      int producer = grouping.groupOf(value);
+      if (producer < 0 || producer == user)
+        return;
+      if (!llvm::is_contained(outputs[producer], value))
+        outputs[producer].push_back(value);
+      if (user >= 0 && !llvm::is_contained(waits[user], producer))
+        waits[user].push_back(producer);
+    };
+    auto useThroughClones = [&](Operation *op, int user) {
+      llvm::SmallVector<Value> work(op->getOperands());
+      while (!work.empty()) {
+        Value value = work.pop_back_val();
+        use(value, user);
+        if (Operation *definition = value.getDefiningOp();
+            grouping.isCloned(definition))
+          llvm::append_range(work, definition->getOperands());
+      }
+    };
+    llvm::SmallVector<Operation *> old;
+    for (Operation &op : block)
+      old.push_back(&op);
+    for (Operation *op : old) {
+      if (op->getNumResults() == 1 && grouping.groupOf(op->getResult(0)) >= 0)
+        useThroughClones(op, grouping.groupOf(op->getResult(0)));
+      else if (llvm::isa<ir::AssignOp>(op) ||
+               op->hasTrait<mlir::OpTrait::IsTerminator>())
+        useThroughClones(op, -1);
+    }
+    for (Operation *op : old)
+      if (auto assign = llvm::dyn_cast<ir::AssignOp>(op))
+        if (auto copy = assign.getValue().getDefiningOp<ir::ReshapeOp>())
+          last[grouping.groupOf(copy.getY())] = true;
+    // Outputs in program order, whoever asked first.
+    for (auto &values : outputs)
+      llvm::sort(values, [](Value a, Value b) {
+        return a.getDefiningOp()->isBeforeInBlock(b.getDefiningOp());
+      });
+
+    mlir::OpBuilder builder(block.getTerminator());
+    mlir::IRMapping outside;
+    for (Value argument : block.getArguments())
+      outside.map(argument, argument);
+    for (Operation *op : old)
+      if (op->getNumResults() == 1 &&
+          (llvm::isa<ir::ReadOp>(op) ||
+           !llvm::isa<RankedTensorType>(op->getResult(0).getType())))
+        outside.map(op->getResult(0), op->getResult(0));
+
+    llvm::SmallVector<bool> done(count, false);
+    for (size_t built = 0, alive = llvm::count_if(
+                               grouping.groups(),
+                               [](const KernelGroup &g) { return g.alive; });
+         built < alive; ++built) {
+      int next = pickNext(grouping, waits, done, last);
+      assert(next >= 0 && "groups must be acyclic");
+      GroupBuilder group(grouping, next, builder, outside);
+      ir::GroupOp op = group.build(outputs[next]);
+      padding.mark(op, outputs[next]);
+      for (auto [value, result] : llvm::zip(outputs[next], op.getOutputs()))
+        outside.map(value, result);
+      done[next] = true;
+    }
+    for (Operation *op : old)
+      if (llvm::isa<ir::AssignOp>(op)) {
+        op->moveBefore(block.getTerminator());
+        op->setOperand(0, outside.lookup(op->getOperand(0)));
+      }
+    for (mlir::OpOperand &operand : block.getTerminator()->getOpOperands())
+      operand.set(outside.lookup(operand.get()));
+    for (Operation *op : llvm::reverse(old))
+      if (op->use_empty() && !llvm::isa<ir::AssignOp>(op) &&
+          !op->hasTrait<mlir::OpTrait::IsTerminator>())
+        op->erase();
+  }
+
+  /// The first group in program order of which everything it waits for is
+  /// done; copies into variables come when nothing else is left.
+  static int pickNext(const Grouping &grouping,
+                      llvm::ArrayRef<llvm::SmallVector<int>> waits,
+                      llvm::ArrayRef<bool> done, llvm::ArrayRef<bool> last) {
+    int best = -1;
+    for (bool copies : {false, true}) {
+      for (size_t i = 0; i < waits.size(); ++i) {
+        if (done[i] || !grouping.groups()[i].alive || last[i] != copies ||
+            !llvm::all_of(waits[i], [&](int other) { return done[other]; }))
+          continue;
+        auto position = [&](int group) {
+          return grouping.groups()[group].ops.back();
+        };
+        if (best < 0 || position(i)->isBeforeInBlock(position(best)))
+          best = i;
+      }
+      if (best >= 0)
+        break;
+    }
+    return best;
+  }
+};
+
+} // namespace
+} // namespace gptc::passes

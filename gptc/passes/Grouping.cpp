@@ -1,0 +1,500 @@
+//===- Grouping.cpp -------------------------------------------------------===//
+
+#include "gptc/passes/Grouping.h"
+
+#include "gptc/ir/StridedView.h"
+
+namespace gptc::passes {
+
+using ir::Family;
+using mlir::Operation;
+using mlir::RankedTensorType;
+using mlir::Value;
+
+namespace {
+
+bool isArithmetic(Operation *op) {
+  llvm::StringRef dialect = op->getName().getDialectNamespace();
+  return dialect == "arith" || dialect == "math";
+}
+
+bool isElementwise(Operation *op) {
+  return (isArithmetic(op) && !llvm::isa<mlir::arith::ConstantOp>(op)) ||
+         llvm::isa<ir::GeluOp, ir::SiluOp, ir::ReluOp, ir::CastOp>(op);
+}
+
+/// Index arithmetic: cheap enough to be computed wherever it is read.
+bool isIndexArithmetic(Operation *op) {
+  if (!isArithmetic(op) || op->getNumResults() != 1)
+    return false;
+  auto type = llvm::dyn_cast<RankedTensorType>(op->getResult(0).getType());
+  return type && type.getElementType().isInteger(32);
+}
+
+bool isCloneable(Operation *op) {
+  return ir::isView(op) || isIndexArithmetic(op) ||
+         llvm::isa<ir::IotaOp, mlir::tensor::SplatOp>(op) ||
+         llvm::isa<mlir::arith::ConstantOp>(op);
+}
+
+/// How a value of a row program over R rows and C columns lies in it.
+enum class RowClass { Full, PerRow, Other };
+
+RowClass classifyShape(RankedTensorType type, int64_t rows, int64_t columns) {
+  int64_t last = type.getRank() == 0 ? 1 : type.getShape().back();
+  if (type.getNumElements() == rows * columns && last == columns)
+    return RowClass::Full;
+  if (type.getNumElements() == rows)
+    return RowClass::PerRow;
+  return RowClass::Other;
+}
+
+/// The class of `value`, which views reach from a value of the row program.
+RowClass classifyThroughViews(Value value, Value root, int64_t rows,
+                              int64_t columns) {
+  auto type = llvm::cast<RankedTensorType>(value.getType());
+  if (value == root)
+    return classifyShape(type, rows, columns);
+  Operation *op = value.getDefiningOp();
+  RowClass source =
+      classifyThroughViews(op->getOperand(0), root, rows, columns);
+  if (source == RowClass::Other)
+    return RowClass::Other;
+  if (llvm::isa<ir::ReshapeOp>(op)) {
+    RowClass after = classifyShape(type, rows, columns);
+    return after == source ? after : RowClass::Other;
+  }
+  auto broadcast = llvm::dyn_cast<ir::BroadcastOp>(op);
+  if (!broadcast)
+    return RowClass::Other;
+  // A broadcast may only repeat one value a row along the row.
+  auto from = broadcast.getX().getType();
+  llvm::SmallVector<int64_t> covered(type.getRank(), 1);
+  for (auto [i, dimension] : llvm::enumerate(broadcast.getDimensions()))
+    covered[dimension] = from.getDimSize(i);
+  for (int64_t i = 0; i < type.getRank(); ++i) {
+    bool last = i + 1 == type.getRank();
+    if (!last && covered[i] != type.getDimSize(i))
+      return RowClass::Other;
+    if (last && covered[i] != 1 && covered[i] != type.getDimSize(i))
+      return RowClass::Other;
+  }
+  if (source == RowClass::PerRow &&
+      classifyShape(type, rows, columns) == RowClass::Full)
+    return RowClass::Full;
+  return from.getNumElements() == type.getNumElements() ? source
+                                                        : RowClass::Other;
+}
+
+struct RowSpace {
+  int64_t rows;
+  int64_t columns;
+};
+
+RowSpace rowSpaceOf(RankedTensorType type) {
+  int64_t columns = type.getRank() == 0 ? 1 : type.getShape().back();
+  return {type.getNumElements() / std::max<int64_t>(columns, 1), columns};
+}
+
+/// The row space that an op of a row program asks for.
+RowSpace rowSpaceOf(Operation *op) {
+  if (llvm::isa<ir::ReduceOp, ir::LogLikelihoodOp>(op))
+    return rowSpaceOf(
+        llvm::cast<RankedTensorType>(op->getOperand(0).getType()));
+  return rowSpaceOf(llvm::cast<RankedTensorType>(op->getResult(0).getType()));
+}
+
+/// Whether everything that reads `value`, through views, is `reader`.
+bool isReadOnlyBy(Value value, Operation *reader) {
+  return llvm::all_of(value.getUsers(), [&](Operation *user) {
+    return user == reader ||
+           (ir::isView(user) && isReadOnlyBy(user->getResult(0), reader));
+  });
+}
+
+void remarkRefused(Operation *op, llvm::StringRef into, llvm::StringRef why) {
+  op->emitRemark() << "not fused into " << into << ": " << why;
+}
+
+} // namespace
+
+Grouping::Grouping(mlir::Block &block, int64_t prologueRows) : block_(block) {
+  for (Operation &op : block)
+    place(&op);
+  takePrologues(prologueRows);
+  takeStoredViews();
+  cutViews();
+}
+
+int Grouping::groupOf(Value value) const {
+  Operation *op = value.getDefiningOp();
+  auto found = op ? owner_.find(op) : owner_.end();
+  return found == owner_.end() ? -1 : found->second;
+}
+
+bool Grouping::isCloned(Operation *op) const {
+  return op && isCloneable(op) && !owner_.count(op);
+}
+
+/// Groups whose values an op reads, through what is cloned.
+llvm::SmallVector<int> Grouping::producers(Operation *op) const {
+  llvm::SmallVector<int> found;
+  llvm::SmallVector<Value> work(op->getOperands());
+  while (!work.empty()) {
+    Value value = work.pop_back_val();
+    int group = groupOf(value);
+    if (group >= 0) {
+      if (!llvm::is_contained(found, group))
+        found.push_back(group);
+    } else if (Operation *definition = value.getDefiningOp()) {
+      llvm::append_range(work, definition->getOperands());
+    }
+  }
+  llvm::sort(found, std::greater<int>());
+  return found;
+}
+
+int Grouping::create(Family family, Operation *op, int64_t rows,
+                     int64_t columns) {
+  int index = groups_.size();
+  groups_.push_back({family, {}, op, rows, columns, true});
+  for (llvm::BitVector &bits : ancestors_)
+    bits.resize(index + 1);
+  ancestors_.emplace_back(index + 1);
+  add(index, op);
+  return index;
+}
+
+void Grouping::add(int group, Operation *op) {
+  owner_[op] = group;
+  groups_[group].ops.push_back(op);
+  for (int producer : producers(op))
+    if (producer != group) {
+      ancestors_[group].set(producer);
+      ancestors_[group] |= ancestors_[producer];
+    }
+  closeOver(group);
+}
+
+/// Passes a group's ancestors on to the groups that come after it.
+void Grouping::closeOver(int group) {
+  for (size_t i = 0; i < groups_.size(); ++i)
+    if (ancestors_[i].test(group))
+      ancestors_[i] |= ancestors_[group];
+}
+
+/// Whether making one group of two leaves the graph of groups acyclic.
+bool Grouping::canMerge(int from, int into) const {
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    if (!groups_[i].alive || int(i) == from || int(i) == into)
+      continue;
+    if ((precedes(from, i) && precedes(i, into)) ||
+        (precedes(into, i) && precedes(i, from)))
+      return false;
+  }
+  return true;
+}
+
+void Grouping::merge(int from, int into) {
+  KernelGroup &source = groups_[from];
+  KernelGroup &target = groups_[into];
+  for (Operation *op : source.ops)
+    owner_[op] = into;
+  target.ops.append(source.ops.begin(), source.ops.end());
+  llvm::sort(target.ops,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  source.ops.clear();
+  source.alive = false;
+  ancestors_[into] |= ancestors_[from];
+  for (size_t i = 0; i < groups_.size(); ++i)
+    if (ancestors_[i].test(from)) {
+      ancestors_[i].reset(from);
+      if (int(i) != into)
+        ancestors_[i].set(into);
+    }
+  ancestors_[into].reset(into);
+  closeOver(into);
+}
+
+void Grouping::place(Operation *op) {
+  if (isCloneable(op) || appended_.count(op) ||
+      llvm::isa<ir::ReadOp, ir::AssignOp>(op) ||
+      op->hasTrait<mlir::OpTrait::IsTerminator>())
+    return;
+  if (llvm::isa<ir::MatmulOp>(op)) {
+    create(Family::Contraction, op, 0, 0);
+  } else if (auto attention = llvm::dyn_cast<ir::AttentionOp>(op)) {
+    placeAttention(attention);
+  } else if (llvm::isa<ir::CacheAppendOp>(op)) {
+    // Attention takes an append that nothing else reads.
+    llvm::SmallVector<Operation *> readers;
+    for (Operation *user : op->getUsers())
+      if (!llvm::isa<ir::AssignOp>(user))
+        readers.push_back(user);
+    auto reader = readers.size() == 1
+                      ? llvm::dyn_cast<ir::AttentionOp>(readers[0])
+                      : ir::AttentionOp();
+    if (reader &&
+        (reader.getKey() == op->getResult(0)) !=
+            (reader.getValue() == op->getResult(0)) &&
+        reader.getPositions() == op->getOperand(2) &&
+        reader.getLengths() == op->getOperand(3)) {
+      appended_.insert(op);
+      return;
+    }
+    if (!readers.empty())
+      remarkRefused(op, "attention", "something else reads the new cache");
+    create(Family::Gather, op, 0, 0);
+  } else if (llvm::isa<ir::GatherOp, ir::SelectRowOp>(op)) {
+    RowSpace space = rowSpaceOf(op);
+    create(Family::Gather, op, space.rows, space.columns);
+  } else if (auto reduce = llvm::dyn_cast<ir::ReduceOp>(op);
+             reduce && reduce.getDimensions().back() !=
+                           reduce.getX().getType().getRank() - 1) {
+    create(Family::Columnwise, op, 0, 0);
+  } else if (!isElementwise(op) || !placeInEpilogue(op)) {
+    placeInRows(op);
+  }
+}
+
+void Grouping::placeAttention(ir::AttentionOp op) {
+  int group = create(Family::Attention, op, 0, 0);
+  for (Value cache : {op.getKey(), op.getValue()})
+    if (Operation *append = cache.getDefiningOp(); appended_.count(append))
+      add(group, append);
+  llvm::sort(groups_[group].ops,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+}
+
+bool Grouping::placeInEpilogue(Operation *op) {
+  auto type = llvm::cast<RankedTensorType>(op->getResult(0).getType());
+  llvm::SmallVector<int> from = producers(op);
+  llvm::StringRef refusedBy, reason;
+  for (Value operand : op->getOperands()) {
+    Value root = ir::viewRoot(operand);
+    int group = groupOf(root);
+    if (group < 0)
+      continue;
+    Family family = groups_[group].family;
+    bool attention = family == Family::Attention;
+    if (family != Family::Contraction &&
+        !(attention && llvm::isa<ir::CastOp>(op) && operand == root))
+      continue;
+    llvm::StringRef into = attention ? "attention" : "the product before it";
+    RowSpace space = rowSpaceOf(llvm::cast<RankedTensorType>(root.getType()));
+    if (!attention && (classifyThroughViews(operand, root, space.rows,
+                                            space.columns) != RowClass::Full ||
+                       type.getNumElements() != space.rows * space.columns)) {
+      refusedBy = into;
+      reason = "it reads the product through another view";
+      continue;
+    }
+    if (!isReadOnlyBy(root, op)) {
+      refusedBy = into;
+      reason = "something else reads the product as well";
+      continue;
+    }
+    if (llvm::any_of(from, [&](int other) { return precedes(group, other); })) {
+      refusedBy = into;
+      reason = "another operand depends on the product";
+      continue;
+    }
+    add(group, op);
+    return true;
+  }
+  if (!reason.empty())
+    remarkRefused(op, refusedBy, reason);
+  return false;
+}
+
+void Grouping::placeInRows(Operation *op) {
+  int home = -1;
+  auto result = llvm::cast<RankedTensorType>(op->getResult(0).getType());
+  for (int group : producers(op)) {
+    KernelGroup &candidate = groups_[group];
+    bool takes = candidate.family == Family::Rowwise ||
+                 (candidate.family == Family::Gather &&
+                  llvm::isa<ir::GatherOp, ir::SelectRowOp>(candidate.anchor));
+    if (!takes)
+      continue;
+    int64_t rows = candidate.rows, columns = candidate.columns;
+    RowSpace space = rowSpaceOf(op);
+    bool full = space.rows == rows && space.columns == columns;
+    bool perRow = !full && isElementwise(op) &&
+                  classifyShape(result, rows, columns) == RowClass::PerRow;
+    // Every operand from that group must lie in its rows as the op does.
+    bool fits = full || perRow;
+    for (Value operand : op->getOperands()) {
+      if (!llvm::isa<RankedTensorType>(operand.getType()))
+        continue;
+      Value root = ir::viewRoot(operand);
+      if (groupOf(root) != group) {
+        // Index arithmetic on the group's values stays outside.
+        fits &= groupOf(root) >= 0 || !root.getDefiningOp() ||
+                !llvm::is_contained(producers(root.getDefiningOp()), group);
+        continue;
+      }
+      RowClass found = classifyThroughViews(operand, root, rows, columns);
+      bool isTarget =
+          llvm::isa<ir::LogLikelihoodOp>(op) && operand == op->getOperand(1);
+      fits &= found == (full && !isTarget ? RowClass::Full : RowClass::PerRow);
+    }
+    if (!fits)
+      continue;
+    if (home < 0) {
+      // The op's other operands must not depend on the group it joins.
+      if (llvm::any_of(producers(op),
+                       [&](int other) { return precedes(group, other); })) {
+        remarkRefused(op, "the row program before it",
+                      "another operand depends on that program");
+        continue;
+      }
+      home = group;
+    } else if (candidate.rows == groups_[home].rows &&
+               candidate.columns == groups_[home].columns &&
+               canMerge(group, home)) {
+      merge(group, home);
+    }
+  }
+  if (home < 0) {
+    RowSpace space = rowSpaceOf(op);
+    create(Family::Rowwise, op, space.rows, space.columns);
+    return;
+  }
+  groups_[home].family = Family::Rowwise;
+  groups_[home].anchor = op;
+  add(home, op);
+}
+
+/// Gives the row program that makes the left operand of a product of few rows
+/// to the product.
+void Grouping::takePrologues(int64_t prologueRows) {
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    auto matmul = llvm::dyn_cast_or_null<ir::MatmulOp>(
+        groups_[i].family == Family::Contraction ? groups_[i].anchor : nullptr);
+    if (!matmul || !groups_[i].alive ||
+        matmul.getBatch() * matmul.getM() > prologueRows ||
+        !matmul.sharesRhs() || matmul.getTransposeLhs())
+      continue;
+    Value root = ir::viewRoot(matmul.getLhs());
+    int producer = groupOf(root);
+    if (producer < 0 || (groups_[producer].family != Family::Rowwise &&
+                         groups_[producer].family != Family::Gather))
+      continue;
+    const KernelGroup &rows = groups_[producer];
+    if (rows.columns != matmul.getK() ||
+        rows.rows != matmul.getBatch() * matmul.getM() ||
+        classifyThroughViews(matmul.getLhs(), root, rows.rows, rows.columns) !=
+            RowClass::Full) {
+      remarkRefused(matmul, "a product with prologue",
+                    "the product reads the rows through another view");
+      continue;
+    }
+    bool readByRest = llvm::any_of(groups_[i].ops, [&](Operation *op) {
+      return op != matmul && llvm::is_contained(producers(op), producer);
+    });
+    if (readByRest || !canMerge(producer, i)) {
+      remarkRefused(matmul, "a product with prologue",
+                    "the rows are also read on the way to its result");
+      continue;
+    }
+    merge(producer, i);
+    groups_[i].anchor = matmul;
+  }
+}
+
+/// Products and attention store their result through the transposes and
+/// reshapes that are all that reads it.
+void Grouping::takeStoredViews() {
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    if (!groups_[i].alive || (groups_[i].family != Family::Contraction &&
+                              groups_[i].family != Family::Attention))
+      continue;
+    llvm::SmallVector<Operation *> members(groups_[i].ops);
+    for (Operation *op : members) {
+      Value from = op->getResult(0), to = from;
+      llvm::SmallVector<Operation *> chain;
+      while (to.hasOneUse()) {
+        Operation *user = *to.getUsers().begin();
+        if (!llvm::isa<ir::ReshapeOp, ir::TransposeOp>(user) ||
+            owner_.count(user) || !ir::resolveStore(from, user->getResult(0)))
+          break;
+        chain.push_back(user);
+        to = user->getResult(0);
+      }
+      // A view that the group itself reads stays with its reader.
+      bool inside = llvm::any_of(to.getUsers(), [&](Operation *user) {
+        auto found = owner_.find(user);
+        return found != owner_.end() && found->second == int(i);
+      });
+      bool transposes = llvm::any_of(chain, [](Operation *view) {
+        return llvm::isa<ir::TransposeOp>(view);
+      });
+      if (inside || !transposes)
+        continue;
+      for (Operation *view : chain)
+        add(i, view);
+    }
+  }
+}
+
+void Grouping::cut(Operation *op) {
+  if (owner_.count(op))
+    return;
+  auto type = llvm::cast<RankedTensorType>(op->getResult(0).getType());
+  RowSpace space = rowSpaceOf(type);
+  create(ir::isView(op) ? Family::Gather : Family::Rowwise, op, space.rows,
+         space.columns);
+}
+
+/// Materializes, by a copy kernel, each view that strides cannot express
+/// where it is read, and each that leaves the function.
+void Grouping::cutViews() {
+  llvm::SmallVector<Operation *> ops;
+  for (Operation &op : block_)
+    ops.push_back(&op);
+  for (Operation *op : ops) {
+    bool leaves = op->hasTrait<mlir::OpTrait::IsTerminator>() ||
+                  llvm::isa<ir::AssignOp>(op);
+    if (!leaves && !owner_.count(op))
+      continue;
+    if (owner_.count(op) && ir::isView(op))
+      continue;
+    for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+      Operation *definition = operand.getDefiningOp();
+      if (!definition || !isCloned(definition) ||
+          !llvm::isa<RankedTensorType>(operand.getType()))
+        continue;
+      if (leaves) {
+        cut(definition);
+        continue;
+      }
+      if (!ir::isView(definition))
+        continue;
+      // Tables, caches and the inside of another group are read whole.
+      bool whole =
+          (i == 0 &&
+           llvm::isa<ir::GatherOp, ir::SelectRowOp, ir::CacheAppendOp>(op)) ||
+          (llvm::isa<ir::AttentionOp>(op) && i > 3);
+      if (whole) {
+        cut(definition);
+        continue;
+      }
+      // The first view, from the root on, that strides cannot express from
+      // what was materialized before it.
+      llvm::SmallVector<Operation *> chain;
+      for (Value value = operand;
+           isCloned(value.getDefiningOp()) && ir::isView(value.getDefiningOp());
+           value = value.getDefiningOp()->getOperand(0))
+        chain.push_back(value.getDefiningOp());
+      Value start = chain.back()->getOperand(0);
+      for (Operation *view : llvm::reverse(chain))
+        if (!ir::resolveView(view->getResult(0), start)) {
+          cut(view);
+          start = view->getResult(0);
+        }
+    }
+  }
+}
+
+} // namespace gptc::passes

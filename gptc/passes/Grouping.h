@@ -1,0 +1,69 @@
+//===- Grouping.h - Which ops become one kernel ----------------*- C++ -*-===//
+//
+// The analysis behind FormKernels. It knows no model: it sees one block of
+// pure ops between reads of variables at its start and assignments at its
+// end, and partitions it so that the graph of groups stays acyclic.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GPTC_PASSES_GROUPING_H
+#define GPTC_PASSES_GROUPING_H
+
+#include "gptc/ir/Dialect.h"
+#include "llvm/ADT/BitVector.h"
+
+namespace gptc::passes {
+
+/// Ops that will be one kernel.
+struct KernelGroup {
+  ir::Family family;
+  llvm::SmallVector<mlir::Operation *> ops; ///< In program order.
+  mlir::Operation *anchor = nullptr;        ///< The product, attention or copy.
+  /// Row space of a row program.
+  int64_t rows = 0;
+  int64_t columns = 0;
+  bool alive = true;
+};
+
+class Grouping {
+public:
+  Grouping(mlir::Block &block, int64_t prologueRows);
+
+  /// All groups; those that are not alive were merged into others.
+  llvm::ArrayRef<KernelGroup> groups() const { return groups_; }
+  /// Index of the group that computes a value, or -1.
+  int groupOf(mlir::Value value) const;
+  /// Whether an op is computed again in each group that uses it: a view, a
+  /// constant or index arithmetic, unless it was given to a group.
+  bool isCloned(mlir::Operation *op) const;
+  /// Whether group `a` must run before group `b`.
+  bool precedes(int a, int b) const { return ancestors_[b].test(a); }
+
+private:
+  int create(ir::Family family, mlir::Operation *op, int64_t rows,
+             int64_t columns);
+  void add(int group, mlir::Operation *op);
+  bool canMerge(int from, int into) const;
+  void merge(int from, int into);
+  void closeOver(int group);
+  llvm::SmallVector<int> producers(mlir::Operation *op) const;
+
+  void place(mlir::Operation *op);
+  bool placeInEpilogue(mlir::Operation *op);
+  void placeInRows(mlir::Operation *op);
+  void placeAttention(ir::AttentionOp op);
+  void takePrologues(int64_t prologueRows);
+  void takeStoredViews();
+  void cutViews();
+  void cut(mlir::Operation *op);
+
+  mlir::Block &block_;
+  llvm::SmallVector<KernelGroup> groups_;
+  llvm::DenseMap<mlir::Operation *, int> owner_;
+  llvm::DenseSet<mlir::Operation *> appended_; ///< Wait for their attention.
+  llvm::SmallVector<llvm::BitVector> ancestors_;
+};
+
+} // namespace gptc::passes
+
+#endif // GPTC_PASSES_GROUPING_H

@@ -1,0 +1,108 @@
+//===- Passes.td - From model to program -------------------*- tablegen -*-===//
+
+#ifndef GPTC_PASSES_PASSES_TD
+#define GPTC_PASSES_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def FormKernels : Pass<"gptc-form-kernels", "::mlir::func::FuncOp"> {
+  let summary = "Partitions an entry function into groups that become kernels";
+  let description = [{
+    Every op lands in a `gptc.group` of one of the five families. Matrix
+    products and attention take the elementwise work on their result
+    (epilogue); products of few rows take the row program that makes their
+    left operand (prologue); attention takes the appends to the caches that it
+    reads; everything else over the same rows joins into row programs. Views
+    are not materialized: each group contains its views of the buffers it
+    reads. Each fusion refused is told as a remark with its scope.
+
+    Before:
+    ```mlir
+    %0 = gptc.matmul %x, %w : tensor<4x8xf32>, tensor<8x2xf32> -> tensor<4x2xf32>
+    %1 = gptc.gelu tanh %0 : tensor<4x2xf32>
+    ```
+    After:
+    ```mlir
+    %1 = gptc.group contraction (%a = %x, %b = %w : tensor<4x8xf32>, tensor<8x2xf32>) -> tensor<4x2xf32> {
+      %2 = gptc.matmul %a, %b : tensor<4x8xf32>, tensor<8x2xf32> -> tensor<4x2xf32>
+      %3 = gptc.gelu tanh %2 : tensor<4x2xf32>
+      gptc.yield %3 : tensor<4x2xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::gptc::ir::GptcDialect"];
+  let options = [
+    Option<"prologueRows", "prologue-rows", "int64_t", "4",
+           "Products of at most this many rows take a prologue">,
+  ];
+}
+
+def LowerPrecision : Pass<"gptc-lower-precision", "::mlir::ModuleOp"> {
+  let summary = "Makes matrix products and attention read a narrow type";
+  let description = [{
+    Operands of `gptc.matmul` and `gptc.attention` become `type`; products
+    accumulate in f32, and everything else stays f32. Parameters that only
+    such ops and gathers read, and caches, are stored in `type`. Conversions
+    move up through views, so that buffers are written narrow.
+  }];
+  let dependentDialects = ["::gptc::ir::GptcDialect"];
+  let options = [
+    Option<"type", "type", "std::string", "\"bf16\"", "f32 (nothing to do) or bf16">,
+  ];
+}
+
+def OutlineKernels : Pass<"gptc-outline-kernels", "::mlir::ModuleOp"> {
+  let summary = "Turns groups into kernels, equal ones into one";
+  let description = [{
+    Groups with equal bodies, families and types become one `gptc.kernel`;
+    each group becomes a `gptc.dispatch` of it. Kernels are named after the
+    work they do and their shape.
+  }];
+  let dependentDialects = ["::gptc::ir::GptcDialect"];
+}
+
+def PackWeights : Pass<"gptc-pack-weights", "::mlir::ModuleOp"> {
+  let summary = "Gives weights the layout that contractions read";
+  let description = [{
+    A parameter that is the right operand of products, and besides them at
+    most the table of gathers, gets the encoding `#gptc.packed`, transposed if
+    that is how the products read it.
+  }];
+  let dependentDialects = ["::gptc::ir::GptcDialect"];
+}
+
+def PlanMemory : Pass<"gptc-plan-memory", "::mlir::func::FuncOp"> {
+  let summary = "Gives every buffer of a program its place in the arena";
+  let description = [{
+    `memref.alloc` becomes `gptc.arena`. Buffers whose lifetimes overlap do
+    not overlap in memory; the output of a kernel takes the place of an input
+    that it may be computed in, when that input is not read later. Offsets
+    are multiples of 64. The function gets the attribute `gptc.arena_bytes`.
+  }];
+  let dependentDialects = ["::gptc::ir::GptcDialect"];
+}
+
+def ScheduleDispatches : Pass<"gptc-schedule-dispatches", "::mlir::ModuleOp"> {
+  let summary = "Orders dispatches and gives them buffers";
+  let description = [{
+    Tensors become buffers: arguments, results (arguments after the
+    arguments), the storage of variables, and `memref.alloc` for everything
+    else. An assigned value is computed in the variable's storage where
+    nobody reads the old value later, and copied there at the end otherwise.
+    A launch of which padded rows matter to nobody says so
+    (`gptc.lengths`, `gptc.rows_per_sequence`).
+  }];
+  let dependentDialects = ["::gptc::ir::GptcDialect"];
+}
+
+def Simplify : Pass<"gptc-simplify", "::mlir::ModuleOp"> {
+  let summary = "Canonicalizes, shares equal values, forwards assignments";
+  let description = [{
+    Reads that follow an assignment of the same variable use the assigned
+    value; of several assignments the last one stays. Then canonicalization
+    and common subexpressions.
+  }];
+  let dependentDialects = ["::gptc::ir::GptcDialect"];
+}
+
+#endif // GPTC_PASSES_PASSES_TD
