@@ -1,0 +1,514 @@
+//===- Attention.cpp - Blockwise attention over keys and values -----------===//
+//
+// A tile is one head of one sequence; without a cache, a block of its queries.
+// It appends the head's new keys and values to the caches, then visits its
+// queries with an online softmax (Dao et al., 2022): the whole score matrix
+// never exists. One query reads keys and values as they lie; a block of
+// queries reads keys packed into panels of 64, so that both products are
+// register tiles. Statistics and products are f32.
+//
+//===----------------------------------------------------------------------===//
+
+#include "gptc/backends/cpu/compiler/Families.h"
+#include "gptc/backends/cpu/compiler/MicroKernel.h"
+#include "gptc/ir/StridedView.h"
+
+namespace gptc::cpu {
+
+namespace arith = mlir::arith;
+namespace math = mlir::math;
+namespace vector = mlir::vector;
+using mlir::RankedTensorType;
+using mlir::Value;
+using Values = llvm::SmallVector<Value>;
+using Predicate = arith::CmpIPredicate;
+
+namespace {
+
+constexpr int64_t keyBlock = 64;
+constexpr double lowest = -1e30;
+
+/// A [B, H, rows, D] operand as an address.
+struct HeadView {
+  Value base;
+  mlir::Type element;
+  Value offset; ///< Of the head.
+  int64_t rowStride;
+  int64_t stride; ///< Of the last dimension.
+};
+
+class AttentionEmitter {
+public:
+  AttentionEmitter(Emitter &emitter, ir::AttentionOp op)
+      : e(emitter), op(op), evaluator(emitter), f32(e.builder.getF32Type()) {}
+
+  void emit();
+
+private:
+  Emitter &e;
+  ir::AttentionOp op;
+  Evaluator evaluator;
+  mlir::Type f32;
+
+  int64_t queries = 0, keys = 0, headSize = 0, paddedHead = 0;
+  int64_t tileRows = 1;
+  Value batch, head, position, keyCount, scale;
+  HeadView query, key, value;
+  Value queryBlock, scores, output, rowMax, rowSum, packedKeys;
+  ir::StridedView stored;
+  unsigned resultNumber = 0;
+  mlir::Type resultElement;
+
+  bool findResult();
+  HeadView viewOf(Value tensor);
+  Value loadHead(const HeadView &view, Value row, Value d, Value mask);
+  void packKeys(Value first, Value last);
+  void oneQuery(Value row);
+  void queryTile(Value firstRow, Value endRow);
+  void loadQueries(Value firstRow, Value endRow, int64_t count);
+  /// First and one past the last key that a query at `row` sees.
+  Value firstKey(Value row);
+  Value endKey(Value row);
+  void storeRow(Value row, Value from, Value reciprocal);
+  Value f(double x) { return e.floatConstant(x, f32); }
+  Value wide(double x) { return e.splat(f(x)); }
+  Value headMask(Value d);
+};
+
+/// Finds the yielded value that the attention's result becomes.
+bool AttentionEmitter::findResult() {
+  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues())) {
+    Value from = yielded;
+    while (llvm::isa_and_nonnull<ir::ReshapeOp, ir::TransposeOp>(
+        from.getDefiningOp()))
+      from = from.getDefiningOp()->getOperand(0);
+    Value source = from;
+    while (source.getDefiningOp<ir::CastOp>())
+      source = source.getDefiningOp()->getOperand(0);
+    if (source != op.getResult())
+      continue;
+    auto view = ir::resolveStore(from, yielded);
+    if (!view || view->sizes.size() != 4)
+      return false;
+    stored = *view;
+    resultNumber = unsigned(i);
+    resultElement =
+        llvm::cast<RankedTensorType>(yielded.getType()).getElementType();
+    return true;
+  }
+  return false;
+}
+
+HeadView AttentionEmitter::viewOf(Value tensor) {
+  if (auto append = tensor.getDefiningOp<ir::CacheAppendOp>())
+    tensor = append.getCache();
+  auto view = ir::resolveView(tensor);
+  auto base = view ? llvm::dyn_cast<mlir::BlockArgument>(view->base)
+                   : mlir::BlockArgument();
+  if (!base) {
+    e.failure = "an attention operand that is no view of an input";
+    return {};
+  }
+  Value offset =
+      e.add(e.constant(view->offset), e.add(e.mul(batch, view->strides[0]),
+                                            e.mul(head, view->strides[1])));
+  return {e.input(base),
+          llvm::cast<RankedTensorType>(base.getType()).getElementType(), offset,
+          view->strides[2], view->strides[3]};
+}
+
+Value AttentionEmitter::loadHead(const HeadView &view, Value row, Value d,
+                                 Value mask) {
+  Value at = e.add(e.add(view.offset, e.mul(row, view.rowStride)),
+                   e.mul(d, view.stride));
+  if (view.stride == 1)
+    return e.loadVector(view.base, at, view.element, mask);
+  return e.loadStrided(view.base, at, e.constant(view.stride), view.element,
+                       mask);
+}
+
+Value AttentionEmitter::headMask(Value d) {
+  if (headSize % e.width == 0)
+    return {};
+  if (auto known = e.asConstant(d); known && *known + e.width <= headSize)
+    return {};
+  return e.maskBelow(e.sub(e.constant(headSize), d));
+}
+
+Value AttentionEmitter::firstKey(Value row) {
+  if (!op.getWindow())
+    return e.constant(0);
+  return e.max(e.constant(0), e.sub(e.add(position, row),
+                                    e.constant(int64_t(*op.getWindow()) - 1)));
+}
+
+Value AttentionEmitter::endKey(Value row) {
+  if (!op.getCausal())
+    return keyCount;
+  return e.min(keyCount, e.add(e.add(position, row), e.constant(1)));
+}
+
+/// Writes a row of the output, `from` in scratch, times `reciprocal`.
+void AttentionEmitter::storeRow(Value row, Value from, Value reciprocal) {
+  Value base = e.constant(stored.offset);
+  Value index[3] = {batch, head, row};
+  for (int i = 0; i < 3; ++i)
+    base = e.add(base, e.mul(index[i], stored.strides[i]));
+  e.vectorLoop(headSize, [&](Value d, Value mask) {
+    Value x = e.loadVector(output, e.add(from, d), f32);
+    x = arith::MulFOp::create(e.builder, e.loc, x, e.splat(reciprocal));
+    Value at = e.add(base, e.mul(d, stored.strides[3]));
+    if (stored.strides[3] == 1 || headSize == 1)
+      e.storeVector(x, e.output(resultNumber), at, resultElement, mask);
+    else
+      e.storeStrided(x, e.output(resultNumber), at,
+                     e.constant(stored.strides[3]), resultElement, mask);
+  });
+}
+
+/// 1 / sum, and 0 for a query that saw no key.
+static Value reciprocalOf(Emitter &e, Value sum) {
+  auto f32 = e.builder.getF32Type();
+  Value zero = e.floatConstant(0.0, f32), one = e.floatConstant(1.0, f32);
+  Value some = arith::CmpFOp::create(e.builder, e.loc,
+                                     arith::CmpFPredicate::OGT, sum, zero);
+  Value safe = arith::SelectOp::create(e.builder, e.loc, some, sum, one);
+  Value inverse = arith::DivFOp::create(e.builder, e.loc, one, safe);
+  return arith::SelectOp::create(e.builder, e.loc, some, inverse, zero);
+}
+
+/// One query: a score for each key it sees, their softmax, the weighted sum.
+void AttentionEmitter::oneQuery(Value row) {
+  Value first = firstKey(row), end = endKey(row);
+  int64_t vectors = paddedHead / e.width;
+  // The query, scaled, in scratch: its vectors are read for each key.
+  for (int64_t v = 0; v < vectors; ++v) {
+    Value d = e.constant(v * e.width);
+    if (v * e.width >= headSize) {
+      e.storeVector(wide(0.0), queryBlock, d, f32);
+      continue;
+    }
+    Value mask = headMask(d);
+    Value x = loadHead(query, row, d, mask);
+    x = arith::MulFOp::create(e.builder, e.loc, x, e.splat(scale));
+    e.storeVector(x, queryBlock, d, f32);
+  }
+  int64_t used = (headSize + e.width - 1) / e.width;
+  Value largest = e.loopWith(
+      first, end, 1, f(lowest), [&](Value j, mlir::ValueRange carried) {
+        Value sum;
+        for (int64_t v = 0; v < used; ++v) {
+          Value d = e.constant(v * e.width);
+          Value k = loadHead(key, j, d, headMask(d));
+          Value q = e.loadVector(queryBlock, d, f32);
+          sum = sum ? Value(vector::FMAOp::create(e.builder, e.loc, q, k, sum))
+                    : Value(arith::MulFOp::create(e.builder, e.loc, q, k));
+        }
+        Value score = vector::ReductionOp::create(
+            e.builder, e.loc, vector::CombiningKind::ADD, sum);
+        e.storeScalar(score, scores, j, f32);
+        return Values{
+            arith::MaximumFOp::create(e.builder, e.loc, carried[0], score)};
+      })[0];
+  // Whole vectors over [first, end) rounded outwards; lanes outside are cut.
+  Value from = e.mul(e.div(first, e.width), e.width);
+  Value total = e.loopWith(
+      from, end, e.width, wide(0.0), [&](Value j, mlir::ValueRange carried) {
+        Value at =
+            arith::AddIOp::create(e.builder, e.loc, e.splat(j), e.lanes());
+        Value inside = arith::AndIOp::create(
+            e.builder, e.loc, e.compare(Predicate::sge, at, e.splat(first)),
+            e.compare(Predicate::slt, at, e.splat(end)));
+        Value score = e.loadVector(scores, j, f32);
+        Value shifted =
+            arith::SubFOp::create(e.builder, e.loc, score, e.splat(largest));
+        shifted = arith::SelectOp::create(e.builder, e.loc, inside, shifted,
+                                          wide(0.0));
+        Value p = math::ExpOp::create(e.builder, e.loc, shifted);
+        p = arith::SelectOp::create(e.builder, e.loc, inside, p, wide(0.0));
+        e.storeVector(p, scores, j, f32);
+        return Values{arith::AddFOp::create(e.builder, e.loc, carried[0], p)};
+      })[0];
+  Value sum = vector::ReductionOp::create(e.builder, e.loc,
+                                          vector::CombiningKind::ADD, total);
+  // The weighted sum of values, at most eight vectors of columns at a time.
+  for (int64_t v0 = 0; v0 < used; v0 += 8) {
+    int64_t count = std::min<int64_t>(8, used - v0);
+    Values initial(count, wide(0.0));
+    Values result = e.loopWith(
+        first, end, 1, initial, [&](Value j, mlir::ValueRange carried) {
+          Value p = e.splat(e.loadScalar(scores, j, f32));
+          Values next;
+          for (int64_t v = 0; v < count; ++v) {
+            Value d = e.constant((v0 + v) * e.width);
+            Value x = loadHead(value, j, d, headMask(d));
+            next.push_back(
+                vector::FMAOp::create(e.builder, e.loc, p, x, carried[v]));
+          }
+          return next;
+        });
+    for (int64_t v = 0; v < count; ++v)
+      e.storeVector(result[v], output, e.constant((v0 + v) * e.width), f32);
+  }
+  storeRow(row, e.constant(0), reciprocalOf(e, sum));
+}
+
+/// Packs the keys of [first, last), first a multiple of 64, transposed into
+/// panels [D][64]; keys beyond the last are zero.
+void AttentionEmitter::packKeys(Value first, Value last) {
+  e.loop(first, last, keyBlock, [&](Value block) {
+    Value to = e.mul(block, headSize);
+    e.loop(e.constant(0), e.constant(keyBlock), 1, [&](Value j) {
+      Value row = e.add(block, j);
+      Value inside = e.compare(Predicate::slt, row, last);
+      Value safe = e.min(row, e.sub(last, e.constant(1)));
+      e.vectorLoop(headSize, [&](Value d, Value mask) {
+        Value x = loadHead(key, safe, d, mask);
+        Value keep =
+            arith::SelectOp::create(e.builder, e.loc, inside, f(1.0), f(0.0));
+        x = arith::MulFOp::create(e.builder, e.loc, x, e.splat(keep));
+        e.storeStrided(x, packedKeys, e.add(e.add(to, j), e.mul(d, keyBlock)),
+                       e.constant(keyBlock), f32, mask);
+      });
+    });
+  });
+}
+
+void AttentionEmitter::loadQueries(Value firstRow, Value endRow,
+                                   int64_t count) {
+  Value lastRow = e.sub(endRow, e.constant(1));
+  e.loop(e.constant(0), e.constant(count), 1, [&](Value r) {
+    Value row = e.min(e.add(firstRow, r), lastRow);
+    e.vectorLoop(headSize, [&](Value d, Value mask) {
+      Value x = loadHead(query, row, d, mask);
+      x = arith::MulFOp::create(e.builder, e.loc, x, e.splat(scale));
+      e.storeVector(x, queryBlock, e.add(e.mul(r, paddedHead), d), f32);
+    });
+    for (int64_t v = 0; v < paddedHead; v += e.width)
+      e.storeVector(wide(0.0), output,
+                    e.add(e.mul(r, paddedHead), e.constant(v)), f32);
+    e.storeScalar(f(lowest), rowMax, r, f32);
+    e.storeScalar(f(0.0), rowSum, r, f32);
+  });
+}
+
+/// A block of up to `tileRows` queries against all keys they see.
+void AttentionEmitter::queryTile(Value firstRow, Value endRow) {
+  loadQueries(firstRow, endRow, tileRows);
+  Value lastRow = e.sub(endRow, e.constant(1));
+  Value first = e.mul(e.div(firstKey(firstRow), keyBlock), keyBlock);
+  Value end = endKey(lastRow);
+  int64_t scoreVectors = keyBlock / e.width;
+  int64_t perTile = std::min<int64_t>(scoreVectors, e.target.tileVectors);
+  if (e.width == 1)
+    perTile = 4;
+  e.loop(first, end, keyBlock, [&](Value block) {
+    // Scores: queries times packed keys.
+    for (int64_t v0 = 0; v0 < scoreVectors; v0 += perTile) {
+      TileRows rows{queryBlock, f32, {}};
+      for (int64_t r = 0; r < tileRows; ++r)
+        rows.offsets.push_back(e.constant(r * paddedHead));
+      TilePanel panel{
+          packedKeys, e.add(e.mul(block, headSize), e.constant(v0 * e.width)),
+          f32,        PanelForm::Rows,
+          keyBlock,   Value()};
+      Values initial(tileRows * perTile, wide(0.0));
+      Values result =
+          emitRegisterTile(e, rows, panel, int(perTile), e.constant(0),
+                           e.constant(headSize), initial);
+      for (int64_t i = 0; i < int64_t(result.size()); ++i)
+        e.storeVector(
+            result[i], scores,
+            e.constant(i / perTile * keyBlock + (v0 + i % perTile) * e.width),
+            f32);
+    }
+    // Online softmax of each row.
+    e.loop(e.constant(0), e.constant(tileRows), 1, [&](Value r) {
+      Value row = e.min(e.add(firstRow, r), lastRow);
+      Value from = e.splat(firstKey(row)), to = e.splat(endKey(row));
+      Value before = e.loadScalar(rowMax, r, f32);
+      Value largest = e.splat(before);
+      Values masked, insides;
+      Value at0 = e.mul(r, keyBlock);
+      for (int64_t v = 0; v < scoreVectors; ++v) {
+        Value j = arith::AddIOp::create(
+            e.builder, e.loc, e.splat(e.add(block, e.constant(v * e.width))),
+            e.lanes());
+        Value inside = arith::AndIOp::create(e.builder, e.loc,
+                                             e.compare(Predicate::sge, j, from),
+                                             e.compare(Predicate::slt, j, to));
+        Value score =
+            e.loadVector(scores, e.add(at0, e.constant(v * e.width)), f32);
+        score = arith::SelectOp::create(e.builder, e.loc, inside, score,
+                                        wide(lowest));
+        largest = arith::MaximumFOp::create(e.builder, e.loc, largest, score);
+        masked.push_back(score);
+        insides.push_back(inside);
+      }
+      Value now = vector::ReductionOp::create(
+          e.builder, e.loc, vector::CombiningKind::MAXIMUMF, largest);
+      Value sum = wide(0.0);
+      for (int64_t v = 0; v < scoreVectors; ++v) {
+        Value shifted =
+            arith::SubFOp::create(e.builder, e.loc, masked[v], e.splat(now));
+        Value p = math::ExpOp::create(e.builder, e.loc, shifted);
+        p = arith::SelectOp::create(e.builder, e.loc, insides[v], p, wide(0.0));
+        e.storeVector(p, scores, e.add(at0, e.constant(v * e.width)), f32);
+        sum = arith::AddFOp::create(e.builder, e.loc, sum, p);
+      }
+      Value correction = math::ExpOp::create(
+          e.builder, e.loc,
+          arith::SubFOp::create(e.builder, e.loc, before, now));
+      Value total = vector::ReductionOp::create(
+          e.builder, e.loc, vector::CombiningKind::ADD, sum);
+      Value old = e.loadScalar(rowSum, r, f32);
+      e.storeScalar(
+          math::FmaOp::create(e.builder, e.loc, old, correction, total), rowSum,
+          r, f32);
+      e.storeScalar(now, rowMax, r, f32);
+      Value at = e.mul(r, paddedHead);
+      for (int64_t v = 0; v < paddedHead; v += e.width) {
+        Value offset = e.add(at, e.constant(v));
+        Value x = e.loadVector(output, offset, f32);
+        x = arith::MulFOp::create(e.builder, e.loc, x, e.splat(correction));
+        e.storeVector(x, output, offset, f32);
+      }
+    });
+    // The weighted sum of this block's values.
+    Value count = e.min(e.constant(keyBlock), e.sub(keyCount, block));
+    int64_t vectors = (headSize + e.width - 1) / e.width;
+    int64_t atOnce = std::min<int64_t>(vectors, e.target.tileVectors);
+    for (int64_t v0 = 0; v0 < vectors; v0 += atOnce) {
+      int64_t now = std::min(atOnce, vectors - v0);
+      TileRows rows{scores, f32, {}};
+      Values initial;
+      for (int64_t r = 0; r < tileRows; ++r) {
+        rows.offsets.push_back(e.constant(r * keyBlock));
+        for (int64_t v = 0; v < now; ++v)
+          initial.push_back(e.loadVector(
+              output, e.constant(r * paddedHead + (v0 + v) * e.width), f32));
+      }
+      TilePanel panel{value.base,
+                      e.add(e.add(value.offset, e.mul(block, value.rowStride)),
+                            e.constant(v0 * e.width)),
+                      value.element,
+                      PanelForm::Rows,
+                      value.rowStride,
+                      headMask(e.constant((v0 + now - 1) * e.width))};
+      Values result = emitRegisterTile(e, rows, panel, int(now), e.constant(0),
+                                       count, initial);
+      for (int64_t i = 0; i < int64_t(result.size()); ++i)
+        e.storeVector(
+            result[i], output,
+            e.constant(i / now * paddedHead + (v0 + i % now) * e.width), f32);
+    }
+  });
+  e.loop(e.constant(0), e.sub(endRow, firstRow), 1, [&](Value r) {
+    storeRow(e.add(firstRow, r), e.mul(r, paddedHead),
+             reciprocalOf(e, e.loadScalar(rowSum, r, f32)));
+  });
+}
+
+void AttentionEmitter::emit() {
+  auto shape = op.getQuery().getType().getShape();
+  int64_t batches = shape[0], heads = shape[1];
+  queries = shape[2];
+  headSize = shape[3];
+  keys = op.getKey().getType().getDimSize(2);
+  paddedHead = (headSize + 15) / 16 * 16;
+  if (op.getQuery().getType().getElementType().isF64()) {
+    e.failure = "attention in f64";
+    return;
+  }
+  if (!findResult()) {
+    e.failure = "an attention result that strides cannot store";
+    return;
+  }
+  auto keyAppend = op.getKey().getDefiningOp<ir::CacheAppendOp>();
+  auto valueAppend = op.getValue().getDefiningOp<ir::CacheAppendOp>();
+  bool appends = keyAppend || valueAppend;
+
+  // Without caches to append to, blocks of queries are tiles of their own.
+  constexpr int64_t queriesPerTile = 96;
+  int64_t blocks =
+      appends ? 1 : (queries + queriesPerTile - 1) / queriesPerTile;
+  e.encoded.tiles = uint32_t(batches * heads * blocks);
+  if (blocks == 1) {
+    e.encoded.innerTiles = uint32_t(heads);
+    e.encoded.rowsPerBlock = uint32_t(queries);
+  }
+  Values index = e.delinearize(e.tile(), {batches, heads, blocks});
+  batch = index[0];
+  head = index[1];
+  for (ir::CacheAppendOp append : {keyAppend, valueAppend})
+    if (append)
+      emitAppendHead(e, evaluator, append, batch, head);
+
+  scale = e.input(llvm::cast<mlir::BlockArgument>(op.getScale()));
+  if (op.getScale().getType().isF64())
+    scale = arith::TruncFOp::create(e.builder, e.loc, f32, scale);
+  query = viewOf(op.getQuery());
+  key = viewOf(op.getKey());
+  value = viewOf(op.getValue());
+  if (!e.failure.empty())
+    return;
+  Value endQueries = e.constant(queries);
+  position = e.constant(0);
+  keyCount = e.constant(keys);
+  if (op.getPositions()) {
+    auto perSequence = [&](Value tensor) -> Value {
+      Value narrow = evaluator.evaluate(tensor, {{batch}, -1});
+      return arith::ExtSIOp::create(e.builder, e.loc, e.builder.getI64Type(),
+                                    narrow);
+    };
+    position = e.max(e.constant(0), perSequence(op.getPositions()));
+    Value length = e.max(e.constant(0), perSequence(op.getLengths()));
+    endQueries = e.min(endQueries, length);
+    keyCount = e.min(keyCount, e.add(position, length));
+  }
+
+  bool single = queries <= 4 || value.stride != 1;
+  tileRows = single ? 1 : e.target.tileRows;
+  queryBlock = e.scratch(tileRows * paddedHead * 4);
+  output = e.scratch(tileRows * paddedHead * 4);
+  int64_t scoreCount =
+      single ? (keys + 15) / 16 * 16 + 16 : tileRows * keyBlock;
+  scores = e.scratch(scoreCount * 4);
+  if (single) {
+    Value from = e.constant(0), to = endQueries;
+    if (blocks > 1) {
+      from = e.mul(index[2], queriesPerTile);
+      to = e.min(to, e.add(from, e.constant(queriesPerTile)));
+    }
+    e.loop(from, to, 1, [&](Value row) { oneQuery(row); });
+    return;
+  }
+  rowMax = e.scratch(tileRows * 4);
+  rowSum = e.scratch(tileRows * 4);
+  packedKeys =
+      e.scratch((keys + keyBlock - 1) / keyBlock * keyBlock * headSize * 4);
+  Value from = e.mul(index[2], queriesPerTile);
+  if (blocks == 1)
+    from = e.constant(0);
+  Value to = blocks == 1
+                 ? endQueries
+                 : e.min(endQueries, e.add(from, e.constant(queriesPerTile)));
+  e.when(e.compare(Predicate::slt, from, to), [&] {
+    Value first = e.mul(e.div(firstKey(from), keyBlock), keyBlock);
+    packKeys(first, endKey(e.sub(to, e.constant(1))));
+    e.loop(from, to, tileRows, [&](Value row) {
+      queryTile(row, e.min(to, e.add(row, e.constant(tileRows))));
+    });
+  });
+}
+
+} // namespace
+
+void emitAttention(Emitter &emitter) {
+  for (mlir::Operation &op : emitter.kernel.getBody().front())
+    if (auto attention = llvm::dyn_cast<ir::AttentionOp>(op))
+      return AttentionEmitter(emitter, attention).emit();
+  emitter.failure = "no attention";
+}
+
+} // namespace gptc::cpu

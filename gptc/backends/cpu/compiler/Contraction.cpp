@@ -1,0 +1,419 @@
+//===- Contraction.cpp - Matrix products with prologue and epilogue -------===//
+//
+// A tile is a block of rows times a group of 64-column panels. Products are
+// accumulated in registers (MicroKernel) into a block of scratch, over blocks
+// of k that keep a panel in the second-level cache; the epilogue then visits
+// that block once.
+//
+//===----------------------------------------------------------------------===//
+
+#include "gptc/backends/cpu/compiler/Families.h"
+#include "gptc/backends/cpu/compiler/MicroKernel.h"
+#include "gptc/ir/StridedView.h"
+
+namespace gptc::cpu {
+
+using mlir::RankedTensorType;
+using mlir::Value;
+
+namespace {
+
+RankedTensorType typeOf(Value value) {
+  return llvm::cast<RankedTensorType>(value.getType());
+}
+
+constexpr int64_t panelWidth = 64;
+/// Rows of k that one pass takes: 512 × 64 × 4 bytes stay in a core's cache.
+constexpr int64_t blockOfK = 512;
+
+class ContractionEmitter {
+public:
+  ContractionEmitter(Emitter &emitter, ir::MatmulOp op)
+      : e(emitter), op(op), evaluator(emitter) {}
+
+  void emit();
+
+private:
+  Emitter &e;
+  ir::MatmulOp op;
+  Evaluator evaluator;
+
+  int64_t products = 1; ///< Products with a right operand of their own.
+  int64_t rows = 1;     ///< Of one product.
+  int64_t columns = 1;
+  int64_t depth = 1;
+  int64_t paddedDepth = 1;
+  int64_t blockRows = 1;
+  int64_t tileRows = 1;
+  bool direct = false; ///< Whether tiles read the left operand in place.
+  bool packed = false;
+  PanelForm form = PanelForm::Rows;
+  Value product, firstRow, endRow;
+  Value left, panel, sums;
+
+  void chooseTiles();
+  bool dependsOnProduct(Value value);
+  Value leftOffset(Value row);
+  void fillLeft(bool storeResults);
+  void fillPanel(Value number);
+  void storePrologueResults(Evaluator &rowEvaluator, Value row, Value column,
+                            Value mask);
+  TilePanel panelAt(Value number, int64_t column);
+  void multiply(Value panelNumber, Value fromK, Value toK, bool first);
+  void finish(Value panelNumber);
+  /// Flat row of the result.
+  Value flatRow(Value row) { return e.add(e.mul(product, rows), row); }
+  llvm::SmallVector<Value> leftIndex(Value row, Value k);
+};
+
+void ContractionEmitter::chooseTiles() {
+  bool shared = op.sharesRhs();
+  products = shared ? 1 : op.getBatch();
+  rows = shared ? op.getBatch() * op.getM() : op.getM();
+  if (shared && op.getTransposeLhs() && op.getBatch() > 1) {
+    products = op.getBatch();
+    rows = op.getM();
+  }
+  columns = op.getN();
+  depth = op.getK();
+  paddedDepth = (depth + 15) / 16 * 16;
+  packed = llvm::isa_and_nonnull<ir::PackedAttr>(
+      op.getRhs().getType().getEncoding());
+  bool narrow = op.getRhs().getType().getElementType().isBF16();
+  if (packed && narrow)
+    form =
+        e.target.bf16Dot && e.width == 16 ? PanelForm::Dots : PanelForm::Pairs;
+
+  auto view = ir::resolveView(op.getLhs());
+  direct =
+      view && llvm::isa<mlir::BlockArgument>(view->base) &&
+      (view->strides[view->strides.size() - (op.getTransposeLhs() ? 2 : 1)] ==
+           1 ||
+       depth == 1) &&
+      (form == PanelForm::Rows || depth % 2 == 0);
+
+  tileRows = std::min<int64_t>(rows, e.target.tileRows);
+  // The fewest wasted rows among tall tiles.
+  if (rows > e.target.tileRows)
+    for (int64_t candidate :
+         {int64_t(e.target.tileRows), int64_t(5), int64_t(4)})
+      if ((rows + candidate - 1) / candidate * candidate <
+          (rows + tileRows - 1) / tileRows * tileRows)
+        tileRows = candidate;
+  blockRows = std::min<int64_t>(rows, 96 / tileRows * tileRows);
+}
+
+bool ContractionEmitter::dependsOnProduct(Value value) {
+  if (value == op.getResult())
+    return true;
+  mlir::Operation *definition = value.getDefiningOp();
+  return definition && llvm::any_of(definition->getOperands(), [&](Value v) {
+           return dependsOnProduct(v);
+         });
+}
+
+llvm::SmallVector<Value> ContractionEmitter::leftIndex(Value row, Value k) {
+  auto shape = op.getLhs().getType().getShape();
+  llvm::SmallVector<int64_t> leading(shape.drop_back(2));
+  leading.push_back(op.getM());
+  llvm::SmallVector<Value> index = e.delinearize(flatRow(row), leading);
+  index.push_back(k);
+  if (op.getTransposeLhs())
+    std::swap(index[index.size() - 1], index[index.size() - 2]);
+  return index;
+}
+
+/// Where a row of the left operand begins, in elements.
+Value ContractionEmitter::leftOffset(Value row) {
+  if (!direct)
+    return e.mul(e.sub(row, firstRow), paddedDepth);
+  auto view = ir::resolveView(op.getLhs());
+  Value offset = e.constant(view->offset);
+  llvm::SmallVector<Value> index = leftIndex(row, e.constant(0));
+  for (auto [i, stride] : llvm::zip(index, view->strides))
+    offset = e.add(offset, e.mul(i, stride));
+  return offset;
+}
+
+void ContractionEmitter::storePrologueResults(Evaluator &rowEvaluator,
+                                              Value row, Value column,
+                                              Value mask) {
+  RowSpace space{products * rows, depth};
+  for (auto [i, value] : llvm::enumerate(e.kernel.getYield().getValues())) {
+    if (dependsOnProduct(value))
+      continue;
+    Coordinates at = rowCoordinates(e, value, flatRow(row), column, space);
+    Value x = rowEvaluator.evaluate(value, at, mask);
+    auto type = typeOf(value);
+    Value offset = e.linearize(at.index, type.getShape());
+    if (at.lanes >= 0 || e.width == 1)
+      e.storeVector(x, e.output(i), offset, type.getElementType(), mask);
+    else
+      e.storeScalar(x, e.output(i), offset, type.getElementType());
+  }
+}
+
+/// Evaluates the block's rows of the left operand into scratch.
+void ContractionEmitter::fillLeft(bool storeResults) {
+  auto element = op.getLhs().getType().getElementType();
+  mlir::Operation *matmul = op;
+  llvm::SmallVector<mlir::Operation *> before;
+  for (mlir::Operation &other : e.kernel.getBody().front())
+    if (other.isBeforeInBlock(matmul))
+      before.push_back(&other);
+  RowSpace space{products * rows, depth};
+  e.loop(firstRow, endRow, 1, [&](Value row) {
+    Evaluator rowEvaluator(e);
+    bindReductions(e, rowEvaluator, before, flatRow(row), space);
+    Value start = leftOffset(row);
+    auto along = [&](Value k, Value mask) {
+      Coordinates at{leftIndex(row, k), -1};
+      if (e.width > 1)
+        at.lanes = int(at.index.size()) - (op.getTransposeLhs() ? 2 : 1);
+      Value x = e.splat(rowEvaluator.evaluate(op.getLhs(), at, mask));
+      if (mask) {
+        // Padding meets the zeros of the panel and must be finite.
+        Value zero = mlir::arith::ConstantOp::create(
+            e.builder, e.loc, e.builder.getZeroAttr(x.getType()));
+        x = mlir::arith::SelectOp::create(e.builder, e.loc, mask, x, zero);
+      }
+      e.storeVector(x, left, e.add(start, k), element);
+      if (storeResults) {
+        Value isFirst =
+            e.compare(mlir::arith::CmpIPredicate::eq,
+                      e.rem(e.tile(), e.encoded.innerTiles), e.constant(0));
+        e.when(isFirst,
+               [&] { storePrologueResults(rowEvaluator, row, k, mask); });
+      }
+    };
+    e.vectorLoop(depth, along);
+    if (form != PanelForm::Rows && e.width == 1 && depth % 2 != 0)
+      e.storeScalar(e.floatConstant(0.0, e.builder.getF32Type()), left,
+                    e.add(start, e.constant(depth)), element);
+  });
+}
+
+/// Packs one panel of a right operand that is not packed, as f32.
+void ContractionEmitter::fillPanel(Value number) {
+  auto shape = op.getRhs().getType().getShape();
+  llvm::SmallVector<Value> leading;
+  if (!op.sharesRhs())
+    leading = e.delinearize(product, shape.drop_back(2));
+  Value firstColumn = e.mul(number, panelWidth);
+  auto f32 = e.builder.getF32Type();
+  e.loop(e.constant(0), e.constant(depth), 1, [&](Value k) {
+    for (int64_t v = 0; v < panelWidth; v += e.width) {
+      Value n = e.add(firstColumn, e.constant(v));
+      Value offset = e.add(e.mul(k, panelWidth), e.constant(v));
+      Value inside =
+          e.compare(mlir::arith::CmpIPredicate::slt, n, e.constant(columns));
+      e.when(inside, [&] {
+        Value mask;
+        if (columns % e.width != 0)
+          mask = e.maskBelow(e.sub(e.constant(columns), n));
+        Coordinates at{leading, -1};
+        at.index.push_back(op.getTransposeRhs() ? n : k);
+        at.index.push_back(op.getTransposeRhs() ? k : n);
+        if (e.width > 1)
+          at.lanes = int(at.index.size()) - (op.getTransposeRhs() ? 2 : 1);
+        Value x = e.splat(evaluator.evaluate(op.getRhs(), at, mask));
+        e.storeVector(x, panel, offset, f32);
+      });
+    }
+  });
+}
+
+TilePanel ContractionEmitter::panelAt(Value number, int64_t column) {
+  if (!packed)
+    return {panel,           e.constant(column), e.builder.getF32Type(),
+            PanelForm::Rows, panelWidth,         Value()};
+  Value start = e.mul(number, paddedDepth * panelWidth);
+  bool pairs = form != PanelForm::Rows;
+  return {e.input(llvm::cast<mlir::BlockArgument>(op.getRhs())),
+          e.add(start, e.constant(pairs ? 2 * column : column)),
+          op.getRhs().getType().getElementType(),
+          form,
+          pairs ? 2 * panelWidth : panelWidth,
+          Value()};
+}
+
+/// Adds the products over one block of k to the block of sums.
+void ContractionEmitter::multiply(Value number, Value fromK, Value toK,
+                                  bool first) {
+  int vectors = int(std::min<int64_t>(panelWidth / e.width,
+                                      rows == 1 ? 4 : e.target.tileVectors));
+  if (e.width == 1)
+    vectors = 4;
+  auto f32 = e.builder.getF32Type();
+  Value count = e.sub(endRow, firstRow);
+  Value lastRow = e.sub(endRow, e.constant(1));
+  e.loop(e.constant(0), count, tileRows, [&](Value r) {
+    TileRows tile{direct ? e.input(llvm::cast<mlir::BlockArgument>(
+                               ir::viewRoot(op.getLhs())))
+                         : left,
+                  op.getLhs().getType().getElementType(),
+                  {}};
+    llvm::SmallVector<Value> sumOffsets;
+    for (int64_t i = 0; i < tileRows; ++i) {
+      // Rows beyond the block compute the last one again, into padding.
+      Value row = e.add(firstRow, e.add(r, e.constant(i)));
+      tile.offsets.push_back(leftOffset(i == 0 ? row : e.min(row, lastRow)));
+      sumOffsets.push_back(e.mul(e.add(r, e.constant(i)), panelWidth));
+    }
+    for (int64_t column = 0; column < panelWidth; column += vectors * e.width) {
+      llvm::SmallVector<Value> initial;
+      for (Value offset : sumOffsets)
+        for (int v = 0; v < vectors; ++v)
+          initial.push_back(
+              first ? e.splat(e.floatConstant(0.0, f32))
+                    : e.loadVector(
+                          sums, e.add(offset, e.constant(column + v * e.width)),
+                          f32));
+      llvm::SmallVector<Value> result = emitRegisterTile(
+          e, tile, panelAt(number, column), vectors, fromK, toK, initial);
+      for (size_t i = 0; i < result.size(); ++i)
+        e.storeVector(
+            result[i], sums,
+            e.add(sumOffsets[i / vectors],
+                  e.constant(column + int64_t(i % vectors) * e.width)),
+            f32);
+    }
+  });
+}
+
+/// The epilogue: from the sums of one panel to the results.
+void ContractionEmitter::finish(Value number) {
+  auto f32 = e.builder.getF32Type();
+  auto element = op.getResult().getType().getElementType();
+  Value firstColumn = e.mul(number, panelWidth);
+  auto along = [&](Value row, Value v, Value mask) {
+    Value n = e.add(firstColumn, v);
+    Value at = e.add(e.mul(e.sub(row, firstRow), panelWidth), v);
+    evaluator.bind(op.getResult(),
+                   e.round(e.loadVector(sums, at, f32), element));
+    // Everything is computed before anything is stored: outputs may lie in
+    // place of inputs.
+    struct Stored {
+      unsigned output;
+      Value x, offset;
+      int64_t stride;
+      mlir::Type type;
+    };
+    llvm::SmallVector<Stored> stored;
+    for (auto [i, value] : llvm::enumerate(e.kernel.getYield().getValues())) {
+      if (!dependsOnProduct(value))
+        continue;
+      Value from = value;
+      while (llvm::isa_and_nonnull<ir::ReshapeOp, ir::TransposeOp>(
+          from.getDefiningOp()))
+        from = from.getDefiningOp()->getOperand(0);
+      auto type = typeOf(from);
+      auto view = ir::resolveStore(from, value);
+      if (!view) {
+        e.failure = "a result behind a reshape that strides cannot express";
+        return;
+      }
+      Coordinates coordinates{
+          e.delinearize(flatRow(row), type.getShape().drop_back()), -1};
+      coordinates.index.push_back(n);
+      if (e.width > 1)
+        coordinates.lanes = int(coordinates.index.size()) - 1;
+      Value x = evaluator.evaluate(from, coordinates, mask);
+      Value offset = e.constant(view->offset);
+      for (auto [index, stride] : llvm::zip(coordinates.index, view->strides))
+        offset = e.add(offset, e.mul(index, stride));
+      stored.push_back({unsigned(i), x, offset, view->strides.back(),
+                        type.getElementType()});
+    }
+    for (const Stored &s : stored) {
+      if (s.stride == 1 || columns == 1)
+        e.storeVector(s.x, e.output(s.output), s.offset, s.type, mask);
+      else
+        e.storeStrided(s.x, e.output(s.output), s.offset, e.constant(s.stride),
+                       s.type, mask);
+    }
+  };
+  e.loop(firstRow, endRow, 1, [&](Value row) {
+    Value left =
+        e.min(e.sub(e.constant(columns), firstColumn), e.constant(panelWidth));
+    Value whole = e.mul(e.div(left, e.width), e.width);
+    e.loop(e.constant(0), whole, e.width,
+           [&](Value v) { along(row, v, Value()); });
+    if (columns % e.width != 0) {
+      Value rest = e.sub(left, whole);
+      e.when(e.compare(mlir::arith::CmpIPredicate::sgt, rest, e.constant(0)),
+             [&] { along(row, whole, e.maskBelow(rest)); });
+    }
+  });
+  evaluator.unbind(op.getResult());
+}
+
+void ContractionEmitter::emit() {
+  if (op.getLhs().getType().getElementType().isF64()) {
+    e.failure = "products in f64";
+    return;
+  }
+  chooseTiles();
+  int64_t panels = (columns + panelWidth - 1) / panelWidth;
+  int64_t rowBlocks = (rows + blockRows - 1) / blockRows;
+  // Enough tiles for many threads, but no more prologues than needed.
+  int64_t perTile = std::max<int64_t>(1, panels * rowBlocks / 64);
+  if (direct && rows > e.target.tileRows)
+    perTile = 1;
+  perTile = std::min(perTile, panels);
+  int64_t groups = (panels + perTile - 1) / perTile;
+  e.encoded.tiles = uint32_t(products * rowBlocks * groups);
+  e.encoded.innerTiles = uint32_t(groups);
+  // Blocks of one product cover its rows evenly only if they divide them.
+  if (products == 1 || rows % blockRows == 0)
+    e.encoded.rowsPerBlock = uint32_t(blockRows);
+
+  Value block = e.div(e.tile(), groups);
+  product = e.div(block, rowBlocks);
+  firstRow = e.mul(e.rem(block, rowBlocks), blockRows);
+  endRow = e.min(e.add(firstRow, e.constant(blockRows)), e.constant(rows));
+  int64_t sumRows = (blockRows + tileRows - 1) / tileRows * tileRows;
+  sums = e.scratch(sumRows * panelWidth * 4);
+  if (!packed)
+    panel = e.scratch(depth * panelWidth * 4);
+
+  bool prologueResults =
+      llvm::any_of(e.kernel.getYield().getValues(),
+                   [&](Value value) { return !dependsOnProduct(value); });
+  if (prologueResults && direct) {
+    e.failure = "results that do not depend on the product";
+    return;
+  }
+  if (!direct) {
+    left = e.scratch((blockRows * paddedDepth + 16) * 4);
+    fillLeft(prologueResults);
+  }
+
+  Value firstPanel = e.mul(e.rem(e.tile(), groups), perTile);
+  Value endPanel =
+      e.min(e.add(firstPanel, e.constant(perTile)), e.constant(panels));
+  int64_t steps = form == PanelForm::Rows ? depth : (depth + 1) / 2 * 2;
+  e.loop(firstPanel, endPanel, 1, [&](Value number) {
+    if (!packed)
+      fillPanel(number);
+    // The first block of k starts from zero, the others add to it.
+    int64_t firstBlock = rows <= tileRows ? steps : std::min(steps, blockOfK);
+    multiply(number, e.constant(0), e.constant(firstBlock), true);
+    e.loop(e.constant(firstBlock), e.constant(steps), blockOfK, [&](Value k) {
+      Value end = e.min(e.add(k, e.constant(blockOfK)), e.constant(steps));
+      multiply(number, k, end, false);
+    });
+    finish(number);
+  });
+}
+
+} // namespace
+
+void emitContraction(Emitter &emitter) {
+  for (mlir::Operation &op : emitter.kernel.getBody().front())
+    if (auto matmul = llvm::dyn_cast<ir::MatmulOp>(op))
+      return ContractionEmitter(emitter, matmul).emit();
+  emitter.failure = "no matrix product";
+}
+
+} // namespace gptc::cpu

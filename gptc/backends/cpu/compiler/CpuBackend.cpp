@@ -1,0 +1,84 @@
+//===- CpuBackend.cpp -----------------------------------------------------===//
+
+#include "gptc/backends/cpu/compiler/CpuBackend.h"
+
+#include "gptc/backends/cpu/compiler/Families.h"
+
+namespace gptc::cpu {
+
+namespace {
+
+/// Replaces ops of a row program by the reductions and arithmetic they are.
+void decompose(mlir::Block &body) {
+  for (mlir::Operation &op : llvm::make_early_inc_range(body)) {
+    mlir::OpBuilder builder(&op);
+    mlir::Value plain;
+    if (auto norm = llvm::dyn_cast<ir::LayerNormOp>(op))
+      plain = norm.decompose(builder);
+    else if (auto softmax = llvm::dyn_cast<ir::SoftmaxOp>(op))
+      plain = softmax.decompose(builder);
+    else
+      continue;
+    op.getResult(0).replaceAllUsesWith(plain);
+    op.erase();
+  }
+}
+
+void emitBody(Emitter &emitter) {
+  mlir::Block &body = emitter.kernel.getBody().front();
+  switch (emitter.kernel.getFamily()) {
+  case ir::Family::Contraction:
+    return emitContraction(emitter);
+  case ir::Family::Attention:
+    return emitAttention(emitter);
+  case ir::Family::Rowwise:
+  case ir::Family::Columnwise:
+    return emitRowwise(emitter);
+  case ir::Family::Gather:
+    for (mlir::Operation &op : body)
+      if (auto append = llvm::dyn_cast<ir::CacheAppendOp>(op))
+        return emitCacheAppend(emitter, append);
+    return emitRowwise(emitter);
+  }
+}
+
+/// Encodes one kernel, with vectors if its last dimension allows it.
+Expected<EncodedKernel> encodeKernel(mlir::ModuleOp code, ir::KernelOp kernel,
+                                     const CpuTarget &target) {
+  std::string failures;
+  for (int width : {target.vectorWidth, 1}) {
+    Emitter emitter(code, kernel, target, width);
+    emitBody(emitter);
+    emitter.finish();
+    if (emitter.failure.empty())
+      return emitter.encoded;
+    failures = emitter.failure;
+    emitter.function().erase();
+  }
+  return failure(ErrorCode::Unsupported,
+                 "the CPU backend cannot encode kernel '{}': {}",
+                 kernel.getSymName().str(), failures);
+}
+
+} // namespace
+
+Expected<EncodedModule> encodeKernels(mlir::ModuleOp module,
+                                      const CpuTarget &target,
+                                      const KernelDump &dump) {
+  EncodedModule encoded;
+  mlir::OwningOpRef<mlir::ModuleOp> code(
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(module.getContext())));
+  std::vector<std::string> symbols;
+  for (auto kernel : module.getOps<ir::KernelOp>()) {
+    mlir::OwningOpRef<ir::KernelOp> copy(
+        llvm::cast<ir::KernelOp>(kernel->clone()));
+    decompose(copy->getBody().front());
+    GPTC_TRY(EncodedKernel one, encodeKernel(*code, *copy, target));
+    symbols.push_back(one.symbol);
+    encoded.kernels.push_back(std::move(one));
+  }
+  GPTC_TRY(encoded.sharedObject, generateCode(*code, target, symbols, dump));
+  return encoded;
+}
+
+} // namespace gptc::cpu

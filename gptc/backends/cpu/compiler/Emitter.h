@@ -1,0 +1,147 @@
+//===- Emitter.h - Building the code of a kernel ---------------*- C++ -*-===//
+//
+// A kernel is an llvm.func over pointers; its body is scf, arith, math and
+// vector. Indices are i64. Arithmetic on indices is shared within a loop
+// body, so that evaluators may ask for the same address again and again.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GPTC_BACKENDS_CPU_COMPILER_EMITTER_H
+#define GPTC_BACKENDS_CPU_COMPILER_EMITTER_H
+
+#include "gptc/backends/cpu/compiler/CpuTarget.h"
+#include "gptc/ir/Dialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+#include <map>
+
+namespace gptc::cpu {
+
+/// What the runtime must know of an encoded kernel; see the artifact's schema.
+struct EncodedKernel {
+  std::string symbol;
+  uint32_t tiles = 1;
+  uint64_t scratchBytes = 0;
+  uint32_t rowsPerBlock = 0;
+  uint32_t innerTiles = 1;
+};
+
+class Emitter {
+public:
+  using Value = mlir::Value;
+  using Type = mlir::Type;
+
+  Emitter(mlir::ModuleOp module, ir::KernelOp kernel, const CpuTarget &target,
+          int vectorWidth);
+
+  const CpuTarget &target;
+  ir::KernelOp kernel;
+  EncodedKernel encoded;
+  mlir::OpBuilder builder;
+  mlir::Location loc;
+
+  /// Lanes of a vector: the target's, or 1 where a kernel cannot be
+  /// vectorized along its last dimension.
+  int width;
+  /// Set when something cannot be expressed; the kernel is then given up.
+  std::string failure;
+
+  mlir::LLVM::LLVMFuncOp function() const { return function_; }
+  /// The tile number as i64.
+  Value tile() const { return tile_; }
+  /// Reserves scratch memory; returns a pointer to it, 64-byte aligned.
+  Value scratch(uint64_t bytes);
+  /// Pointer of a tensor input, of output `i`, or the value of a scalar input.
+  Value input(mlir::BlockArgument argument) const;
+  Value output(unsigned i) const { return outputs_[i]; }
+
+  // Indices.
+  Value constant(int64_t value);
+  Value add(Value a, Value b);
+  Value sub(Value a, Value b);
+  Value mul(Value a, int64_t b);
+  Value div(Value a, int64_t b);
+  Value rem(Value a, int64_t b);
+  Value min(Value a, Value b);
+  Value max(Value a, Value b);
+  std::optional<int64_t> asConstant(Value value) const;
+  /// Row-major index of coordinates, and back.
+  Value linearize(llvm::ArrayRef<Value> index, llvm::ArrayRef<int64_t> shape);
+  llvm::SmallVector<Value> delinearize(Value linear,
+                                       llvm::ArrayRef<int64_t> shape);
+  /// A comparison of indices as i1.
+  Value compare(mlir::arith::CmpIPredicate predicate, Value a, Value b);
+
+  // Values in registers: f32 for f32, bf16 and f16; f64; i32; i1.
+  Type registerType(Type element);
+  Type vectorOf(Type element) {
+    return mlir::VectorType::get({width}, element);
+  }
+  Value floatConstant(double value, Type type);
+  Value splat(Value scalar);
+  /// The vector [0, 1, 2, …] of i64.
+  Value lanes();
+  /// A mask of the lanes below `count` (an index).
+  Value maskBelow(Value count);
+  /// Rounds a register to what an element type can hold.
+  Value round(Value value, Type element);
+
+  // Memory.
+  Value address(Value base, Value index, Type element);
+  Value loadScalar(Value base, Value index, Type element);
+  /// `width` consecutive elements; lanes outside of `mask` are not read.
+  Value loadVector(Value base, Value index, Type element, Value mask = {});
+  /// Elements `stride` apart.
+  Value loadStrided(Value base, Value index, Value stride, Type element,
+                    Value mask = {});
+  void storeScalar(Value value, Value base, Value index, Type element);
+  void storeVector(Value value, Value base, Value index, Type element,
+                   Value mask = {});
+  void storeStrided(Value value, Value base, Value index, Value stride,
+                    Type element, Value mask = {});
+
+  // Control flow. What is shared inside of a body is forgotten after it.
+  void loop(Value from, Value to, int64_t step,
+            llvm::function_ref<void(Value)> body);
+  /// A loop that carries values; the body returns the next ones.
+  llvm::SmallVector<Value>
+  loopWith(Value from, Value to, int64_t step, mlir::ValueRange initial,
+           llvm::function_ref<llvm::SmallVector<Value>(Value, mlir::ValueRange)>
+               body);
+  void when(Value condition, llvm::function_ref<void()> body);
+  /// Runs `body(index, mask)` for vectors over [0, count): without a mask for
+  /// whole vectors, with one for the rest.
+  void vectorLoop(int64_t count, llvm::function_ref<void(Value, Value)> body);
+
+  /// Remembers results within the present loop body. Keys are built from
+  /// pointers and numbers.
+  using Key = llvm::SmallVector<intptr_t, 6>;
+  Value *remembered(const Key &key);
+  void remember(const Key &key, Value value);
+  void enterScope() { scopes_.emplace_back(); }
+  void leaveScope() { scopes_.pop_back(); }
+
+  void finish();
+
+private:
+  Value binary(intptr_t tag, Value a, Value b,
+               llvm::function_ref<Value()> make);
+
+  mlir::LLVM::LLVMFuncOp function_;
+  llvm::DenseMap<Value, Value> inputs_;
+  llvm::SmallVector<Value> outputs_;
+  Value tile_;
+  Value scratch_;
+  uint64_t scratchBytes_ = 0;
+  mlir::Block *entry_ = nullptr;
+  mlir::Operation *lastConstant_ = nullptr;
+  std::map<int64_t, Value> constants_;
+  llvm::DenseMap<Value, int64_t> constantValues_;
+  std::vector<std::map<Key, Value>> scopes_;
+};
+
+} // namespace gptc::cpu
+
+#endif // GPTC_BACKENDS_CPU_COMPILER_EMITTER_H

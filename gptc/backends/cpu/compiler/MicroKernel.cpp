@@ -1,0 +1,167 @@
+//===- MicroKernel.cpp ----------------------------------------------------===//
+
+#include "gptc/backends/cpu/compiler/MicroKernel.h"
+
+namespace gptc::cpu {
+
+namespace arith = mlir::arith;
+namespace LLVM = mlir::LLVM;
+namespace math = mlir::math;
+namespace vector = mlir::vector;
+using mlir::Value;
+using Values = llvm::SmallVector<Value>;
+
+namespace {
+
+class TileEmitter {
+public:
+  TileEmitter(Emitter &emitter, const TileRows &rows, const TilePanel &panel,
+              int vectors)
+      : e(emitter), rows(rows), panel(panel), vectors(vectors) {}
+
+  /// One step in k: a row of the panel, or a pair of rows.
+  Values step(Value k, Values sums) {
+    switch (panel.form) {
+    case PanelForm::Rows:
+      return stepRows(k, std::move(sums));
+    case PanelForm::Pairs:
+      return stepPairs(k, std::move(sums));
+    case PanelForm::Dots:
+      return stepDots(k, std::move(sums));
+    }
+    return sums;
+  }
+
+private:
+  Emitter &e;
+  const TileRows &rows;
+  const TilePanel &panel;
+  int vectors;
+
+  Value columns(Value row, int v) {
+    return e.add(e.add(panel.offset, row), e.constant(int64_t(v) * e.width));
+  }
+
+  Value left(int r, Value k) {
+    return e.splat(
+        e.loadScalar(rows.base, e.add(rows.offsets[r], k), rows.element));
+  }
+
+  Values stepRows(Value k, Values sums) {
+    Values b;
+    for (int v = 0; v < vectors; ++v)
+      b.push_back(e.loadVector(panel.base, columns(e.mul(k, panel.stride), v),
+                               panel.element,
+                               v + 1 == vectors ? panel.lastMask : Value()));
+    for (size_t r = 0; r < rows.offsets.size(); ++r) {
+      Value a = left(r, k);
+      for (int v = 0; v < vectors; ++v) {
+        Value &sum = sums[r * vectors + v];
+        sum = vector::FMAOp::create(e.builder, e.loc, a, b[v], sum);
+      }
+    }
+    return sums;
+  }
+
+  /// The pairs of columns of vector v, one i32 each: rows k and k + 1.
+  Value pairs(Value k, int v) {
+    Value at = e.add(e.add(panel.offset, e.mul(e.div(k, 2), panel.stride)),
+                     e.constant(2 * int64_t(v) * e.width));
+    Value address = e.address(panel.base, at, panel.element);
+    return LLVM::LoadOp::create(e.builder, e.loc,
+                                e.vectorOf(e.builder.getI32Type()), address, 4);
+  }
+
+  Values stepPairs(Value k, Values sums) {
+    auto f32 = e.vectorOf(e.builder.getF32Type());
+    auto i32 = e.builder.getI32Type();
+    Value shift = e.splat(arith::ConstantOp::create(
+        e.builder, e.loc, e.builder.getI32IntegerAttr(16)));
+    Value high = e.splat(arith::ConstantOp::create(
+        e.builder, e.loc, e.builder.getIntegerAttr(i32, 0xffff0000U)));
+    Values even, odd;
+    for (int v = 0; v < vectors; ++v) {
+      Value both = pairs(k, v);
+      even.push_back(arith::BitcastOp::create(
+          e.builder, e.loc, f32,
+          arith::ShLIOp::create(e.builder, e.loc, both, shift)));
+      odd.push_back(arith::BitcastOp::create(
+          e.builder, e.loc, f32,
+          arith::AndIOp::create(e.builder, e.loc, both, high)));
+    }
+    for (size_t r = 0; r < rows.offsets.size(); ++r) {
+      Value first = left(r, k), second = left(r, e.add(k, e.constant(1)));
+      for (int v = 0; v < vectors; ++v) {
+        Value &sum = sums[r * vectors + v];
+        sum = vector::FMAOp::create(e.builder, e.loc, first, even[v], sum);
+        sum = vector::FMAOp::create(e.builder, e.loc, second, odd[v], sum);
+      }
+    }
+    return sums;
+  }
+
+  Values stepDots(Value k, Values sums) {
+    auto bf16 = mlir::VectorType::get({2 * e.width}, e.builder.getBF16Type());
+    auto f32 = e.vectorOf(e.builder.getF32Type());
+    auto i32 = e.builder.getI32Type();
+    Values b;
+    for (int v = 0; v < vectors; ++v)
+      b.push_back(LLVM::BitcastOp::create(e.builder, e.loc, bf16, pairs(k, v)));
+    for (size_t r = 0; r < rows.offsets.size(); ++r) {
+      Value address =
+          e.address(rows.base, e.add(rows.offsets[r], k), rows.element);
+      Value pair = LLVM::LoadOp::create(e.builder, e.loc, i32, address, 2);
+      Value a = LLVM::BitcastOp::create(e.builder, e.loc, bf16, e.splat(pair));
+      for (int v = 0; v < vectors; ++v) {
+        Value &sum = sums[r * vectors + v];
+        sum = LLVM::CallIntrinsicOp::create(
+                  e.builder, e.loc, f32,
+                  e.builder.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"),
+                  mlir::ValueRange{sum, a, b[v]})
+                  .getResult(0);
+      }
+    }
+    return sums;
+  }
+};
+
+} // namespace
+
+Values emitRegisterTile(Emitter &e, const TileRows &rows,
+                        const TilePanel &panel, int vectors, Value from,
+                        Value to, llvm::ArrayRef<Value> initial) {
+  TileEmitter tile(e, rows, panel, vectors);
+  int64_t step = panel.form == PanelForm::Rows ? 1 : 2;
+  size_t count = initial.size();
+  // Few accumulators would wait for one another: several partial sums.
+  int64_t unroll = count <= 4 ? 4 : count <= 8 ? 2 : 1;
+  Values sums(initial);
+  if (unroll > 1) {
+    Value zero = e.splat(e.floatConstant(0.0, e.builder.getF32Type()));
+    sums.append(count * (unroll - 1), zero);
+    int64_t stride = unroll * step;
+    Value whole = e.add(from, e.mul(e.div(e.sub(to, from), stride), stride));
+    sums = e.loopWith(
+        from, whole, stride, sums, [&](Value k, mlir::ValueRange carried) {
+          Values next;
+          for (int64_t u = 0; u < unroll; ++u) {
+            Values part(carried.slice(u * count, count));
+            llvm::append_range(next, tile.step(e.add(k, e.constant(u * step)),
+                                               std::move(part)));
+          }
+          return next;
+        });
+    for (int64_t u = 1; u < unroll; ++u)
+      for (size_t i = 0; i < count; ++i)
+        sums[i] = arith::AddFOp::create(e.builder, e.loc, sums[i],
+                                        sums[u * count + i]);
+    sums.truncate(count);
+    from = whole;
+  }
+  return e.loopWith(from, to, step, sums,
+                    [&](Value k, mlir::ValueRange carried) {
+                      return tile.step(k, Values(carried));
+                    });
+}
+
+} // namespace gptc::cpu

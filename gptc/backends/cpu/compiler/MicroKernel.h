@@ -1,0 +1,44 @@
+//===- MicroKernel.h - The register tile of matrix products ----*- C++ -*-===//
+
+#ifndef GPTC_BACKENDS_CPU_COMPILER_MICROKERNEL_H
+#define GPTC_BACKENDS_CPU_COMPILER_MICROKERNEL_H
+
+#include "gptc/backends/cpu/compiler/Emitter.h"
+
+namespace gptc::cpu {
+
+/// How the right operand of a register tile lies in memory.
+enum class PanelForm {
+  Rows,  ///< Rows of f32, `stride` elements apart.
+  Pairs, ///< bf16 pairs of rows, read as f32.
+  Dots,  ///< bf16 pairs of rows, for the dot product instruction.
+};
+
+/// The left operand: one address for each row of the tile, unit stride in k.
+struct TileRows {
+  mlir::Value base;
+  mlir::Type element;
+  llvm::SmallVector<mlir::Value> offsets; ///< In elements, one a row.
+};
+
+/// The right operand: `vectors` vectors of columns from `offset` on.
+struct TilePanel {
+  mlir::Value base;
+  mlir::Value offset; ///< In elements, of row 0 and the first column.
+  mlir::Type element;
+  PanelForm form;
+  int64_t stride;       ///< Elements from row to row (pair to pair for pairs).
+  mlir::Value lastMask; ///< Of the last vector, or null.
+};
+
+/// Emits accumulators += rows × panel over k in [from, to), which is even in
+/// its bounds for bf16 pairs, and returns the accumulators (row by row). f32
+/// accumulation in ascending order of k for each of `unroll` partial sums.
+llvm::SmallVector<mlir::Value>
+emitRegisterTile(Emitter &emitter, const TileRows &rows, const TilePanel &panel,
+                 int vectors, mlir::Value from, mlir::Value to,
+                 llvm::ArrayRef<mlir::Value> initial);
+
+} // namespace gptc::cpu
+
+#endif // GPTC_BACKENDS_CPU_COMPILER_MICROKERNEL_H
