@@ -1,0 +1,86 @@
+//===- Service.h - The compiler as the command sees it ---------*- C++ -*-===//
+//
+// The command loads libgptc-compiler.so only when it compiles. It reaches it
+// through this interface, which names nothing of MLIR.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GPTC_COMPILER_SERVICE_H
+#define GPTC_COMPILER_SERVICE_H
+
+#include "gptc/runtime/base/Error.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gptc {
+
+/// A definition, in numbers.
+struct ModelSummary {
+  std::string name;
+  uint64_t layers = 0;
+  uint64_t width = 0;
+  uint64_t heads = 0;
+  uint64_t headSize = 0;
+  uint64_t context = 0;
+  uint64_t vocabulary = 0;
+  uint64_t parameters = 0;
+};
+
+/// What `gptc compile` is asked for; empty or 0 means the default.
+struct CompileRequest {
+  std::string model;      ///< A name, a checkpoint folder, a .so or a .mlir file.
+  std::string output;     ///< Of the artifact; empty with `toPhase`.
+  std::string checkpoint; ///< Folder with the weights, if not `model`.
+  uint64_t initSeed = 0;  ///< Seeds the weights where there is no checkpoint.
+  bool embedWeights = false;
+  std::vector<std::string> targets; ///< cpu, reference.
+  std::string dtype;                ///< f32 or bf16.
+  std::vector<std::string> entries;
+  uint64_t batch = 0;
+  uint64_t context = 0;
+  std::string cpu; ///< host, x86-64-v3, x86-64-v4.
+  std::string toPhase;
+  std::string fromPhase;
+  std::string dumpDirectory;
+};
+
+struct CompileSummary {
+  std::string text; ///< IR of the phase that `toPhase` asked for.
+  uint64_t kernels = 0;
+  uint64_t dispatches = 0;
+  uint64_t bytes = 0; ///< Of the artifact.
+  double seconds = 0;
+};
+
+struct PlanEntry {
+  std::string name;
+  uint64_t flops = 0;
+  uint64_t bytes = 0;
+};
+
+/// Memory and work of a model, known before anything runs.
+struct PlanSummary {
+  uint64_t parameters = 0;
+  uint64_t weightsBytes = 0;
+  uint64_t arenaBytes = 0;
+  uint64_t cacheBytes = 0;
+  std::vector<PlanEntry> entries;
+};
+
+/// Thread safe; one instance lives as long as the library is loaded.
+class CompilerService {
+public:
+  virtual ~CompilerService() = default;
+  virtual std::vector<ModelSummary> models() = 0;
+  virtual Expected<CompileSummary> compile(const CompileRequest &request) = 0;
+  virtual Expected<PlanSummary> plan(const CompileRequest &request) = 0;
+};
+
+} // namespace gptc
+
+/// The library's one entry point; the service stays the library's.
+extern "C" gptc::CompilerService *gptc_compiler_service();
+
+#endif // GPTC_COMPILER_SERVICE_H
