@@ -265,7 +265,7 @@ Value Emitter::splat(Value scalar) {
 }
 
 Value Emitter::lanes() {
-  llvm::SmallVector<int64_t> values(llvm::seq<int64_t>(0, width));
+  auto values = llvm::to_vector(llvm::seq<int64_t>(0, width));
   auto type = mlir::VectorType::get({width}, builder.getI64Type());
   return arith::ConstantOp::create(
       builder, loc,
@@ -446,7 +446,7 @@ llvm::SmallVector<Value> Emitter::loopWith(
     scf::YieldOp::create(builder, loc, next);
   }
   leaveScope();
-  return llvm::to_vector(loop.getResults());
+  return llvm::SmallVector<Value>(loop.getResults());
 }
 
 void Emitter::loop(Value from, Value to, int64_t step,
