@@ -1,0 +1,60 @@
+//===- Definition.h - Models that can be compiled by name ------*- C++ -*-===//
+//
+// A user's own models are a shared library that exports
+//
+//   extern "C" void gptc_register_definitions(gptc::DefinitionRegistry &);
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GPTC_FRONTEND_DEFINITION_H
+#define GPTC_FRONTEND_DEFINITION_H
+
+#include "gptc/frontend/Graph.h"
+
+#include <functional>
+#include <map>
+
+namespace gptc {
+
+/// A model in numbers. The parameters are counted from the graph.
+struct ModelInfo {
+  std::string family;
+  uint64_t layers = 0;
+  uint64_t width = 0;
+  uint64_t heads = 0;
+  uint64_t headSize = 0;
+  uint64_t context = 0;
+  uint64_t vocabulary = 0;
+  int64_t endOfText = -1;
+};
+
+/// One entry point that is asked for: prefill and decode have `rows` tokens a
+/// sequence and caches of `capacity`; logits and score have `rows` tokens.
+struct EntryRequest {
+  enum class Kind { Prefill, Decode, Logits, Score } kind;
+  std::string name;
+  int64_t batch = 1;
+  int64_t rows = 1;
+  int64_t capacity = 1;
+};
+
+struct Definition {
+  std::string name;
+  ModelInfo info;
+  /// Adds one entry point to a graph.
+  std::function<void(Graph &, const EntryRequest &)> build;
+};
+
+class DefinitionRegistry {
+public:
+  void add(Definition definition);
+  const Definition *find(const std::string &name) const;
+  const std::vector<Definition> &all() const { return definitions_; }
+
+private:
+  std::vector<Definition> definitions_;
+};
+
+} // namespace gptc
+
+#endif // GPTC_FRONTEND_DEFINITION_H

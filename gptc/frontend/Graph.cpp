@@ -1,0 +1,272 @@
+//===- Graph.cpp ----------------------------------------------------------===//
+
+#include "gptc/frontend/GraphState.h"
+
+#include "mlir/IR/Verifier.h"
+
+#include <filesystem>
+#include <fmt/ranges.h>
+
+namespace gptc {
+
+GraphState::GraphState(Graph &graph) : graph(graph), builder(&context) {
+  ir::loadDialects(context);
+  module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+  (*module)->setAttr(ir::phaseAttr, builder.getStringAttr("model"));
+}
+
+std::string GraphState::scope() const {
+  return fmt::format("{}", fmt::join(scopes, "/"));
+}
+
+mlir::Location GraphState::location() {
+  return mlir::NameLoc::get(builder.getStringAttr(scope()));
+}
+
+bool GraphState::usable(llvm::ArrayRef<Tensor> tensors, Where where) {
+  for (const Tensor &tensor : tensors)
+    if (!tensor.valid())
+      return false;
+  if (!entry) {
+    graph.report("is outside of an entry; call beginEntry first", where);
+    return false;
+  }
+  for (const Tensor &tensor : tensors) {
+    auto *block = unwrap(tensor).getParentBlock();
+    if (tensor.graph() != &graph || block != &entry.getBody().front()) {
+      graph.report("uses a tensor of another entry or graph; read it again",
+                   where);
+      return false;
+    }
+  }
+  return true;
+}
+
+Tensor GraphState::wrap(mlir::Value value) {
+  Tensor tensor;
+  tensor.graph_ = &graph;
+  tensor.handle_ = value.getAsOpaquePointer();
+  return tensor;
+}
+
+mlir::RankedTensorType GraphState::lower(const TensorType &type) {
+  mlir::Type element;
+  switch (type.element) {
+  case DataType::BF16:
+    element = builder.getBF16Type();
+    break;
+  case DataType::F16:
+    element = builder.getF16Type();
+    break;
+  case DataType::F64:
+    element = builder.getF64Type();
+    break;
+  case DataType::I32:
+    element = builder.getI32Type();
+    break;
+  case DataType::Bool:
+    element = builder.getI1Type();
+    break;
+  default:
+    element = builder.getF32Type();
+    break;
+  }
+  return mlir::RankedTensorType::get(type.shape, element);
+}
+
+TensorType GraphState::raise(mlir::Type type) {
+  auto tensor = llvm::cast<mlir::RankedTensorType>(type);
+  mlir::Type element = tensor.getElementType();
+  DataType data = element.isBF16()         ? DataType::BF16
+                  : element.isF16()        ? DataType::F16
+                  : element.isF64()        ? DataType::F64
+                  : element.isInteger(32)  ? DataType::I32
+                  : element.isInteger(1)   ? DataType::Bool
+                                           : DataType::F32;
+  return {data, Shape(tensor.getShape().begin(), tensor.getShape().end())};
+}
+
+Tensor GraphState::variable(const std::string &name, const TensorType &type,
+                            ir::Role role, ir::InitializerAttr init,
+                            mlir::ArrayAttr pieces, Where where) {
+  if (!usable({}, where))
+    return {};
+  for (int64_t extent : type.shape)
+    if (extent <= 0) {
+      graph.report(fmt::format("declares '{}' as {}; every extent must be at "
+                               "least 1",
+                               name, type.toString()),
+                   where);
+      return {};
+    }
+  mlir::RankedTensorType lowered = lower(type);
+  ir::VariableOp &known = variables[name];
+  if (!known) {
+    mlir::OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(entry);
+    known = ir::VariableOp::create(builder, location(), name, role, lowered,
+                                   pieces, init);
+  } else if (known.getTensorType() != lowered || known.getRole() != role) {
+    graph.report(fmt::format("uses '{}' as {}, but it was declared as {} {}",
+                             name, type.toString(),
+                             ir::stringifyRole(known.getRole()).str(),
+                             raise(known.getTensorType()).toString()),
+                 where);
+    return {};
+  }
+  mlir::Value &value = values[name];
+  if (!value)
+    value = ir::ReadOp::create(builder, location(), lowered, name);
+  return wrap(value);
+}
+
+TensorType Tensor::type() const {
+  return valid() ? GraphState::raise(GraphState::unwrap(*this).getType())
+                 : TensorType{};
+}
+
+Scope::Scope(Graph &graph, std::string name) : graph_(graph) {
+  graph.state_->scopes.push_back(std::move(name));
+}
+
+Scope::~Scope() { graph_.state_->scopes.pop_back(); }
+
+Graph::Graph() : state_(std::make_unique<GraphState>(*this)) {}
+
+Graph::~Graph() = default;
+
+void Graph::beginEntry(const std::string &name, Where where) {
+  if (state_->entry)
+    return report(fmt::format("begins the entry '{}' inside of another", name),
+                  where);
+  if (state_->module->lookupSymbol(name))
+    return report(fmt::format("begins the entry '{}' a second time", name),
+                  where);
+  mlir::OpBuilder &builder = state_->builder;
+  builder.setInsertionPointToEnd(state_->module->getBody());
+  state_->entry = mlir::func::FuncOp::create(
+      builder, state_->location(), name, builder.getFunctionType({}, {}));
+  builder.setInsertionPointToEnd(state_->entry.addEntryBlock());
+}
+
+Tensor Graph::argument(const std::string &name, const TensorType &type,
+                       Where where) {
+  if (!state_->usable({}, where))
+    return {};
+  mlir::func::FuncOp entry = state_->entry;
+  unsigned index = entry.getNumArguments();
+  auto lowered = state_->lower(type);
+  auto attributes = state_->builder.getDictionaryAttr(
+      state_->builder.getNamedAttr(ir::nameAttr,
+                                   state_->builder.getStringAttr(name)));
+  if (mlir::failed(entry.insertArgument(index, lowered, attributes,
+                                        state_->location())))
+    return {};
+  return state_->wrap(entry.getArgument(index));
+}
+
+void Graph::result(const std::string &name, const Tensor &value, Where where) {
+  if (!state_->usable({value}, where))
+    return;
+  state_->results.push_back(GraphState::unwrap(value));
+  state_->resultNames.push_back(name);
+}
+
+void Graph::endEntry(Where where) {
+  if (!state_->usable({}, where))
+    return;
+  mlir::func::FuncOp entry = state_->entry;
+  mlir::OpBuilder &builder = state_->builder;
+  mlir::func::ReturnOp::create(builder, state_->location(), state_->results);
+  llvm::SmallVector<mlir::Type> types;
+  for (mlir::Value result : state_->results)
+    types.push_back(result.getType());
+  entry.setFunctionType(
+      builder.getFunctionType(entry.getBody().getArgumentTypes(), types));
+  for (auto [i, name] : llvm::enumerate(state_->resultNames))
+    entry.setResultAttr(i, ir::nameAttr, builder.getStringAttr(name));
+  state_->entry = nullptr;
+  state_->results.clear();
+  state_->resultNames.clear();
+  state_->values.clear();
+}
+
+Tensor Graph::parameter(const std::string &name, const TensorType &type,
+                        const Initializer &initializer,
+                        std::vector<Piece> pieces, Where where) {
+  if (pieces.empty())
+    pieces.push_back({name});
+  mlir::MLIRContext *context = &state_->context;
+  llvm::SmallVector<mlir::Attribute> sources;
+  for (const Piece &piece : pieces)
+    sources.push_back(ir::PieceAttr::get(
+        context, state_->builder.getStringAttr(piece.tensor),
+        piece.transposed));
+  auto kind = initializer.kind == Initializer::Kind::Normal
+                  ? ir::InitializerKind::Normal
+                  : ir::InitializerKind::Constant;
+  auto init = ir::InitializerAttr::get(
+      context, kind, state_->builder.getF64FloatAttr(initializer.a),
+      state_->builder.getF64FloatAttr(initializer.b));
+  return state_->variable(name, type, ir::Role::Parameter, init,
+                          state_->builder.getArrayAttr(sources), where);
+}
+
+Tensor Graph::cache(const std::string &name, const TensorType &type,
+                    Where where) {
+  return state_->variable(name, type, ir::Role::Cache, nullptr, nullptr,
+                          where);
+}
+
+Tensor Graph::counter(const std::string &name, const TensorType &type,
+                      Where where) {
+  return state_->variable(name, type, ir::Role::Counter, nullptr, nullptr,
+                          where);
+}
+
+void Graph::assign(const std::string &name, const Tensor &value, Where where) {
+  if (!state_->usable({value}, where))
+    return;
+  auto found = state_->variables.find(name);
+  if (found == state_->variables.end())
+    return report(fmt::format("assigns '{}', which is not declared", name),
+                  where);
+  mlir::Value lowered = GraphState::unwrap(value);
+  if (found->second.getTensorType() != lowered.getType())
+    return report(
+        fmt::format("assigns {} to '{}' of type {}", value.type().toString(),
+                    name,
+                    GraphState::raise(found->second.getTensorType())
+                        .toString()),
+        where);
+  ir::AssignOp::create(state_->builder, state_->location(), name, lowered);
+  state_->values[name] = lowered;
+}
+
+void Graph::report(const std::string &message, Where where) {
+  std::string scope = state_->scope();
+  state_->errors.push_back(fmt::format(
+      "{}:{}: {}{}", std::filesystem::path(where.file_name()).filename().string(),
+      where.line(), scope.empty() ? "" : "in '" + scope + "': ", message));
+}
+
+Status Graph::finish() {
+  if (state_->entry)
+    report("ends inside of an entry; call endEntry", Where::current());
+  if (!state_->errors.empty())
+    return failure(ErrorCode::InvalidArgument, "{}",
+                   fmt::join(state_->errors, "\n"));
+  std::string message;
+  mlir::ScopedDiagnosticHandler handler(
+      &state_->context, [&](mlir::Diagnostic &diagnostic) {
+        message += diagnostic.str();
+        return mlir::success();
+      });
+  if (mlir::failed(mlir::verify(*state_->module)))
+    return failure(ErrorCode::Internal, "the graph is malformed: {}", message);
+  return {};
+}
+
+mlir::ModuleOp moduleOf(Graph &graph) { return *graph.state().module; }
+
+} // namespace gptc

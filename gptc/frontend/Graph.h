@@ -1,0 +1,120 @@
+//===- Graph.h - Building a model's computation ----------------*- C++ -*-===//
+//
+// A Graph holds named entry points over named variables. Operators (see
+// Operators.h) add to the entry that is being built. An error in a graph is
+// recorded with the place of the call, the scope and what would fit; building
+// goes on with values that are right in nothing but name, and finish() reports
+// all errors at once.
+//
+//   Graph graph;
+//   graph.beginEntry("double");
+//   Tensor x = graph.argument("x", {DataType::F32, {2, 3}});
+//   graph.result("y", x + x);
+//   graph.endEntry();
+//   Status status = graph.finish();
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GPTC_FRONTEND_GRAPH_H
+#define GPTC_FRONTEND_GRAPH_H
+
+#include "gptc/frontend/Types.h"
+#include "gptc/runtime/base/Error.h"
+
+#include <memory>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gptc {
+
+class Graph;
+struct GraphState;
+using Where = std::source_location;
+
+/// A value of a graph. Cheap to copy; valid as long as its graph. Invalid
+/// after an error; operators on it are invalid too, without another error.
+class Tensor {
+public:
+  Tensor() = default;
+  bool valid() const { return handle_ != nullptr; }
+  /// Type of a valid tensor; empty for an invalid one.
+  TensorType type() const;
+  Shape shape() const { return type().shape; }
+  int64_t dim(int64_t i) const { return shape().at(size_t(i)); }
+  Graph *graph() const { return graph_; }
+
+private:
+  friend struct GraphState;
+  Graph *graph_ = nullptr;
+  void *handle_ = nullptr;
+};
+
+/// A number known when the graph is built, or a scalar argument.
+class Scalar {
+public:
+  Scalar(double value) : value_(value) {} // NOLINT: a number is a scalar.
+  double value() const { return value_; }
+
+private:
+  double value_;
+};
+
+/// A name scope: what is built while it lives is called "outer/name".
+class [[nodiscard]] Scope {
+public:
+  Scope(Graph &graph, std::string name);
+  ~Scope();
+  Scope(const Scope &) = delete;
+  Scope &operator=(const Scope &) = delete;
+
+private:
+  Graph &graph_;
+};
+
+/// Not thread safe; different graphs are independent.
+class Graph {
+public:
+  Graph();
+  ~Graph();
+  Graph(const Graph &) = delete;
+  Graph &operator=(const Graph &) = delete;
+
+  void beginEntry(const std::string &name, Where where = Where::current());
+  Tensor argument(const std::string &name, const TensorType &type,
+                  Where where = Where::current());
+  void result(const std::string &name, const Tensor &value,
+              Where where = Where::current());
+  void endEntry(Where where = Where::current());
+
+  /// The value of a parameter, which is declared at its first use. Without
+  /// pieces the checkpoint's tensor of the same name is its source.
+  Tensor parameter(const std::string &name, const TensorType &type,
+                   const Initializer &initializer,
+                   std::vector<Piece> pieces = {},
+                   Where where = Where::current());
+  /// The value of a cache or counter at the entry's start; zero at first.
+  Tensor cache(const std::string &name, const TensorType &type,
+               Where where = Where::current());
+  Tensor counter(const std::string &name, const TensorType &type,
+                 Where where = Where::current());
+  /// Gives a declared variable a new value.
+  void assign(const std::string &name, const Tensor &value,
+              Where where = Where::current());
+
+  /// Records an error of the user at a place; for operators defined on top.
+  void report(const std::string &message, Where where);
+  /// Everything reported, one error a line; or success.
+  Status finish();
+
+  GraphState &state() { return *state_; }
+
+private:
+  friend class Scope;
+  std::unique_ptr<GraphState> state_;
+};
+
+} // namespace gptc
+
+#endif // GPTC_FRONTEND_GRAPH_H

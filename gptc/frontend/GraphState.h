@@ -1,0 +1,47 @@
+//===- GraphState.h - A graph's IR, inside of the compiler -----*- C++ -*-===//
+
+#ifndef GPTC_FRONTEND_GRAPHSTATE_H
+#define GPTC_FRONTEND_GRAPHSTATE_H
+
+#include "gptc/frontend/Graph.h"
+#include "gptc/ir/Dialect.h"
+
+namespace gptc {
+
+struct GraphState {
+  explicit GraphState(Graph &graph);
+
+  Graph &graph;
+  mlir::MLIRContext context;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  mlir::OpBuilder builder;
+  mlir::func::FuncOp entry; ///< Being built, or null.
+  llvm::SmallVector<mlir::Value> results;
+  llvm::SmallVector<std::string> resultNames;
+  std::vector<std::string> scopes;
+  std::vector<std::string> errors;
+  llvm::StringMap<ir::VariableOp> variables;
+  /// Reads of the present entry, so that a variable is read once.
+  llvm::StringMap<mlir::Value> values;
+
+  std::string scope() const;
+  mlir::Location location();
+  /// Whether all tensors are valid, of this graph, and an entry is open.
+  bool usable(llvm::ArrayRef<Tensor> tensors, Where where);
+  Tensor wrap(mlir::Value value);
+  static mlir::Value unwrap(const Tensor &tensor) {
+    return mlir::Value::getFromOpaquePointer(tensor.handle_);
+  }
+  mlir::RankedTensorType lower(const TensorType &type);
+  static TensorType raise(mlir::Type type);
+  Tensor variable(const std::string &name, const TensorType &type,
+                  ir::Role role, ir::InitializerAttr init,
+                  mlir::ArrayAttr pieces, Where where);
+};
+
+/// Takes the module out of a finished graph; it needs the graph's context.
+mlir::ModuleOp moduleOf(Graph &graph);
+
+} // namespace gptc
+
+#endif // GPTC_FRONTEND_GRAPHSTATE_H

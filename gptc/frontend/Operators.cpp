@@ -1,0 +1,280 @@
+//===- Operators.cpp - Products, norms, attention, indexing ---------------===//
+
+#include "gptc/frontend/Operators.h"
+
+#include "gptc/frontend/GraphState.h"
+
+namespace gptc {
+
+namespace {
+
+GraphState *usableState(llvm::ArrayRef<Tensor> tensors, Where where) {
+  for (const Tensor &tensor : tensors)
+    if (!tensor.valid())
+      return nullptr;
+  GraphState &state = tensors[0].graph()->state();
+  return state.usable(tensors, where) ? &state : nullptr;
+}
+
+mlir::Value scalarConstant(GraphState &state, double value) {
+  return mlir::arith::ConstantOp::create(state.builder, state.location(),
+                                         state.builder.getF32FloatAttr(float(value)));
+}
+
+Tensor reduce(const char *name, ir::ReduceKind kind, const Tensor &x,
+              int64_t dimension, Where where) {
+  GraphState *state = usableState({x}, where);
+  if (!state)
+    return {};
+  Shape shape = x.shape();
+  if (dimension < 0)
+    dimension += int64_t(shape.size());
+  if (dimension < 0 || dimension >= int64_t(shape.size())) {
+    x.graph()->report(fmt::format("{}: {} has no dimension {}", name,
+                                  x.type().toString(), dimension),
+                      where);
+    return {};
+  }
+  mlir::Value value = GraphState::unwrap(x);
+  shape.erase(shape.begin() + dimension);
+  return state->wrap(ir::ReduceOp::create(
+      state->builder, state->location(),
+      state->lower({x.type().element, shape}), kind, value,
+      llvm::ArrayRef<int64_t>{dimension}));
+}
+
+} // namespace
+
+Tensor matmul(const Tensor &a, const Tensor &b, bool transposeA,
+              bool transposeB, Where where) {
+  GraphState *state = usableState({a, b}, where);
+  if (!state)
+    return {};
+  TensorType x = a.type(), y = b.type();
+  auto complain = [&](const std::string &why) {
+    a.graph()->report(fmt::format("matmul: {}{} and {}{} do not fit: {}",
+                                  x.toString(), transposeA ? " transposed" : "",
+                                  y.toString(), transposeB ? " transposed" : "",
+                                  why),
+                      where);
+    return Tensor();
+  };
+  if (x.shape.size() < 2 || y.shape.size() < 2)
+    return complain("both need at least two dimensions");
+  if (x.element != y.element)
+    return complain("their element types differ; cast one of them");
+  Shape leading(x.shape.begin(), x.shape.end() - 2);
+  if (y.shape.size() != 2 && Shape(y.shape.begin(), y.shape.end() - 2) != leading)
+    return complain("the right one needs two dimensions or the leading "
+                    "dimensions of the left one");
+  auto last = [](const Shape &shape, int i) {
+    return shape[shape.size() - size_t(i)];
+  };
+  int64_t m = last(x.shape, transposeA ? 1 : 2);
+  int64_t k = last(x.shape, transposeA ? 2 : 1);
+  int64_t n = last(y.shape, transposeB ? 2 : 1);
+  int64_t found = last(y.shape, transposeB ? 1 : 2);
+  if (k != found)
+    return complain(fmt::format("the left one has {} columns, so the right "
+                                "one needs {} rows and has {}",
+                                k, k, found));
+  leading.push_back(m);
+  leading.push_back(n);
+  return state->wrap(ir::MatmulOp::create(
+      state->builder, state->location(), state->lower({x.element, leading}),
+      GraphState::unwrap(a), GraphState::unwrap(b), transposeA, transposeB));
+}
+
+Tensor linear(const Tensor &x, const Tensor &weight, const Tensor &bias,
+              Where where) {
+  Tensor product = matmul(x, weight, false, false, where);
+  return bias.valid() ? add(product, bias, where) : product;
+}
+
+Tensor reduceSum(const Tensor &x, int64_t dimension, Where where) {
+  return reduce("reduceSum", ir::ReduceKind::Sum, x, dimension, where);
+}
+
+Tensor reduceMax(const Tensor &x, int64_t dimension, Where where) {
+  return reduce("reduceMax", ir::ReduceKind::Max, x, dimension, where);
+}
+
+Tensor reduceMean(const Tensor &x, int64_t dimension, Where where) {
+  Tensor sum = reduceSum(x, dimension, where);
+  if (!sum.valid())
+    return {};
+  double count = double(x.type().elements()) / double(sum.type().elements());
+  return scale(sum, 1.0 / count, where);
+}
+
+Tensor softmax(const Tensor &x, Where where) {
+  GraphState *state = usableState({x}, where);
+  if (!state)
+    return {};
+  if (x.shape().empty()) {
+    x.graph()->report("softmax: needs a dimension to work along", where);
+    return {};
+  }
+  return state->wrap(ir::SoftmaxOp::create(state->builder, state->location(),
+                                           GraphState::unwrap(x)));
+}
+
+Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias,
+                 Scalar epsilon, Where where) {
+  GraphState *state = usableState({x, gain, bias}, where);
+  if (!state)
+    return {};
+  Shape shape = x.shape();
+  for (const Tensor &vector : {gain, bias})
+    if (shape.empty() || vector.shape() != Shape{shape.back()} ||
+        vector.type().element != x.type().element) {
+      x.graph()->report(
+          fmt::format("layerNorm: {} needs a gain and a bias of its last "
+                      "extent, found {}",
+                      x.type().toString(), vector.type().toString()),
+          where);
+      return {};
+    }
+  mlir::Value scalar = scalarConstant(*state, epsilon.value());
+  return state->wrap(ir::LayerNormOp::create(
+      state->builder, state->location(), GraphState::unwrap(x),
+      GraphState::unwrap(gain), GraphState::unwrap(bias), scalar));
+}
+
+Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
+                 const AttentionOptions &options, Where where) {
+  GraphState *state = usableState({query, key, value}, where);
+  if (!state)
+    return {};
+  Shape q = query.shape(), k = key.shape();
+  auto complain = [&](const std::string &why) {
+    query.graph()->report(
+        fmt::format("attention: query {}, key {} and value {} do not fit: {}",
+                    query.type().toString(), key.type().toString(),
+                    value.type().toString(), why),
+        where);
+    return Tensor();
+  };
+  if (q.size() != 4 || k.size() != 4 || key.type() != value.type())
+    return complain("expected [B, H, T, D] and two of [B, H, S, D]");
+  if (q[0] != k[0] || q[1] != k[1] || q[3] != k[3] ||
+      query.type().element != key.type().element)
+    return complain("B, H, D and the element type must be equal");
+  if (options.positions.valid() != options.lengths.valid())
+    return complain("positions and lengths come together");
+  mlir::Value positions, lengths;
+  if (options.positions.valid()) {
+    TensorType expected{DataType::I32, {q[0]}};
+    if (options.positions.type() != expected ||
+        options.lengths.type() != expected)
+      return complain(fmt::format("positions and lengths must be {}",
+                                  expected.toString()));
+    positions = GraphState::unwrap(options.positions);
+    lengths = GraphState::unwrap(options.lengths);
+  } else if (options.causal && q[2] != k[2]) {
+    return complain("causal attention without positions needs T = S");
+  }
+  if (options.window && (*options.window <= 0 || !options.causal))
+    return complain("a window is positive and goes with causal attention");
+  mlir::IntegerAttr window;
+  if (options.window)
+    window = state->builder.getI64IntegerAttr(*options.window);
+  mlir::Value scale = scalarConstant(*state, options.scale.value());
+  return state->wrap(ir::AttentionOp::create(
+      state->builder, state->location(), GraphState::unwrap(query).getType(),
+      GraphState::unwrap(query), GraphState::unwrap(key),
+      GraphState::unwrap(value), scale, positions, lengths,
+      options.causal ? state->builder.getUnitAttr() : mlir::UnitAttr(),
+      window));
+}
+
+Tensor cacheAppend(const Tensor &cache, const Tensor &rows,
+                   const Tensor &positions, const Tensor &lengths,
+                   Where where) {
+  GraphState *state = usableState({cache, rows, positions, lengths}, where);
+  if (!state)
+    return {};
+  Shape c = cache.shape(), r = rows.shape();
+  TensorType index{DataType::I32, {c.empty() ? 0 : c[0]}};
+  if (c.size() != 4 || r.size() != 4 || c[0] != r[0] || c[1] != r[1] ||
+      c[3] != r[3] || cache.type().element != rows.type().element ||
+      positions.type() != index || lengths.type() != index) {
+    cache.graph()->report(
+        fmt::format("cacheAppend: cache {} takes rows [B, H, T, D] and "
+                    "positions and lengths i32[B], found {}, {} and {}",
+                    cache.type().toString(), rows.type().toString(),
+                    positions.type().toString(), lengths.type().toString()),
+        where);
+    return {};
+  }
+  return state->wrap(ir::CacheAppendOp::create(
+      state->builder, state->location(), GraphState::unwrap(cache),
+      GraphState::unwrap(rows), GraphState::unwrap(positions),
+      GraphState::unwrap(lengths)));
+}
+
+Tensor gather(const Tensor &table, const Tensor &indices, Where where) {
+  GraphState *state = usableState({table, indices}, where);
+  if (!state)
+    return {};
+  if (table.shape().size() != 2 || indices.type().element != DataType::I32) {
+    table.graph()->report(fmt::format("gather: needs a table [V, C] and i32 "
+                                      "indices, found {} and {}",
+                                      table.type().toString(),
+                                      indices.type().toString()),
+                          where);
+    return {};
+  }
+  Shape shape = indices.shape();
+  shape.push_back(table.dim(1));
+  return state->wrap(ir::GatherOp::create(
+      state->builder, state->location(),
+      state->lower({table.type().element, shape}), GraphState::unwrap(table),
+      GraphState::unwrap(indices)));
+}
+
+Tensor selectRow(const Tensor &x, const Tensor &indices, Where where) {
+  GraphState *state = usableState({x, indices}, where);
+  if (!state)
+    return {};
+  Shape shape = x.shape();
+  if (shape.size() != 3 ||
+      indices.type() != TensorType{DataType::I32, {shape[0]}}) {
+    x.graph()->report(fmt::format("selectRow: needs [B, T, C] and i32[B], "
+                                  "found {} and {}",
+                                  x.type().toString(),
+                                  indices.type().toString()),
+                      where);
+    return {};
+  }
+  return state->wrap(ir::SelectRowOp::create(
+      state->builder, state->location(),
+      state->lower({x.type().element, {shape[0], shape[2]}}),
+      GraphState::unwrap(x), GraphState::unwrap(indices)));
+}
+
+Tensor logLikelihood(const Tensor &logits, const Tensor &targets,
+                     Where where) {
+  GraphState *state = usableState({logits, targets}, where);
+  if (!state)
+    return {};
+  Shape shape = logits.shape();
+  if (!shape.empty())
+    shape.pop_back();
+  if (logits.shape().empty() ||
+      targets.type() != TensorType{DataType::I32, shape}) {
+    logits.graph()->report(
+        fmt::format("logLikelihood: logits {} need targets {}, found {}",
+                    logits.type().toString(),
+                    TensorType{DataType::I32, shape}.toString(),
+                    targets.type().toString()),
+        where);
+    return {};
+  }
+  return state->wrap(ir::LogLikelihoodOp::create(
+      state->builder, state->location(),
+      state->lower({logits.type().element, shape}), GraphState::unwrap(logits),
+      GraphState::unwrap(targets)));
+}
+
+} // namespace gptc

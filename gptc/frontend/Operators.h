@@ -1,0 +1,144 @@
+//===- Operators.h - What a graph can compute ------------------*- C++ -*-===//
+//
+// Elementwise operators broadcast as NumPy does: shapes are aligned at their
+// last dimension, and extents of 1 are repeated. Every operator records an
+// error in its graph instead of failing; see Graph.h.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GPTC_FRONTEND_OPERATORS_H
+#define GPTC_FRONTEND_OPERATORS_H
+
+#include "gptc/frontend/Graph.h"
+
+#include <optional>
+
+namespace gptc {
+
+// Arithmetic, on tensors of one element type.
+Tensor add(const Tensor &a, const Tensor &b, Where where = Where::current());
+Tensor subtract(const Tensor &a, const Tensor &b,
+                Where where = Where::current());
+Tensor multiply(const Tensor &a, const Tensor &b,
+                Where where = Where::current());
+Tensor divide(const Tensor &a, const Tensor &b,
+              Where where = Where::current());
+Tensor maximum(const Tensor &a, const Tensor &b,
+               Where where = Where::current());
+Tensor minimum(const Tensor &a, const Tensor &b,
+               Where where = Where::current());
+/// A tensor of one number, of the shape and element type of `like`.
+Tensor full(const Tensor &like, Scalar value, Where where = Where::current());
+Tensor scale(const Tensor &x, Scalar factor, Where where = Where::current());
+
+Tensor negate(const Tensor &x, Where where = Where::current());
+Tensor absolute(const Tensor &x, Where where = Where::current());
+Tensor exp(const Tensor &x, Where where = Where::current());
+Tensor log(const Tensor &x, Where where = Where::current());
+Tensor tanh(const Tensor &x, Where where = Where::current());
+Tensor erf(const Tensor &x, Where where = Where::current());
+Tensor sqrt(const Tensor &x, Where where = Where::current());
+Tensor rsqrt(const Tensor &x, Where where = Where::current());
+
+enum class GeluForm { Erf, Tanh, Sigmoid };
+Tensor gelu(const Tensor &x, GeluForm form, Where where = Where::current());
+Tensor silu(const Tensor &x, Where where = Where::current());
+Tensor relu(const Tensor &x, Where where = Where::current());
+/// Converts between floating point types, and from i32 to them.
+Tensor cast(const Tensor &x, DataType type, Where where = Where::current());
+
+/// a < b, a <= b, a == b: bool tensors; and a choice by one.
+Tensor less(const Tensor &a, const Tensor &b, Where where = Where::current());
+Tensor lessEqual(const Tensor &a, const Tensor &b,
+                 Where where = Where::current());
+Tensor equal(const Tensor &a, const Tensor &b, Where where = Where::current());
+Tensor choose(const Tensor &condition, const Tensor &a, const Tensor &b,
+              Where where = Where::current());
+
+// Views.
+Tensor reshape(const Tensor &x, const Shape &shape,
+               Where where = Where::current());
+Tensor transpose(const Tensor &x, const std::vector<int64_t> &permutation,
+                 Where where = Where::current());
+/// The box of `shape` that starts at `offsets`.
+Tensor slice(const Tensor &x, const std::vector<int64_t> &offsets,
+             const Shape &shape, Where where = Where::current());
+/// Equal parts along the last dimension.
+std::vector<Tensor> split(const Tensor &x, int64_t parts,
+                          Where where = Where::current());
+Tensor broadcast(const Tensor &x, const Shape &shape,
+                 Where where = Where::current());
+
+// Contractions: [..., M, K] times [K, N] (or [N, K] if transposed).
+Tensor matmul(const Tensor &a, const Tensor &b, bool transposeA = false,
+              bool transposeB = false, Where where = Where::current());
+/// x times weight plus bias; weight is [in, out], bias [out] or invalid.
+Tensor linear(const Tensor &x, const Tensor &weight, const Tensor &bias,
+              Where where = Where::current());
+
+// Reductions over a dimension, which is removed.
+Tensor reduceSum(const Tensor &x, int64_t dimension,
+                 Where where = Where::current());
+Tensor reduceMax(const Tensor &x, int64_t dimension,
+                 Where where = Where::current());
+Tensor reduceMean(const Tensor &x, int64_t dimension,
+                  Where where = Where::current());
+/// Over the last dimension.
+Tensor softmax(const Tensor &x, Where where = Where::current());
+Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias,
+                 Scalar epsilon, Where where = Where::current());
+
+struct AttentionOptions {
+  Scalar scale = 1.0;
+  bool causal = true;
+  std::optional<int64_t> window; ///< Keys that a query sees, itself included.
+  Tensor positions;              ///< [B], with a cache.
+  Tensor lengths;                ///< [B], with a cache.
+};
+/// query [B, H, T, D], key and value [B, H, S, D].
+Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
+                 const AttentionOptions &options,
+                 Where where = Where::current());
+/// cache [B, H, S, D] with rows [B, H, T, D] put at each position.
+Tensor cacheAppend(const Tensor &cache, const Tensor &rows,
+                   const Tensor &positions, const Tensor &lengths,
+                   Where where = Where::current());
+
+// Indexing by i32.
+Tensor gather(const Tensor &table, const Tensor &indices,
+              Where where = Where::current());
+Tensor selectRow(const Tensor &x, const Tensor &indices,
+                 Where where = Where::current());
+/// Each element is its index along `dimension`.
+Tensor iota(Graph &graph, const Shape &shape, int64_t dimension,
+            Where where = Where::current());
+
+/// log softmax(logits)[target]; 0 where the target is negative.
+Tensor logLikelihood(const Tensor &logits, const Tensor &targets,
+                     Where where = Where::current());
+
+/// An operand together with the place of the expression it stands in, so that
+/// an error of an operator names the line that uses it.
+struct Operand {
+  Operand(const Tensor &tensor, // NOLINT: converts on purpose.
+          Where where = Where::current())
+      : tensor(tensor), where(where) {}
+  const Tensor &tensor;
+  Where where;
+};
+inline Tensor operator+(const Tensor &a, const Operand &b) {
+  return add(a, b.tensor, b.where);
+}
+inline Tensor operator-(const Tensor &a, const Operand &b) {
+  return subtract(a, b.tensor, b.where);
+}
+inline Tensor operator*(const Tensor &a, const Operand &b) {
+  return multiply(a, b.tensor, b.where);
+}
+inline Tensor operator/(const Tensor &a, const Operand &b) {
+  return divide(a, b.tensor, b.where);
+}
+
+} // namespace gptc
+
+#endif // GPTC_FRONTEND_OPERATORS_H

@@ -1,0 +1,53 @@
+//===- Types.h - Types of tensors in the DSL -------------------*- C++ -*-===//
+
+#ifndef GPTC_FRONTEND_TYPES_H
+#define GPTC_FRONTEND_TYPES_H
+
+#include "gptc/runtime/base/DataType.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gptc {
+
+using Shape = std::vector<int64_t>;
+
+/// Element type and static shape of a tensor.
+struct TensorType {
+  DataType element = DataType::F32;
+  Shape shape;
+
+  bool operator==(const TensorType &) const = default;
+  int64_t elements() const;
+  /// "f32[1, 512, 768]".
+  std::string toString() const;
+};
+
+/// "[1, 512, 768]".
+std::string toString(const Shape &shape);
+
+/// How a parameter starts without a checkpoint.
+struct Initializer {
+  enum class Kind { Constant, Normal } kind = Kind::Constant;
+  double a = 0; ///< The constant, or the mean.
+  double b = 0; ///< The standard deviation.
+
+  static Initializer zeros() { return {Kind::Constant, 0, 0}; }
+  static Initializer ones() { return {Kind::Constant, 1, 0}; }
+  static Initializer constant(double value) { return {Kind::Constant, value, 0}; }
+  static Initializer normal(double mean, double deviation) {
+    return {Kind::Normal, mean, deviation};
+  }
+};
+
+/// A tensor of a checkpoint that a parameter is made of. Several are joined
+/// along the last dimension.
+struct Piece {
+  std::string tensor;
+  bool transposed = false;
+};
+
+} // namespace gptc
+
+#endif // GPTC_FRONTEND_TYPES_H
