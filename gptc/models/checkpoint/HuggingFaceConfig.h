@@ -1,0 +1,20 @@
+//===- HuggingFaceConfig.h - config.json of checkpoints --------*- C++ -*-===//
+
+#ifndef GPTC_MODELS_CHECKPOINT_HUGGINGFACECONFIG_H
+#define GPTC_MODELS_CHECKPOINT_HUGGINGFACECONFIG_H
+
+#include "gptc/models/ModelConfig.h"
+#include "gptc/runtime/base/Error.h"
+
+#include <string_view>
+
+namespace gptc {
+
+/// Reads a Hugging Face configuration of model_type gpt2, openai-gpt, gpt_neo
+/// or gpt3 (gpt2's fields and `window_size`, odd layers banded). A field that
+/// changes the computation and is not honoured is an error.
+Expected<ModelConfig> parseHuggingFaceConfig(std::string_view json);
+
+} // namespace gptc
+
+#endif // GPTC_MODELS_CHECKPOINT_HUGGINGFACECONFIG_H
