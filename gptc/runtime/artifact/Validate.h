@@ -1,0 +1,32 @@
+//===- Validate.h - Meaning of a manifest ----------------------*- C++ -*-===//
+
+#ifndef GPTC_RUNTIME_ARTIFACT_VALIDATE_H
+#define GPTC_RUNTIME_ARTIFACT_VALIDATE_H
+
+#include "gptc/runtime/artifact/Artifact.h"
+
+namespace gptc {
+
+/// Checks everything that readers of a manifest rely on: indices, offsets,
+/// sizes, counts, enumerators, products of shapes. `manifestEnd` and
+/// `fileBytes` bound the blobs. The error says which part is wrong and how.
+Status validateManifest(const artifact::ManifestT &manifest,
+                        uint64_t manifestEnd, uint64_t fileBytes);
+
+/// Checks one target against the checked rest of the manifest.
+Status validateTarget(const artifact::ManifestT &manifest,
+                      const artifact::TargetT &target, uint64_t manifestEnd,
+                      uint64_t fileBytes);
+
+/// Checks that a blob is there, page aligned and inside of the file.
+Status validateBlob(const artifact::BlobT *blob, const std::string &what,
+                    uint64_t manifestEnd, uint64_t fileBytes);
+
+/// Fails when the elements that unpacking would copy need more bytes than the
+/// manifest has, which only a manifest that shares its parts does.
+Status checkAmplification(const artifact::Manifest &manifest,
+                          uint64_t manifestBytes);
+
+} // namespace gptc
+
+#endif // GPTC_RUNTIME_ARTIFACT_VALIDATE_H

@@ -1,0 +1,64 @@
+//===- File.h - Reading and writing whole files ----------------*- C++ -*-===//
+
+#ifndef GPTC_RUNTIME_BASE_FILE_H
+#define GPTC_RUNTIME_BASE_FILE_H
+
+#include "gptc/runtime/base/Error.h"
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace gptc {
+
+/// A regular file mapped for reading. Movable, owns the mapping. The file must
+/// not shrink while it is mapped.
+class MappedFile {
+public:
+  /// Refuses folders, pipes and devices.
+  static Expected<MappedFile> open(const std::string &path);
+  MappedFile() = default;
+  MappedFile(MappedFile &&other) noexcept;
+  MappedFile &operator=(MappedFile &&other) noexcept;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return bytes_; }
+  const std::string &path() const { return path_; }
+
+private:
+  std::string path_;
+  std::span<const std::byte> bytes_;
+};
+
+/// The content of a regular file of at most `limit` bytes.
+Expected<std::string> readTextFile(const std::string &path,
+                                   size_t limit = size_t(256) << 20);
+
+/// A file that appears under its name only when commit() succeeds: written
+/// beside it, synchronized, renamed. Removed if it is not committed.
+class AtomicFile {
+public:
+  static Expected<AtomicFile> create(const std::string &path);
+  AtomicFile(AtomicFile &&other) noexcept;
+  AtomicFile &operator=(AtomicFile &&) = delete;
+  ~AtomicFile();
+
+  Status write(std::span<const std::byte> bytes);
+  /// Overwrites bytes that were written before.
+  Status writeAt(uint64_t offset, std::span<const std::byte> bytes);
+  /// Fills with zeros up to a multiple of `alignment`.
+  Status pad(uint64_t alignment);
+  uint64_t position() const { return position_; }
+  Status commit();
+
+private:
+  AtomicFile() = default;
+  std::string path_;
+  std::string temporary_;
+  int file_ = -1;
+  uint64_t position_ = 0;
+};
+
+} // namespace gptc
+
+#endif // GPTC_RUNTIME_BASE_FILE_H

@@ -1,0 +1,34 @@
+//===- Checkpoint.h - The tensors of a checkpoint folder -------*- C++ -*-===//
+
+#ifndef GPTC_RUNTIME_TENSORS_CHECKPOINT_H
+#define GPTC_RUNTIME_TENSORS_CHECKPOINT_H
+
+#include "gptc/runtime/tensors/Safetensors.h"
+
+namespace gptc {
+
+/// A Hugging Face folder with `model.safetensors`, or with shards named by
+/// `model.safetensors.index.json`. Immutable, safe to share between threads.
+class Checkpoint {
+public:
+  static Expected<Checkpoint> open(const std::string &folder);
+
+  const std::string &folder() const { return folder_; }
+  /// A tensor by its name, with or without the prefix "transformer."; null if
+  /// there is none.
+  const TensorView *find(const std::string &name) const;
+  /// Every stored name without that prefix.
+  std::vector<std::string> names() const;
+  /// Identifies the content in milliseconds: SHA-256 over all headers and
+  /// sizes, and over samples of 4 KiB at every MiB of each file's data.
+  std::string digest() const;
+
+private:
+  std::string folder_;
+  std::vector<SafetensorsFile> files_;
+  std::map<std::string, TensorView> tensors_;
+};
+
+} // namespace gptc
+
+#endif // GPTC_RUNTIME_TENSORS_CHECKPOINT_H
