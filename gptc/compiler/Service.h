@@ -30,8 +30,8 @@ struct ModelSummary {
 
 /// What `gptc compile` is asked for; empty or 0 means the default.
 struct CompileRequest {
-  std::string model;      ///< A name, a checkpoint folder, a .so or a .mlir file.
-  std::string output;     ///< Of the artifact; empty with `toPhase`.
+  std::string model;  ///< A name, a checkpoint folder, a .so or a .mlir file.
+  std::string output; ///< Of the artifact; empty with `toPhase`.
   std::string checkpoint; ///< Folder with the weights, if not `model`.
   uint64_t initSeed = 0;  ///< Seeds the weights where there is no checkpoint.
   bool embedWeights = false;

@@ -97,17 +97,16 @@ Tensor unary(const char *name, const Tensor &x, Where where, Args... args) {
 }
 
 Tensor compare(const char *name, arith::CmpFPredicate floats,
-               arith::CmpIPredicate integers, Tensor a, Tensor b,
-               Where where) {
+               arith::CmpIPredicate integers, Tensor a, Tensor b, Where where) {
   if (!unify(name, a, b, where))
     return {};
   GraphState &state = stateOf(a);
   Value x = GraphState::unwrap(a), y = GraphState::unwrap(b);
   if (isFloat(a.type().element))
-    return state.wrap(arith::CmpFOp::create(state.builder, state.location(),
-                                            floats, x, y));
-  return state.wrap(arith::CmpIOp::create(state.builder, state.location(),
-                                          integers, x, y));
+    return state.wrap(
+        arith::CmpFOp::create(state.builder, state.location(), floats, x, y));
+  return state.wrap(
+      arith::CmpIOp::create(state.builder, state.location(), integers, x, y));
 }
 
 } // namespace
@@ -139,8 +138,8 @@ Tensor full(const Tensor &like, Scalar value, Where where) {
   if (!like.valid() || !stateOf(like).usable({like}, where))
     return {};
   GraphState &state = stateOf(like);
-  auto type = llvm::cast<mlir::RankedTensorType>(
-      GraphState::unwrap(like).getType());
+  auto type =
+      llvm::cast<mlir::RankedTensorType>(GraphState::unwrap(like).getType());
   auto &builder = state.builder;
   auto loc = state.location();
   if (!llvm::isa<mlir::FloatType>(type.getElementType()))
@@ -150,10 +149,8 @@ Tensor full(const Tensor &like, Scalar value, Where where) {
             type, builder.getIntegerAttr(type.getElementType(),
                                          int64_t(value.value())))));
   Value scalar = arith::ConstantOp::create(
-      builder, loc,
-      builder.getFloatAttr(type.getElementType(), value.value()));
-  return state.wrap(
-      mlir::tensor::SplatOp::create(builder, loc, scalar, type));
+      builder, loc, builder.getFloatAttr(type.getElementType(), value.value()));
+  return state.wrap(mlir::tensor::SplatOp::create(builder, loc, scalar, type));
 }
 
 Tensor scale(const Tensor &x, Scalar factor, Where where) {
@@ -198,8 +195,8 @@ Tensor cast(const Tensor &x, DataType type, Where where) {
   if (!x.valid() || !stateOf(x).usable({x}, where))
     return {};
   TensorType from = x.type();
-  if (!isFloat(type) && !(type == DataType::I32 &&
-                          from.element == DataType::Bool) &&
+  if (!isFloat(type) &&
+      !(type == DataType::I32 && from.element == DataType::Bool) &&
       type != from.element) {
     x.graph()->report(fmt::format("cast: cannot convert {} to {}",
                                   from.toString(), toString(type)),

@@ -77,12 +77,12 @@ mlir::RankedTensorType GraphState::lower(const TensorType &type) {
 TensorType GraphState::raise(mlir::Type type) {
   auto tensor = llvm::cast<mlir::RankedTensorType>(type);
   mlir::Type element = tensor.getElementType();
-  DataType data = element.isBF16()         ? DataType::BF16
-                  : element.isF16()        ? DataType::F16
-                  : element.isF64()        ? DataType::F64
-                  : element.isInteger(32)  ? DataType::I32
-                  : element.isInteger(1)   ? DataType::Bool
-                                           : DataType::F32;
+  DataType data = element.isBF16()        ? DataType::BF16
+                  : element.isF16()       ? DataType::F16
+                  : element.isF64()       ? DataType::F64
+                  : element.isInteger(32) ? DataType::I32
+                  : element.isInteger(1)  ? DataType::Bool
+                                          : DataType::F32;
   return {data, Shape(tensor.getShape().begin(), tensor.getShape().end())};
 }
 
@@ -144,8 +144,8 @@ void Graph::beginEntry(const std::string &name, Where where) {
                   where);
   mlir::OpBuilder &builder = state_->builder;
   builder.setInsertionPointToEnd(state_->module->getBody());
-  state_->entry = mlir::func::FuncOp::create(
-      builder, state_->location(), name, builder.getFunctionType({}, {}));
+  state_->entry = mlir::func::FuncOp::create(builder, state_->location(), name,
+                                             builder.getFunctionType({}, {}));
   builder.setInsertionPointToEnd(state_->entry.addEntryBlock());
 }
 
@@ -156,11 +156,11 @@ Tensor Graph::argument(const std::string &name, const TensorType &type,
   mlir::func::FuncOp entry = state_->entry;
   unsigned index = entry.getNumArguments();
   auto lowered = state_->lower(type);
-  auto attributes = state_->builder.getDictionaryAttr(
-      state_->builder.getNamedAttr(ir::nameAttr,
-                                   state_->builder.getStringAttr(name)));
-  if (mlir::failed(entry.insertArgument(index, lowered, attributes,
-                                        state_->location())))
+  auto attributes =
+      state_->builder.getDictionaryAttr(state_->builder.getNamedAttr(
+          ir::nameAttr, state_->builder.getStringAttr(name)));
+  if (mlir::failed(
+          entry.insertArgument(index, lowered, attributes, state_->location())))
     return {};
   return state_->wrap(entry.getArgument(index));
 }
@@ -199,9 +199,9 @@ Tensor Graph::parameter(const std::string &name, const TensorType &type,
   mlir::MLIRContext *context = &state_->context;
   llvm::SmallVector<mlir::Attribute> sources;
   for (const Piece &piece : pieces)
-    sources.push_back(ir::PieceAttr::get(
-        context, state_->builder.getStringAttr(piece.tensor),
-        piece.transposed));
+    sources.push_back(
+        ir::PieceAttr::get(context, state_->builder.getStringAttr(piece.tensor),
+                           piece.transposed));
   auto kind = initializer.kind == Initializer::Kind::Normal
                   ? ir::InitializerKind::Normal
                   : ir::InitializerKind::Constant;
@@ -214,8 +214,7 @@ Tensor Graph::parameter(const std::string &name, const TensorType &type,
 
 Tensor Graph::cache(const std::string &name, const TensorType &type,
                     Where where) {
-  return state_->variable(name, type, ir::Role::Cache, nullptr, nullptr,
-                          where);
+  return state_->variable(name, type, ir::Role::Cache, nullptr, nullptr, where);
 }
 
 Tensor Graph::counter(const std::string &name, const TensorType &type,
@@ -234,10 +233,9 @@ void Graph::assign(const std::string &name, const Tensor &value, Where where) {
   mlir::Value lowered = GraphState::unwrap(value);
   if (found->second.getTensorType() != lowered.getType())
     return report(
-        fmt::format("assigns {} to '{}' of type {}", value.type().toString(),
-                    name,
-                    GraphState::raise(found->second.getTensorType())
-                        .toString()),
+        fmt::format(
+            "assigns {} to '{}' of type {}", value.type().toString(), name,
+            GraphState::raise(found->second.getTensorType()).toString()),
         where);
   ir::AssignOp::create(state_->builder, state_->location(), name, lowered);
   state_->values[name] = lowered;
@@ -246,7 +244,8 @@ void Graph::assign(const std::string &name, const Tensor &value, Where where) {
 void Graph::report(const std::string &message, Where where) {
   std::string scope = state_->scope();
   state_->errors.push_back(fmt::format(
-      "{}:{}: {}{}", std::filesystem::path(where.file_name()).filename().string(),
+      "{}:{}: {}{}",
+      std::filesystem::path(where.file_name()).filename().string(),
       where.line(), scope.empty() ? "" : "in '" + scope + "': ", message));
 }
 
@@ -257,11 +256,11 @@ Status Graph::finish() {
     return failure(ErrorCode::InvalidArgument, "{}",
                    fmt::join(state_->errors, "\n"));
   std::string message;
-  mlir::ScopedDiagnosticHandler handler(
-      &state_->context, [&](mlir::Diagnostic &diagnostic) {
-        message += diagnostic.str();
-        return mlir::success();
-      });
+  mlir::ScopedDiagnosticHandler handler(&state_->context,
+                                        [&](mlir::Diagnostic &diagnostic) {
+                                          message += diagnostic.str();
+                                          return mlir::success();
+                                        });
   if (mlir::failed(mlir::verify(*state_->module)))
     return failure(ErrorCode::Internal, "the graph is malformed: {}", message);
   return {};

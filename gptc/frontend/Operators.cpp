@@ -17,8 +17,9 @@ GraphState *usableState(llvm::ArrayRef<Tensor> tensors, Where where) {
 }
 
 mlir::Value scalarConstant(GraphState &state, double value) {
-  return mlir::arith::ConstantOp::create(state.builder, state.location(),
-                                         state.builder.getF32FloatAttr(float(value)));
+  return mlir::arith::ConstantOp::create(
+      state.builder, state.location(),
+      state.builder.getF32FloatAttr(float(value)));
 }
 
 Tensor reduce(const char *name, ir::ReduceKind kind, const Tensor &x,
@@ -37,10 +38,10 @@ Tensor reduce(const char *name, ir::ReduceKind kind, const Tensor &x,
   }
   mlir::Value value = GraphState::unwrap(x);
   shape.erase(shape.begin() + dimension);
-  return state->wrap(ir::ReduceOp::create(
-      state->builder, state->location(),
-      state->lower({x.type().element, shape}), kind, value,
-      llvm::ArrayRef<int64_t>{dimension}));
+  return state->wrap(
+      ir::ReduceOp::create(state->builder, state->location(),
+                           state->lower({x.type().element, shape}), kind, value,
+                           llvm::ArrayRef<int64_t>{dimension}));
 }
 
 } // namespace
@@ -64,7 +65,8 @@ Tensor matmul(const Tensor &a, const Tensor &b, bool transposeA,
   if (x.element != y.element)
     return complain("their element types differ; cast one of them");
   Shape leading(x.shape.begin(), x.shape.end() - 2);
-  if (y.shape.size() != 2 && Shape(y.shape.begin(), y.shape.end() - 2) != leading)
+  if (y.shape.size() != 2 &&
+      Shape(y.shape.begin(), y.shape.end() - 2) != leading)
     return complain("the right one needs two dimensions or the leading "
                     "dimensions of the left one");
   auto last = [](const Shape &shape, int i) {
@@ -167,8 +169,8 @@ Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
     TensorType expected{DataType::I32, {q[0]}};
     if (options.positions.type() != expected ||
         options.lengths.type() != expected)
-      return complain(fmt::format("positions and lengths must be {}",
-                                  expected.toString()));
+      return complain(
+          fmt::format("positions and lengths must be {}", expected.toString()));
     positions = GraphState::unwrap(options.positions);
     lengths = GraphState::unwrap(options.lengths);
   } else if (options.causal && q[2] != k[2]) {
@@ -253,8 +255,7 @@ Tensor selectRow(const Tensor &x, const Tensor &indices, Where where) {
       GraphState::unwrap(x), GraphState::unwrap(indices)));
 }
 
-Tensor logLikelihood(const Tensor &logits, const Tensor &targets,
-                     Where where) {
+Tensor logLikelihood(const Tensor &logits, const Tensor &targets, Where where) {
   GraphState *state = usableState({logits, targets}, where);
   if (!state)
     return {};

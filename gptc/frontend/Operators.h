@@ -21,8 +21,7 @@ Tensor subtract(const Tensor &a, const Tensor &b,
                 Where where = Where::current());
 Tensor multiply(const Tensor &a, const Tensor &b,
                 Where where = Where::current());
-Tensor divide(const Tensor &a, const Tensor &b,
-              Where where = Where::current());
+Tensor divide(const Tensor &a, const Tensor &b, Where where = Where::current());
 Tensor maximum(const Tensor &a, const Tensor &b,
                Where where = Where::current());
 Tensor minimum(const Tensor &a, const Tensor &b,

@@ -22,11 +22,10 @@ Tensor reshape(const Tensor &x, const Shape &shape, Where where) {
   TensorType to{x.type().element, shape};
   bool positive = llvm::all_of(shape, [](int64_t n) { return n > 0; });
   if (!positive || to.elements() != x.type().elements()) {
-    x.graph()->report(
-        fmt::format("reshape: {} has {} elements, {} takes {}",
-                    x.type().toString(), x.type().elements(), toString(shape),
-                    to.elements()),
-        where);
+    x.graph()->report(fmt::format("reshape: {} has {} elements, {} takes {}",
+                                  x.type().toString(), x.type().elements(),
+                                  toString(shape), to.elements()),
+                      where);
     return {};
   }
   return state->wrap(ir::ReshapeOp::create(state->builder, state->location(),
@@ -57,9 +56,8 @@ Tensor transpose(const Tensor &x, const std::vector<int64_t> &permutation,
   for (int64_t dimension : permutation)
     to.push_back(shape[size_t(dimension)]);
   return state->wrap(ir::TransposeOp::create(
-      state->builder, state->location(),
-      state->lower({x.type().element, to}), GraphState::unwrap(x),
-      permutation));
+      state->builder, state->location(), state->lower({x.type().element, to}),
+      GraphState::unwrap(x), permutation));
 }
 
 Tensor slice(const Tensor &x, const std::vector<int64_t> &offsets,
@@ -70,7 +68,8 @@ Tensor slice(const Tensor &x, const std::vector<int64_t> &offsets,
   Shape from = x.shape();
   bool inside = offsets.size() == from.size() && shape.size() == from.size();
   for (size_t i = 0; inside && i < from.size(); ++i)
-    inside = offsets[i] >= 0 && shape[i] > 0 && offsets[i] + shape[i] <= from[i];
+    inside =
+        offsets[i] >= 0 && shape[i] > 0 && offsets[i] + shape[i] <= from[i];
   if (!inside) {
     x.graph()->report(fmt::format("slice: the box {} at {} is not inside of {}",
                                   toString(shape), toString(offsets),
@@ -126,10 +125,10 @@ Tensor broadcast(const Tensor &x, const Shape &shape, Where where) {
                       where);
     return {};
   }
-  return state->wrap(ir::BroadcastOp::create(
-      state->builder, state->location(),
-      state->lower({x.type().element, shape}), GraphState::unwrap(x),
-      dimensions));
+  return state->wrap(
+      ir::BroadcastOp::create(state->builder, state->location(),
+                              state->lower({x.type().element, shape}),
+                              GraphState::unwrap(x), dimensions));
 }
 
 Tensor iota(Graph &graph, const Shape &shape, int64_t dimension, Where where) {

@@ -35,7 +35,9 @@ struct Initializer {
 
   static Initializer zeros() { return {Kind::Constant, 0, 0}; }
   static Initializer ones() { return {Kind::Constant, 1, 0}; }
-  static Initializer constant(double value) { return {Kind::Constant, value, 0}; }
+  static Initializer constant(double value) {
+    return {Kind::Constant, value, 0};
+  }
   static Initializer normal(double mean, double deviation) {
     return {Kind::Normal, mean, deviation};
   }

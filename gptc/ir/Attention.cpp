@@ -33,8 +33,9 @@ mlir::LogicalResult AttentionOp::verify() {
       query.getDimSize(0) != key.getDimSize(0) ||
       query.getDimSize(1) != key.getDimSize(1) ||
       query.getDimSize(3) != key.getDimSize(3))
-    return emitOpError() << "(attention_c1) has operands that do not fit: query "
-                         << query << ", key " << key << ", value " << value;
+    return emitOpError()
+           << "(attention_c1) has operands that do not fit: query " << query
+           << ", key " << key << ", value " << value;
   auto isPerSequence = [&](mlir::Value v) {
     auto type = llvm::cast<RankedTensorType>(v.getType());
     return type.getRank() == 1 && type.getDimSize(0) == query.getDimSize(0);
@@ -46,9 +47,10 @@ mlir::LogicalResult AttentionOp::verify() {
                        "one for each sequence");
   if (!getPositions() && getCausal() &&
       query.getDimSize(2) != key.getDimSize(2))
-    return emitOpError() << "(attention_c3) is causal without positions and has "
-                         << query.getDimSize(2) << " queries for "
-                         << key.getDimSize(2) << " keys";
+    return emitOpError()
+           << "(attention_c3) is causal without positions and has "
+           << query.getDimSize(2) << " queries for " << key.getDimSize(2)
+           << " keys";
   if (getWindow() && (*getWindow() <= 0 || !getCausal()))
     return emitOpError("(attention_c4) has a window that is not positive, or "
                        "is not causal");
@@ -68,7 +70,8 @@ void AttentionOp::print(mlir::OpAsmPrinter &printer) {
   if (auto window = getWindow())
     printer << " window " << *window;
   printer.printOptionalAttrDict(
-      (*this)->getAttrs(), {"causal", "window", getOperandSegmentSizesAttrName()});
+      (*this)->getAttrs(),
+      {"causal", "window", getOperandSegmentSizesAttrName()});
   printer << " : " << getQuery().getType() << ", " << getKey().getType() << ", "
           << getScale().getType();
   if (getPositions())

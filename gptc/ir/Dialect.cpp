@@ -51,7 +51,8 @@ uint64_t flopsOf(mlir::Operation *op) {
   if ((dialect != "arith" && dialect != "math") || op->getNumResults() != 1 ||
       op->hasTrait<mlir::OpTrait::ConstantLike>())
     return 0;
-  auto type = llvm::dyn_cast<mlir::RankedTensorType>(op->getResult(0).getType());
+  auto type =
+      llvm::dyn_cast<mlir::RankedTensorType>(op->getResult(0).getType());
   return type ? uint64_t(type.getNumElements()) : 0;
 }
 
@@ -60,8 +61,9 @@ uint64_t bytesOf(mlir::Type type) {
   unsigned bits = shaped.getElementTypeBitWidth();
   uint64_t elementBytes = bits < 8 ? 1 : bits / 8;
   auto tensor = llvm::dyn_cast<mlir::RankedTensorType>(type);
-  if (auto packed = tensor ? llvm::dyn_cast_or_null<PackedAttr>(tensor.getEncoding())
-                           : PackedAttr()) {
+  if (auto packed =
+          tensor ? llvm::dyn_cast_or_null<PackedAttr>(tensor.getEncoding())
+                 : PackedAttr()) {
     uint64_t k = tensor.getDimSize(packed.getTransposed() ? 1 : 0);
     uint64_t n = tensor.getDimSize(packed.getTransposed() ? 0 : 1);
     return (k + 15) / 16 * 16 * ((n + 63) / 64 * 64) * elementBytes;

@@ -30,8 +30,8 @@ mlir::LogicalResult SelectRowOp::verify() {
   auto indices = getIndices().getType();
   if (x.getRank() != 3 || indices.getRank() != 1 ||
       indices.getDimSize(0) != x.getDimSize(0))
-    return emitOpError() << "(select_row_c1) cannot select from " << x
-                         << " by " << indices;
+    return emitOpError() << "(select_row_c1) cannot select from " << x << " by "
+                         << indices;
   auto expected = RankedTensorType::get({x.getDimSize(0), x.getDimSize(2)},
                                         x.getElementType());
   if (getResult().getType() != expected)

@@ -48,8 +48,7 @@ mlir::ParseResult parseResults(mlir::OpAsmParser &parser,
   if (mlir::failed(parser.parseOptionalArrow()))
     return mlir::success();
   if (mlir::succeeded(parser.parseOptionalLParen())) {
-    return mlir::failure(parser.parseTypeList(results) ||
-                         parser.parseRParen());
+    return mlir::failure(parser.parseTypeList(results) || parser.parseRParen());
   }
   return parser.parseType(results.emplace_back());
 }
@@ -75,11 +74,11 @@ mlir::LogicalResult GroupOp::verify() {
 void GroupOp::print(mlir::OpAsmPrinter &printer) {
   printFamily(printer, getFamily());
   printer << " (";
-  llvm::interleaveComma(
-      llvm::zip(getBody().getArguments(), getInputs()), printer,
-      [&](auto pair) {
-        printer << std::get<0>(pair) << " = " << std::get<1>(pair);
-      });
+  llvm::interleaveComma(llvm::zip(getBody().getArguments(), getInputs()),
+                        printer, [&](auto pair) {
+                          printer << std::get<0>(pair) << " = "
+                                  << std::get<1>(pair);
+                        });
   if (!getInputs().empty()) {
     printer << " : ";
     llvm::interleaveComma(getInputs().getTypes(), printer);
@@ -109,8 +108,8 @@ mlir::ParseResult GroupOp::parse(mlir::OpAsmParser &parser,
       return mlir::failure();
   }
   if (types.size() != operands.size())
-    return parser.emitError(loc) << "has " << operands.size()
-                                 << " inputs, but " << types.size() << " types";
+    return parser.emitError(loc) << "has " << operands.size() << " inputs, but "
+                                 << types.size() << " types";
   for (auto [argument, type] : llvm::zip(arguments, types))
     argument.type = type;
   if (parseResults(parser, results) ||
@@ -180,15 +179,16 @@ mlir::ParseResult KernelOp::parse(mlir::OpAsmParser &parser,
     return mlir::failure();
   for (auto &argument : arguments)
     types.push_back(argument.type);
-  state.addAttribute("function_type",
-                     mlir::TypeAttr::get(parser.getBuilder().getFunctionType(
-                         types, results)));
+  state.addAttribute(
+      "function_type",
+      mlir::TypeAttr::get(parser.getBuilder().getFunctionType(types, results)));
   return mlir::success();
 }
 
 mlir::LogicalResult
 DispatchOp::verifySymbolUses(mlir::SymbolTableCollection &tables) {
-  auto kernel = tables.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  auto kernel =
+      tables.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
   if (!kernel)
     return emitOpError() << "(dispatch_c1) names the kernel " << getKernelAttr()
                          << ", which the module does not declare";

@@ -101,12 +101,11 @@ mlir::Value LayerNormOp::decompose(mlir::OpBuilder &builder) {
       mlir::tensor::SplatOp::create(builder, loc, getEpsilon(), perRow);
   Value reciprocal = mlir::math::RsqrtOp::create(
       builder, loc, arith::AddFOp::create(builder, loc, variance, epsilon));
-  Value normal = arith::MulFOp::create(builder, loc, centered,
-                                       rows.alongRow(reciprocal));
+  Value normal =
+      arith::MulFOp::create(builder, loc, centered, rows.alongRow(reciprocal));
   Value scaled =
       arith::MulFOp::create(builder, loc, normal, rows.alongRows(getGain()));
-  return arith::AddFOp::create(builder, loc, scaled,
-                               rows.alongRows(getBias()));
+  return arith::AddFOp::create(builder, loc, scaled, rows.alongRows(getBias()));
 }
 
 mlir::Value SoftmaxOp::decompose(mlir::OpBuilder &builder) {

@@ -32,7 +32,8 @@ StorageOp::verifySymbolUses(mlir::SymbolTableCollection &tables) {
 
 mlir::LogicalResult
 LaunchOp::verifySymbolUses(mlir::SymbolTableCollection &tables) {
-  auto kernel = tables.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  auto kernel =
+      tables.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
   if (!kernel)
     return emitOpError() << "(launch_c1) names the kernel " << getKernelAttr()
                          << ", which the module does not declare";

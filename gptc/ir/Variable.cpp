@@ -86,9 +86,9 @@ static mlir::LogicalResult verifyVariable(mlir::Operation *op,
     return op->emitOpError() << "(" << prefix << "_c1) names the variable "
                              << name << ", which the module does not declare";
   if (variable.getTensorType() != type)
-    return op->emitOpError() << "(" << prefix << "_c2) has type " << type
-                             << ", but the variable " << name << " has type "
-                             << variable.getTensorType();
+    return op->emitOpError()
+           << "(" << prefix << "_c2) has type " << type << ", but the variable "
+           << name << " has type " << variable.getTensorType();
   return mlir::success();
 }
 

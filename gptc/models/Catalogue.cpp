@@ -41,8 +41,8 @@ ModelConfig gpt2(const char *name, int64_t layers, int64_t width,
 /// Dense and banded layers alternate; the paper gives neither the order nor
 /// the width of the band: even layers are dense, the band is 256 keys, as in
 /// the public models that follow it.
-ModelConfig gpt3(const char *name, int64_t layers, int64_t width,
-                 int64_t heads, int64_t headSize) {
+ModelConfig gpt3(const char *name, int64_t layers, int64_t width, int64_t heads,
+                 int64_t headSize) {
   ModelConfig config = gpt2(name, layers, width, heads);
   config.family = Family::Gpt3;
   config.headSize = headSize;

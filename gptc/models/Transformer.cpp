@@ -30,9 +30,9 @@ private:
   bool isNeo() const { return config.family == Family::GptNeo; }
   /// The residual projections start smaller, by the number of residual sums.
   double residualDeviation() const {
-    return config.postNorm() ? initialDeviation
-                             : initialDeviation /
-                                   std::sqrt(2.0 * double(config.layers));
+    return config.postNorm()
+               ? initialDeviation
+               : initialDeviation / std::sqrt(2.0 * double(config.layers));
   }
 
   Tensor embed(const Tensor &tokens);
@@ -77,8 +77,7 @@ Tensor Builder::project(const std::string &name, const Tensor &x, int64_t to,
                         double deviation, bool bias) {
   Scope scope(graph, name.substr(name.rfind('.') + 1));
   int64_t from = x.valid() ? x.shape().back() : 1;
-  Tensor weight = graph.parameter(name + ".weight",
-                                  {DataType::F32, {from, to}},
+  Tensor weight = graph.parameter(name + ".weight", {DataType::F32, {from, to}},
                                   Initializer::normal(0, deviation),
                                   {{name + ".weight", isNeo()}});
   Tensor shift;
@@ -96,29 +95,29 @@ Tensor Builder::attend(const std::string &layer, int64_t index,
   Tensor joined;
   if (isNeo()) {
     // Three matrices without biases, joined so that one product makes all.
-    Tensor weight = graph.parameter(
-        name + ".qkv_proj.weight",
-        {DataType::F32, {config.width, 3 * projected()}},
-        Initializer::normal(0, initialDeviation),
-        {{name + ".q_proj.weight", true},
-         {name + ".k_proj.weight", true},
-         {name + ".v_proj.weight", true}});
+    Tensor weight =
+        graph.parameter(name + ".qkv_proj.weight",
+                        {DataType::F32, {config.width, 3 * projected()}},
+                        Initializer::normal(0, initialDeviation),
+                        {{name + ".q_proj.weight", true},
+                         {name + ".k_proj.weight", true},
+                         {name + ".v_proj.weight", true}});
     joined = matmul(x, weight);
   } else {
-    joined =
-        project(name + ".c_attn", x, 3 * projected(), initialDeviation);
+    joined = project(name + ".c_attn", x, 3 * projected(), initialDeviation);
   }
   std::vector<Tensor> parts = split(joined, 3);
   for (Tensor &part : parts)
-    part = transpose(
-        reshape(part, {batch, rows, config.heads, config.headSize}),
-        {0, 2, 1, 3});
+    part =
+        transpose(reshape(part, {batch, rows, config.heads, config.headSize}),
+                  {0, 2, 1, 3});
   AttentionOptions options;
   double divisor = config.scaleScores ? std::sqrt(double(config.headSize)) : 1;
   if (config.scaleByInverseLayer)
     divisor *= double(index + 1);
   options.scale = 1 / divisor;
-  if (int64_t window = config.windows.empty() ? 0 : config.windows[size_t(index)])
+  if (int64_t window =
+          config.windows.empty() ? 0 : config.windows[size_t(index)])
     options.window = window;
   if (positions.valid()) {
     TensorType type{DataType::F32,
@@ -159,7 +158,8 @@ Tensor Builder::activate(const Tensor &x) {
 
 Tensor Builder::feedForward(const std::string &layer, const Tensor &x) {
   Scope scope(graph, "mlp");
-  Tensor inner = project(layer + ".mlp.c_fc", x, config.inner, initialDeviation);
+  Tensor inner =
+      project(layer + ".mlp.c_fc", x, config.inner, initialDeviation);
   return project(layer + ".mlp.c_proj", activate(inner), config.width,
                  residualDeviation());
 }
@@ -174,8 +174,7 @@ Tensor Builder::head(const Tensor &x) {
 }
 
 void Builder::build() {
-  bool cached =
-      request.kind == Kind::Prefill || request.kind == Kind::Decode;
+  bool cached = request.kind == Kind::Prefill || request.kind == Kind::Decode;
   graph.beginEntry(request.name);
   TensorType ids{DataType::I32, {request.batch, request.rows}};
   TensorType perSequence{DataType::I32, {request.batch}};
@@ -222,14 +221,10 @@ Definition definitionOf(const ModelConfig &config) {
   Definition definition;
   definition.name = config.name;
   const char *families[] = {"gpt1", "gpt2", "gpt3", "gpt_neo"};
-  definition.info = {families[int(config.family)],
-                     uint64_t(config.layers),
-                     uint64_t(config.width),
-                     uint64_t(config.heads),
-                     uint64_t(config.headSize),
-                     uint64_t(config.context),
-                     uint64_t(config.vocabulary),
-                     config.endOfText};
+  definition.info = {families[int(config.family)], uint64_t(config.layers),
+                     uint64_t(config.width),       uint64_t(config.heads),
+                     uint64_t(config.headSize),    uint64_t(config.context),
+                     uint64_t(config.vocabulary),  config.endOfText};
   definition.build = [config](Graph &graph, const EntryRequest &request) {
     buildTransformer(graph, config, request);
   };

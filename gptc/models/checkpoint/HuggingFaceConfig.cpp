@@ -16,18 +16,51 @@ constexpr int64_t largest = int64_t(1) << 24;
 
 /// Fields that say nothing of the computation of logits.
 const std::set<std::string> &harmless() {
-  static const std::set<std::string> names{
-      "_name_or_path", "_attn_implementation", "architectures", "attention_dropout",
-      "attn_pdrop", "bos_token_id", "classifier_dropout", "dtype", "embd_pdrop",
-      "embed_dropout", "eos_token_id", "gradient_checkpointing", "id2label",
-      "initializer_range", "keys_to_ignore_at_inference", "label2id", "model_type",
-      "n_ctx", "n_special", "num_labels", "output_attentions",
-      "output_hidden_states", "output_past", "pad_token_id", "predict_special_tokens",
-      "problem_type", "reorder_and_upcast_attn", "resid_dropout", "resid_pdrop", "return_dict",
-      "summary_activation", "summary_first_dropout", "summary_proj_to_labels",
-      "summary_type", "summary_use_proj", "task_specific_params", "tokenizer_class",
-      "torch_dtype", "transformers_version", "use_cache", "is_encoder_decoder",
-      "chunk_size_feed_forward", "sep_token_id", "generator_seed", "vocab_size_padded"};
+  static const std::set<std::string> names{"_name_or_path",
+                                           "_attn_implementation",
+                                           "architectures",
+                                           "attention_dropout",
+                                           "attn_pdrop",
+                                           "bos_token_id",
+                                           "classifier_dropout",
+                                           "dtype",
+                                           "embd_pdrop",
+                                           "embed_dropout",
+                                           "eos_token_id",
+                                           "gradient_checkpointing",
+                                           "id2label",
+                                           "initializer_range",
+                                           "keys_to_ignore_at_inference",
+                                           "label2id",
+                                           "model_type",
+                                           "n_ctx",
+                                           "n_special",
+                                           "num_labels",
+                                           "output_attentions",
+                                           "output_hidden_states",
+                                           "output_past",
+                                           "pad_token_id",
+                                           "predict_special_tokens",
+                                           "problem_type",
+                                           "reorder_and_upcast_attn",
+                                           "resid_dropout",
+                                           "resid_pdrop",
+                                           "return_dict",
+                                           "summary_activation",
+                                           "summary_first_dropout",
+                                           "summary_proj_to_labels",
+                                           "summary_type",
+                                           "summary_use_proj",
+                                           "task_specific_params",
+                                           "tokenizer_class",
+                                           "torch_dtype",
+                                           "transformers_version",
+                                           "use_cache",
+                                           "is_encoder_decoder",
+                                           "chunk_size_feed_forward",
+                                           "sep_token_id",
+                                           "generator_seed",
+                                           "vocab_size_padded"};
   return names;
 }
 
@@ -46,9 +79,10 @@ public:
     }
     if (!found->is_number_integer() || found->get<int64_t>() < 1 ||
         found->get<int64_t>() > largest)
-      return failure(ErrorCode::Corrupt,
-                     "config.json: '{}' is {}, expected an integer from 1 to {}",
-                     name, found->dump(), largest);
+      return failure(
+          ErrorCode::Corrupt,
+          "config.json: '{}' is {}, expected an integer from 1 to {}", name,
+          found->dump(), largest);
     return found->get<int64_t>();
   }
 
@@ -92,8 +126,8 @@ public:
   /// Refuses fields that nobody has read and that may mean something.
   Status finish() {
     for (const auto &[name, value] : json.items()) {
-      bool empty = value.is_null() || value == false || value == Json::object() ||
-                   value == Json::array();
+      bool empty = value.is_null() || value == false ||
+                   value == Json::object() || value == Json::array();
       if (used.contains(name) || harmless().contains(name) || empty)
         continue;
       return failure(ErrorCode::Unsupported,
@@ -112,21 +146,26 @@ Expected<Activation> activation(Reader &reader, const std::string &field,
                                 const std::string &fallback, bool first) {
   GPTC_TRY(std::string name, reader.text(field, fallback));
   static const std::map<std::string, Activation> names{
-      {"gelu", Activation::GeluErf},       {"gelu_new", Activation::GeluTanh},
+      {"gelu", Activation::GeluErf},
+      {"gelu_new", Activation::GeluTanh},
       {"gelu_pytorch_tanh", Activation::GeluTanh},
-      {"gelu_fast", Activation::GeluTanh}, {"quick_gelu", Activation::QuickGelu},
-      {"relu", Activation::Relu},          {"silu", Activation::Silu},
-      {"swish", Activation::Silu},         {"tanh", Activation::Tanh}};
+      {"gelu_fast", Activation::GeluTanh},
+      {"quick_gelu", Activation::QuickGelu},
+      {"relu", Activation::Relu},
+      {"silu", Activation::Silu},
+      {"swish", Activation::Silu},
+      {"tanh", Activation::Tanh}};
   // GPT-1's code calls the tanh form gelu.
   if (first && name == "gelu")
     return Activation::GeluTanh;
   auto found = names.find(name);
   if (found == names.end())
-    return failure(ErrorCode::Unsupported,
-                   "config.json: '{}' is '{}'; known are gelu, gelu_new, "
-                   "gelu_pytorch_tanh, gelu_fast, quick_gelu, relu, silu, swish "
-                   "and tanh",
-                   field, name);
+    return failure(
+        ErrorCode::Unsupported,
+        "config.json: '{}' is '{}'; known are gelu, gelu_new, "
+        "gelu_pytorch_tanh, gelu_fast, quick_gelu, relu, silu, swish "
+        "and tanh",
+        field, name);
   return found->second;
 }
 
@@ -225,11 +264,10 @@ Expected<ModelConfig> parseHuggingFaceConfig(std::string_view text) {
     return failure(ErrorCode::Corrupt, "config.json is no JSON object");
   Reader reader(json);
   GPTC_TRY(std::string kind, reader.text("model_type", ""));
-  static const std::map<std::string, Family> kinds{
-      {"gpt2", Family::Gpt2},
-      {"openai-gpt", Family::Gpt1},
-      {"gpt_neo", Family::GptNeo},
-      {"gpt3", Family::Gpt3}};
+  static const std::map<std::string, Family> kinds{{"gpt2", Family::Gpt2},
+                                                   {"openai-gpt", Family::Gpt1},
+                                                   {"gpt_neo", Family::GptNeo},
+                                                   {"gpt3", Family::Gpt3}};
   auto found = kinds.find(kind);
   if (found == kinds.end())
     return failure(ErrorCode::Unsupported,

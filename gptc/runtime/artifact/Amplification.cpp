@@ -66,9 +66,8 @@ void addProgram(Meter &meter, const artifact::Program &program) {
 void addTarget(Meter &meter, const artifact::Target &target) {
   meter.add(target.name());
   meter.each(target.storages(), [](const artifact::Storage &) {});
-  meter.each(target.kernels(), [&](const artifact::Kernel &kernel) {
-    meter.add(kernel.name());
-  });
+  meter.each(target.kernels(),
+             [&](const artifact::Kernel &kernel) { meter.add(kernel.name()); });
   meter.each(target.programs(), [&](const artifact::Program &program) {
     addProgram(meter, program);
   });
@@ -101,9 +100,8 @@ Status gptc::checkAmplification(const artifact::Manifest &manifest,
   });
   meter.each(manifest.files(),
              [&](const artifact::File &file) { meter.add(file.name()); });
-  meter.each(manifest.targets(), [&](const artifact::Target &target) {
-    addTarget(meter, target);
-  });
+  meter.each(manifest.targets(),
+             [&](const artifact::Target &target) { addTarget(meter, target); });
   if (!meter.within())
     return failure(ErrorCode::Corrupt, "its manifest refers to the same parts "
                                        "again and again");

@@ -192,7 +192,8 @@ Expected<uint64_t> gptc::storedBytes(std::span<const uint64_t> shape,
     bool transposed = layout == artifact::Layout::PackedTransposed;
     uint64_t rows = shape[transposed ? 1 : 0];
     uint64_t columns = shape[transposed ? 0 : 1];
-    fits = multiply((rows + 15) / 16 * 16) && multiply((columns + 63) / 64 * 64);
+    fits =
+        multiply((rows + 15) / 16 * 16) && multiply((columns + 63) / 64 * 64);
   }
   if (!fits || bytes > limit)
     return failure(ErrorCode::Corrupt, "a shape of more than 2^48 bytes");

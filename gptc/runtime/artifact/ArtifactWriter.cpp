@@ -15,13 +15,11 @@ PendingBlob PendingBlob::of(artifact::BlobT *blob,
                             std::span<const std::byte> bytes) {
   std::vector<std::byte> copy(bytes.begin(), bytes.end());
   uint64_t size = copy.size();
-  return {blob, size, [copy = std::move(copy)](const Sink &sink) {
-            return sink(copy);
-          }};
+  return {blob, size,
+          [copy = std::move(copy)](const Sink &sink) { return sink(copy); }};
 }
 
-static flatbuffers::DetachedBuffer
-pack(const artifact::ManifestT &manifest) {
+static flatbuffers::DetachedBuffer pack(const artifact::ManifestT &manifest) {
   flatbuffers::FlatBufferBuilder builder;
   // Offsets that happen to be 0 take room too, so that the manifest has the
   // same size before and after they are known.
@@ -64,9 +62,8 @@ Expected<uint64_t> writeArtifact(const std::string &path,
   GPTC_CHECK(file.write(bytes));
   for (const PendingBlob &pending : blobs) {
     GPTC_CHECK(file.pad(blobAlignment));
-    GPTC_CHECK(pending.produce([&](std::span<const std::byte> piece) {
-      return file.write(piece);
-    }));
+    GPTC_CHECK(pending.produce(
+        [&](std::span<const std::byte> piece) { return file.write(piece); }));
     if (file.position() != pending.blob->offset + pending.size)
       return failure(ErrorCode::Internal,
                      "a blob produced another size than it announced");

@@ -21,7 +21,8 @@ struct PendingBlob {
   std::function<Status(const Sink &)> produce;
 
   /// A blob of bytes in memory, which are copied.
-  static PendingBlob of(artifact::BlobT *blob, std::span<const std::byte> bytes);
+  static PendingBlob of(artifact::BlobT *blob,
+                        std::span<const std::byte> bytes);
 };
 
 /// Writes the file at `path` whole or not at all. Sets the offsets and sizes

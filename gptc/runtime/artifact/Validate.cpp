@@ -73,8 +73,7 @@ Status checkVariable(const VariableT &variable) {
   for (const auto &piece : variable.pieces)
     if (piece->tensor.empty())
       return wrong("{} is made of a tensor without a name", what);
-  if (variable.initializer &&
-      variable.initializer->kind > InitializerKind::MAX)
+  if (variable.initializer && variable.initializer->kind > InitializerKind::MAX)
     return wrong("{} has an unknown initializer", what);
   return {};
 }
@@ -87,9 +86,9 @@ Status checkModel(const ManifestT &manifest) {
   const ModelT &model = *manifest.model;
   // Sessions allocate by these, and multiply them with each other.
   constexpr uint64_t limit = uint64_t(1) << 31;
-  for (uint64_t value : {model.layers, model.width, model.heads,
-                         model.head_size, model.context, model.vocabulary,
-                         model.batch, model.capacity})
+  for (uint64_t value :
+       {model.layers, model.width, model.heads, model.head_size, model.context,
+        model.vocabulary, model.batch, model.capacity})
     if (value >= limit)
       return wrong("its model has a size of {}", value);
   if (model.end_of_text < -1 ||

@@ -323,13 +323,12 @@ Status TargetValidator::checkMatmulBuffers(const MatmulT &matmul,
       return wrong("has the {} of its matrix product at position {} of {}",
                    operand, position, dispatch.buffers.size());
     uint64_t needed = 0;
-    if (rows > 0 && (__builtin_mul_overflow(rows - 1, stride, &needed) ||
-                     __builtin_add_overflow(needed, columns, &needed) ||
-                     __builtin_mul_overflow(
-                         needed, sizeOf(toDataType(type)), &needed)))
+    if (rows > 0 &&
+        (__builtin_mul_overflow(rows - 1, stride, &needed) ||
+         __builtin_add_overflow(needed, columns, &needed) ||
+         __builtin_mul_overflow(needed, sizeOf(toDataType(type)), &needed)))
       return wrong("has a {} that is too large", operand);
-    uint64_t bytes =
-        program.buffers[dispatch.buffers[position]]->bytes;
+    uint64_t bytes = program.buffers[dispatch.buffers[position]]->bytes;
     if (bytes < needed)
       return wrong("has a {} of {} bytes where its matrix product needs {}",
                    operand, bytes, needed);
@@ -342,15 +341,14 @@ Status TargetValidator::checkMatmulBuffers(const MatmulT &matmul,
     return {}; // reported with the implementation
   GPTC_CHECK(check(matmul.source, matmul.m, matmul.k, matmul.source_stride,
                    matmul.source_type, "source"));
-  GPTC_CHECK(check(matmul.weights, divideUp(matmul.n, 64),
-                   divideUp(matmul.k, 16) * 16 * 64,
-                   divideUp(matmul.k, 16) * 16 * 64, matmul.weights_type,
-                   "weights"));
+  GPTC_CHECK(check(
+      matmul.weights, divideUp(matmul.n, 64), divideUp(matmul.k, 16) * 16 * 64,
+      divideUp(matmul.k, 16) * 16 * 64, matmul.weights_type, "weights"));
   GPTC_CHECK(check(matmul.result, matmul.m, matmul.n, matmul.result_stride,
                    matmul.result_type, "result"));
   if (matmul.bias != -1)
-    GPTC_CHECK(check(matmul.bias, 1, matmul.n, matmul.n, ElementType::F32,
-                     "bias"));
+    GPTC_CHECK(
+        check(matmul.bias, 1, matmul.n, matmul.n, ElementType::F32, "bias"));
   if (matmul.residual != -1)
     GPTC_CHECK(check(matmul.residual, matmul.m, matmul.n, matmul.result_stride,
                      matmul.result_type, "residual"));

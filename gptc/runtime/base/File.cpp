@@ -51,8 +51,7 @@ Expected<MappedFile> MappedFile::open(const std::string &path) {
 }
 
 MappedFile::MappedFile(MappedFile &&other) noexcept
-    : path_(std::move(other.path_)),
-      bytes_(std::exchange(other.bytes_, {})) {}
+    : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
 
 MappedFile &MappedFile::operator=(MappedFile &&other) noexcept {
   std::swap(path_, other.path_);

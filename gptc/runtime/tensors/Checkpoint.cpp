@@ -23,22 +23,23 @@ std::string withoutPrefix(const std::string &name) {
 Expected<std::vector<std::string>> weightFiles(const std::string &folder) {
   std::error_code code;
   if (!fs::is_directory(folder, code))
-    return failure(ErrorCode::NotFound,
-                   "'{}' is no checkpoint folder: {}", folder,
-                   fs::exists(folder, code) ? "it is no folder"
-                                            : "it does not exist");
+    return failure(
+        ErrorCode::NotFound, "'{}' is no checkpoint folder: {}", folder,
+        fs::exists(folder, code) ? "it is no folder" : "it does not exist");
   std::string single = folder + "/model.safetensors";
   std::string index = single + ".index.json";
   if (fs::exists(single, code))
     return std::vector<std::string>{single};
   if (!fs::exists(index, code)) {
-    for (const char *pickle : {"pytorch_model.bin", "pytorch_model.bin.index.json",
-                               "model.pt", "model.ckpt"})
+    for (const char *pickle :
+         {"pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt",
+          "model.ckpt"})
       if (fs::exists(folder + "/" + pickle, code))
         return failure(
             ErrorCode::Unsupported,
             "'{}' has its weights in {}, a pickle file; reading one runs code "
-            "from inside of it, so gptc does not. Convert it with transformers: "
+            "from inside of it, so gptc does not. Convert it with "
+            "transformers: "
             "AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(OUT, "
             "safe_serialization=True)",
             folder, pickle);
@@ -105,8 +106,8 @@ std::string Checkpoint::digest() const {
     hash.update(file.header());
     for (const auto &[name, view] : file.tensors())
       for (size_t at = 0; at < view.bytes.size(); at += every)
-        hash.update(view.bytes.subspan(
-            at, std::min(sample, view.bytes.size() - at)));
+        hash.update(
+            view.bytes.subspan(at, std::min(sample, view.bytes.size() - at)));
   }
   return Sha256::hex(hash.finish());
 }

@@ -55,18 +55,16 @@ void store(const float *from, DataType type, uint64_t count, std::byte *to) {
     return;
   }
   for (uint64_t i = 0; i < count; ++i) {
-    uint16_t bits =
-        type == DataType::BF16 ? toBF16(from[i]) : toF16(from[i]);
+    uint16_t bits = type == DataType::BF16 ? toBF16(from[i]) : toF16(from[i]);
     std::memcpy(to + i * 2, &bits, 2);
   }
 }
 
 } // namespace
 
-Expected<SourceMatrix>
-SourceMatrix::create(const std::string &name,
-                     const std::vector<uint64_t> &shape,
-                     std::vector<SourcePiece> pieces) {
+Expected<SourceMatrix> SourceMatrix::create(const std::string &name,
+                                            const std::vector<uint64_t> &shape,
+                                            std::vector<SourcePiece> pieces) {
   SourceMatrix matrix;
   matrix.columns_ = shape.empty() ? 1 : shape.back();
   for (size_t i = 0; i + 1 < shape.size(); ++i)
@@ -137,8 +135,7 @@ void storeRows(const SourceMatrix &source, DataType type, uint64_t from,
   std::vector<float> row(source.columns());
   for (uint64_t r = from; r < to; ++r) {
     source.readRow(r, 0, source.columns(), row.data());
-    store(row.data(), type, row.size(),
-          base + r * row.size() * sizeOf(type));
+    store(row.data(), type, row.size(), base + r * row.size() * sizeOf(type));
   }
 }
 
@@ -175,9 +172,8 @@ void storePanels(const SourceMatrix &source, DataType type, bool transposed,
   }
 }
 
-void loadRow(const std::byte *base, DataType type, bool packed,
-             bool transposed, uint64_t rows, uint64_t columns, uint64_t row,
-             float *to) {
+void loadRow(const std::byte *base, DataType type, bool packed, bool transposed,
+             uint64_t rows, uint64_t columns, uint64_t row, float *to) {
   TensorView view{type, {}, {base, SIZE_MAX / 2}};
   if (!packed) {
     gather(view, row * columns, 1, columns, to);

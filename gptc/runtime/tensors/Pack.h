@@ -48,9 +48,8 @@ void storePanels(const SourceMatrix &source, DataType type, bool transposed,
                  uint64_t from, uint64_t to, std::byte *base);
 
 /// The inverse of storePanels and storeRows for one row of the variable.
-void loadRow(const std::byte *base, DataType type, bool packed,
-             bool transposed, uint64_t rows, uint64_t columns, uint64_t row,
-             float *to);
+void loadRow(const std::byte *base, DataType type, bool packed, bool transposed,
+             uint64_t rows, uint64_t columns, uint64_t row, float *to);
 
 } // namespace gptc
 

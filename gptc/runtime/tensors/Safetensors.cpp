@@ -15,10 +15,12 @@ using Json = nlohmann::json;
 
 std::optional<DataType> dataTypeOf(const std::string &name) {
   static const std::map<std::string, DataType> names{
-      {"F32", DataType::F32}, {"F16", DataType::F16}, {"BF16", DataType::BF16},
-      {"F64", DataType::F64}, {"I8", DataType::I8},   {"U8", DataType::U8},
-      {"I16", DataType::I16}, {"I32", DataType::I32}, {"I64", DataType::I64},
-      {"BOOL", DataType::Bool}, {"U16", DataType::U16}, {"U32", DataType::U32},
+      {"F32", DataType::F32},   {"F16", DataType::F16},
+      {"BF16", DataType::BF16}, {"F64", DataType::F64},
+      {"I8", DataType::I8},     {"U8", DataType::U8},
+      {"I16", DataType::I16},   {"I32", DataType::I32},
+      {"I64", DataType::I64},   {"BOOL", DataType::Bool},
+      {"U16", DataType::U16},   {"U32", DataType::U32},
       {"U64", DataType::U64}};
   auto found = names.find(name);
   return found == names.end() ? std::nullopt : std::optional(found->second);
@@ -90,8 +92,8 @@ Expected<TensorView> readTensor(const std::string &tensor, const Json &json,
                                "truncated or the header wrong",
                                begin, end, data.size()));
   if (end - begin != bytes)
-    return damaged(fmt::format("has {} bytes, its shape asks for {}",
-                               end - begin, bytes));
+    return damaged(
+        fmt::format("has {} bytes, its shape asks for {}", end - begin, bytes));
   view.bytes = data.subspan(begin, bytes);
   return view;
 }
