@@ -1,0 +1,307 @@
+//===- Program.cpp --------------------------------------------------------===//
+
+#include "gptc/runtime/program/Program.h"
+
+#include "gptc/runtime/program/VariableSource.h"
+
+#include <chrono>
+#include <cstring>
+#include <fmt/ranges.h>
+
+namespace gptc {
+
+namespace {
+
+uint64_t alignedTo64(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/// Whether any of the flat rows [from, to) is valid.
+bool rowsMatter(const int32_t *lengths, uint32_t rowsPerSequence, uint64_t from,
+                uint64_t to, uint32_t sequences) {
+  for (uint64_t b = from / rowsPerSequence;
+       b < sequences && b * rowsPerSequence < to; ++b) {
+    uint64_t first = std::max(from, b * rowsPerSequence) - b * rowsPerSequence;
+    if (int64_t(first) < int64_t(lengths[b]))
+      return true;
+  }
+  return false;
+}
+
+} // namespace
+
+Expected<std::unique_ptr<Program>>
+Program::load(std::shared_ptr<const Artifact> artifact,
+              const LoadOptions &options) {
+  std::unique_ptr<Program> program(new Program());
+  program->artifact_ = std::move(artifact);
+  const Artifact &file = *program->artifact_;
+  program->target_ = file.findTarget("cpu");
+  if (!program->target_)
+    return failure(ErrorCode::NotFound,
+                   "'{}' holds nothing for the CPU; compile with --target cpu",
+                   file.path());
+  GPTC_CHECK(program->chooseVariant(options.variant));
+  GPTC_TRY(program->library_,
+           KernelLibrary::load(file.blob(*program->variant_->library)));
+  uint64_t scratch = 64;
+  for (const auto &implementation : program->variant_->implementations) {
+    if (implementation->symbol.empty())
+      return failure(ErrorCode::Unsupported,
+                     "'{}' holds a kernel of a kind that this gptc does not "
+                     "run; compile it again",
+                     file.path());
+    GPTC_TRY(KernelFunction kernel,
+             program->library_.find(implementation->symbol));
+    program->kernels_.push_back(kernel);
+    scratch = std::max(scratch, implementation->scratch_bytes);
+  }
+  GPTC_CHECK(program->checkMemory());
+  GPTC_TRY(program->team_, ThreadTeam::create(options.threads));
+  unsigned threads = program->team_->size();
+  program->barrier_ = std::make_unique<Barrier>(threads);
+  program->scratchBytes_ = (scratch + 4095) / 4096 * 4096;
+  GPTC_TRY(program->scratch_, Region::create(program->scratchBytes_ * threads,
+                                             "the threads' scratch"));
+  uint64_t arena = 0;
+  for (const auto &one : program->target_->programs)
+    arena = std::max(arena, one->arena_bytes);
+  GPTC_TRY(program->arena_, Region::create(arena, "activations"));
+  GPTC_CHECK(program->loadVariables(options.checkpoint));
+  program->entries_.resize(file.manifest().entries.size());
+  for (const auto &one : program->target_->programs)
+    GPTC_CHECK(program->loadEntry(*one));
+  return program;
+}
+
+Status Program::chooseVariant(const std::string &name) {
+  std::string lacks;
+  for (const auto &variant : target_->variants) {
+    if (!name.empty() && variant->name != name)
+      continue;
+    std::vector<std::string> missing = missingFeatures(variant->features);
+    if (missing.empty()) {
+      variant_ = variant.get();
+      return {};
+    }
+    lacks += fmt::format("{}{} needs {}", lacks.empty() ? "" : "; ",
+                         variant->name, fmt::join(missing, ", "));
+  }
+  if (lacks.empty())
+    return failure(ErrorCode::NotFound, "'{}' holds no code for '{}'",
+                   artifact_->path(), name);
+  return failure(ErrorCode::Unsupported,
+                 "this CPU cannot run '{}': {}, which it lacks; compile on "
+                 "this machine with --cpu host",
+                 artifact_->path(), lacks);
+}
+
+Status Program::checkMemory() const {
+  uint64_t needed = 0;
+  for (const auto &storage : target_->storages)
+    if (!storage->embedded)
+      needed += storage->bytes;
+  uint64_t arena = 0;
+  for (const auto &program : target_->programs)
+    arena = std::max(arena, program->arena_bytes);
+  uint64_t available = availableMemory();
+  if (available != 0 && needed + arena > available)
+    return failure(ErrorCode::OutOfMemory,
+                   "'{}' needs {:.1f} MiB for variables and {:.1f} MiB for "
+                   "activations, and {:.1f} MiB are free; compile with a "
+                   "shorter --context, a smaller --batch or --dtype bf16",
+                   artifact_->path(), double(needed) / 1048576,
+                   double(arena) / 1048576, double(available) / 1048576);
+  return {};
+}
+
+Status Program::loadVariables(const std::string &folder) {
+  const artifact::ManifestT &manifest = artifact_->manifest();
+  GPTC_TRY(variables_, Region::create(target_->variables_bytes, "variables"));
+  std::string path = folder.empty() ? manifest.source->checkpoint : folder;
+  std::optional<Checkpoint> checkpoint;
+  auto needsSource = [&](size_t i) {
+    return manifest.variables[i]->role == artifact::Role::Parameter &&
+           !target_->storages[i]->embedded;
+  };
+  bool any = false;
+  for (size_t i = 0; i < manifest.variables.size(); ++i)
+    any = any || needsSource(i);
+  if (any && !path.empty()) {
+    auto opened = Checkpoint::open(path);
+    if (!opened)
+      return tl::unexpected(opened.error().in(
+          fmt::format("the weights of '{}'", artifact_->path())));
+    if (folder.empty() && opened->digest() != manifest.source->digest)
+      return failure(ErrorCode::Corrupt,
+                     "the checkpoint '{}' is not what '{}' was compiled from; "
+                     "compile it again",
+                     path, artifact_->path());
+    checkpoint = std::move(*opened);
+  }
+  for (size_t i = 0; i < manifest.variables.size(); ++i) {
+    const artifact::VariableT &variable = *manifest.variables[i];
+    const artifact::StorageT &storage = *target_->storages[i];
+    (variable.role == artifact::Role::Parameter ? weightsBytes_
+                                                : stateBytes_) += storage.bytes;
+    if (storage.embedded) {
+      // Mapped for reading alone: a validated program writes no parameter.
+      auto bytes = artifact_->blob(*storage.embedded);
+      storages_.emplace_back(const_cast<std::byte *>(bytes.data()),
+                             bytes.size());
+      continue;
+    }
+    storages_.emplace_back(variables_.data() + storage.offset, storage.bytes);
+    if (!needsSource(i))
+      continue;
+    auto source = VariableSource::create(variable, storage.layout,
+                                         checkpoint ? &*checkpoint : nullptr,
+                                         manifest.source->init_seed, *team_);
+    if (!source)
+      return tl::unexpected(std::move(source).error());
+    source->fillAll(*team_, storages_[i].data());
+  }
+  return {};
+}
+
+Status Program::loadEntry(const artifact::ProgramT &program) {
+  const artifact::EntryT &description =
+      *artifact_->manifest().entries[program.entry];
+  Entry &entry = entries_[program.entry];
+  entry.present = true;
+
+  // Arguments and results, one after the other.
+  uint64_t bytes = 0;
+  auto sizeOfParameter = [](const artifact::ParameterT &parameter) {
+    return parameter.scalar ? sizeof(Scalars)
+                            : denseBytes(parameter.shape, parameter.type);
+  };
+  for (const auto *list : {&description.arguments, &description.results})
+    for (const auto &parameter : *list)
+      bytes += alignedTo64(sizeOfParameter(*parameter));
+  GPTC_TRY(entry.memory, Region::create(bytes, "arguments and results"));
+  std::byte *at = entry.memory.data();
+  auto place = [&](const auto &list, auto &spans) {
+    for (const auto &parameter : list) {
+      spans.emplace_back(at, sizeOfParameter(*parameter));
+      at += alignedTo64(spans.back().size());
+    }
+  };
+  place(description.arguments, entry.arguments);
+  place(description.results, entry.results);
+
+  size_t buffers = 0, scalars = 0;
+  for (const auto &dispatch : program.dispatches) {
+    buffers += dispatch->buffers.size();
+    scalars += dispatch->scalars.size();
+  }
+  entry.buffers.reserve(buffers);
+  entry.scalars.reserve(scalars);
+  for (const auto &dispatch : program.dispatches) {
+    const artifact::ImplementationT &implementation =
+        *variant_->implementations[dispatch->kernel];
+    Step step{};
+    step.function = kernels_[dispatch->kernel];
+    step.buffers = entry.buffers.data() + entry.buffers.size();
+    step.scalars = entry.scalars.data() + entry.scalars.size();
+    for (uint32_t index : dispatch->buffers) {
+      const artifact::BufferT &buffer = *program.buffers[index];
+      std::byte *base = nullptr;
+      switch (buffer.space) {
+      case artifact::BufferSpace::Arena:
+        base = arena_.data() + buffer.offset;
+        break;
+      case artifact::BufferSpace::Variable:
+        base = storages_[buffer.index].data();
+        break;
+      case artifact::BufferSpace::Argument:
+        base = entry.arguments[buffer.index].data();
+        break;
+      case artifact::BufferSpace::Result:
+        base = entry.results[buffer.index].data();
+        break;
+      }
+      entry.buffers.push_back(base);
+    }
+    for (const auto &scalar : dispatch->scalars) {
+      entry.scalars.push_back(scalar->bits);
+      if (scalar->argument >= 0)
+        entry.patches.push_back(
+            {&entry.scalars.back(),
+             reinterpret_cast<const Scalars *>(
+                 entry.arguments[scalar->argument].data())});
+    }
+    step.tiles = implementation.tiles;
+    step.innerTiles = implementation.inner_tiles;
+    step.rowsPerBlock = implementation.rows_per_block;
+    if (dispatch->lengths >= 0 && implementation.rows_per_block != 0) {
+      auto lengths = entry.arguments[dispatch->lengths];
+      step.lengths = reinterpret_cast<const int32_t *>(lengths.data());
+      step.sequences = uint32_t(lengths.size() / sizeof(int32_t));
+      step.rowsPerSequence = dispatch->rows_per_sequence;
+    }
+    entry.steps.push_back(step);
+  }
+  return {};
+}
+
+bool Program::has(uint32_t entry) const {
+  return entry < entries_.size() && entries_[entry].present;
+}
+
+std::span<std::byte> Program::argument(uint32_t entry, size_t index) {
+  return entries_[entry].arguments[index];
+}
+
+std::span<std::byte> Program::result(uint32_t entry, size_t index) {
+  return entries_[entry].results[index];
+}
+
+std::span<std::byte> Program::variable(size_t index) {
+  return storages_[index];
+}
+
+void Program::reset() {
+  const auto &variables = artifact_->manifest().variables;
+  for (size_t i = 0; i < variables.size(); ++i)
+    if (variables[i]->role != artifact::Role::Parameter)
+      std::memset(storages_[i].data(), 0, storages_[i].size());
+}
+
+void Program::run(uint32_t index, std::span<double> seconds) {
+  Entry &entry = entries_[index];
+  for (const Patch &patch : entry.patches)
+    *patch.to = *patch.from;
+  counters_[0].value.store(0, std::memory_order_relaxed);
+  team_->run([&](unsigned thread) { runSteps(entry, thread, seconds); });
+}
+
+void Program::runSteps(const Entry &entry, unsigned thread,
+                       std::span<double> seconds) {
+  using Clock = std::chrono::steady_clock;
+  void *scratch = scratch_.data() + thread * scratchBytes_;
+  Clock::time_point begin = Clock::now();
+  for (size_t i = 0; i < entry.steps.size(); ++i) {
+    const Step &step = entry.steps[i];
+    std::atomic<uint32_t> &next = counters_[i % 2].value;
+    // Nobody takes tiles of the next dispatch before the barrier.
+    if (thread == 0)
+      counters_[(i + 1) % 2].value.store(0, std::memory_order_relaxed);
+    for (uint32_t tile;
+         (tile = next.fetch_add(1, std::memory_order_relaxed)) < step.tiles;) {
+      if (step.lengths) {
+        uint64_t row = uint64_t(tile / step.innerTiles) * step.rowsPerBlock;
+        if (!rowsMatter(step.lengths, step.rowsPerSequence, row,
+                        row + step.rowsPerBlock, step.sequences))
+          continue;
+      }
+      step.function(step.buffers, step.scalars, tile, scratch);
+    }
+    barrier_->arrive();
+    if (thread == 0 && !seconds.empty()) {
+      Clock::time_point now = Clock::now();
+      seconds[i] = std::chrono::duration<double>(now - begin).count();
+      begin = now;
+    }
+  }
+}
+
+} // namespace gptc

@@ -1,0 +1,117 @@
+//===- Program.h - An artifact's target, ready to run ----------*- C++ -*-===//
+
+#ifndef GPTC_RUNTIME_PROGRAM_PROGRAM_H
+#define GPTC_RUNTIME_PROGRAM_PROGRAM_H
+
+#include "gptc/runtime/artifact/Artifact.h"
+#include "gptc/runtime/program/KernelLibrary.h"
+#include "gptc/runtime/program/Memory.h"
+#include "gptc/runtime/program/Threads.h"
+
+#include <array>
+
+namespace gptc {
+
+struct LoadOptions {
+  unsigned threads = 0; ///< 0: one for each CPU that the process may use.
+  /// Name of the instruction set to use; empty: the best that the machine has.
+  std::string variant;
+  /// Folder with the weights, in place of the one that the artifact names.
+  std::string checkpoint;
+};
+
+/// The entry points of an artifact's CPU target with their memory: variables,
+/// arena, arguments, results. Loading runs no kernel but trusts the code from
+/// then on. Entry points share variables, so that only one runs at a time;
+/// not thread safe. Running allocates nothing.
+class Program {
+public:
+  static Expected<std::unique_ptr<Program>>
+  load(std::shared_ptr<const Artifact> artifact, const LoadOptions &options);
+
+  const Artifact &artifact() const { return *artifact_; }
+  /// Name of the instruction set in use.
+  const std::string &variant() const { return variant_->name; }
+  ThreadTeam &threads() { return *team_; }
+
+  /// Whether the target has that entry of the manifest.
+  bool has(uint32_t entry) const;
+  /// Memory of an argument or result, dense and row-major; a scalar argument
+  /// is 8 bytes, an f32 or i32 in the first half.
+  std::span<std::byte> argument(uint32_t entry, size_t index);
+  std::span<std::byte> result(uint32_t entry, size_t index);
+  template <typename T> std::span<T> argumentAs(uint32_t entry, size_t index) {
+    auto bytes = argument(entry, index);
+    return {reinterpret_cast<T *>(bytes.data()), bytes.size() / sizeof(T)};
+  }
+  template <typename T> std::span<T> resultAs(uint32_t entry, size_t index) {
+    auto bytes = result(entry, index);
+    return {reinterpret_cast<T *>(bytes.data()), bytes.size() / sizeof(T)};
+  }
+
+  /// Runs an entry that the target has. `seconds`, if not empty, receives the
+  /// time of each dispatch; every dispatch is then waited for.
+  void run(uint32_t entry, std::span<double> seconds = {});
+
+  /// The stored bytes of a variable, in its target's layout.
+  std::span<std::byte> variable(size_t index);
+  /// Sets caches and counters to zero.
+  void reset();
+
+  uint64_t weightsBytes() const { return weightsBytes_; }
+  uint64_t stateBytes() const { return stateBytes_; }
+  uint64_t arenaBytes() const { return arena_.size(); }
+
+private:
+  struct Step {
+    KernelFunction function;
+    void *const *buffers;
+    Scalars *scalars;
+    uint32_t tiles, innerTiles, rowsPerBlock, rowsPerSequence;
+    const int32_t *lengths; ///< Null where padding is computed as well.
+    uint32_t sequences;
+  };
+  struct Patch {
+    Scalars *to;
+    const Scalars *from;
+  };
+  /// One entry point; empty steps where the target lacks it.
+  struct Entry {
+    bool present = false;
+    Region memory;
+    std::vector<std::span<std::byte>> arguments, results;
+    std::vector<void *> buffers;
+    std::vector<Scalars> scalars;
+    std::vector<Patch> patches;
+    std::vector<Step> steps;
+  };
+
+  Program() = default;
+  Status chooseVariant(const std::string &name);
+  Status checkMemory() const;
+  Status loadVariables(const std::string &checkpoint);
+  Status loadEntry(const artifact::ProgramT &program);
+  void runSteps(const Entry &entry, unsigned thread, std::span<double> seconds);
+
+  std::shared_ptr<const Artifact> artifact_;
+  const artifact::TargetT *target_ = nullptr;
+  const artifact::VariantT *variant_ = nullptr;
+  KernelLibrary library_;
+  std::vector<KernelFunction> kernels_;
+  std::unique_ptr<ThreadTeam> team_;
+  std::unique_ptr<Barrier> barrier_;
+  /// Tiles taken of the present and the next dispatch.
+  struct alignas(64) Counter {
+    std::atomic<uint32_t> value = 0;
+  };
+  std::array<Counter, 2> counters_;
+  Region variables_, arena_, scratch_;
+  uint64_t scratchBytes_ = 0; ///< Of one thread.
+  uint64_t weightsBytes_ = 0, stateBytes_ = 0;
+  std::vector<std::span<std::byte>> storages_;
+  std::vector<Entry> entries_;
+};
+
+} // namespace gptc
+
+#endif // GPTC_RUNTIME_PROGRAM_PROGRAM_H
