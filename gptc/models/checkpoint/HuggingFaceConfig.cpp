@@ -2,8 +2,10 @@
 
 #include "gptc/models/checkpoint/HuggingFaceConfig.h"
 
+#include "gptc/runtime/base/Json.h"
+
 #include <map>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 namespace gptc {
@@ -259,8 +261,8 @@ Status readNeo(Reader &reader, ModelConfig &config) {
 } // namespace
 
 Expected<ModelConfig> parseHuggingFaceConfig(std::string_view text) {
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded() || !json.is_object())
+  GPTC_TRY(Json json, parseJson(text, "config.json"));
+  if (!json.is_object())
     return failure(ErrorCode::Corrupt, "config.json is no JSON object");
   Reader reader(json);
   GPTC_TRY(std::string kind, reader.text("model_type", ""));

@@ -2,13 +2,17 @@
 
 #include "gptc/runtime/base/File.h"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
+#include <functional>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace gptc {
 
@@ -74,22 +78,76 @@ Expected<std::string> readTextFile(const std::string &path, size_t limit) {
                      file.bytes().size());
 }
 
+/// The file that writing to `path` means: links are followed, so that a link
+/// stays one. Refuses what is there and no file; in particular, nothing may be
+/// renamed over a device.
+static Expected<std::string> resolveTarget(const std::string &path) {
+  struct stat info;
+  if (::lstat(path.c_str(), &info) != 0) {
+    if (errno == ENOENT)
+      return path;
+    return tl::unexpected(systemError(errno, "write", path));
+  }
+  std::string target = path;
+  if (S_ISLNK(info.st_mode)) {
+    if (::stat(path.c_str(), &info) != 0) {
+      if (errno == ENOENT)
+        return failure(ErrorCode::InvalidArgument,
+                       "cannot write '{}': it is a link to a file that does "
+                       "not exist",
+                       path);
+      return tl::unexpected(systemError(errno, "write", path));
+    }
+    std::error_code code;
+    target = std::filesystem::canonical(path, code).string();
+    if (code)
+      return tl::unexpected(systemError(code.value(), "write", path));
+  }
+  if (!S_ISREG(info.st_mode))
+    return failure(ErrorCode::InvalidArgument,
+                   "cannot write '{}': it is {}, expected a file", path,
+                   S_ISDIR(info.st_mode) ? "a folder" : "a pipe or device");
+  return target;
+}
+
+static std::string folderOf(const std::string &path) {
+  std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+/// Calls `make` with names beside `path` until one is free.
+static int makeUnique(const std::string &path, std::string &name,
+                      const std::function<int(const char *)> &make) {
+  static std::atomic<unsigned> counter = 0;
+  int result = -1;
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    name = fmt::format("{}/.gptc-partial-{}-{}", folderOf(path), ::getpid(),
+                       counter++);
+    result = make(name.c_str());
+    if (result >= 0 || errno != EEXIST)
+      break;
+  }
+  return result;
+}
+
 Expected<AtomicFile> AtomicFile::create(const std::string &path) {
   AtomicFile file;
-  file.path_ = path;
-  if (std::error_code code; std::filesystem::is_directory(path, code))
-    return failure(ErrorCode::InvalidArgument,
-                   "cannot write '{}': it is a folder", path);
-  file.temporary_ = path + ".partial-XXXXXX";
-  file.file_ = ::mkostemp(file.temporary_.data(), O_CLOEXEC);
+  GPTC_TRY(file.path_, resolveTarget(path));
+  // A file without a name vanishes even when the process is killed. It gets
+  // one through /proc; where either is not to be had, a named one serves.
+  if (::access("/proc/self/fd", X_OK) == 0)
+    file.file_ = ::open(folderOf(file.path_).c_str(),
+                        O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+  if (file.file_ >= 0)
+    return file;
+  file.file_ = makeUnique(file.path_, file.temporary_, [](const char *name) {
+    return ::open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+  });
   if (file.file_ < 0) {
     int code = errno;
     file.temporary_.clear();
     return tl::unexpected(systemError(code, "create", path));
   }
-  mode_t mask = ::umask(0);
-  ::umask(mask);
-  ::fchmod(file.file_, 0666 & ~mask);
   return file;
 }
 
@@ -110,8 +168,9 @@ Status AtomicFile::writeAt(uint64_t offset, std::span<const std::byte> bytes) {
     ssize_t count = ::pwrite(file_, bytes.data(), bytes.size(), off_t(offset));
     if (count < 0 && errno == EINTR)
       continue;
-    if (count < 0)
-      return tl::unexpected(systemError(errno, "write", path_));
+    if (count <= 0)
+      return tl::unexpected(
+          systemError(count < 0 ? errno : EIO, "write", path_));
     bytes = bytes.subspan(size_t(count));
     offset += uint64_t(count);
   }
@@ -138,6 +197,17 @@ Status AtomicFile::pad(uint64_t alignment) {
 Status AtomicFile::commit() {
   if (::fsync(file_) != 0)
     return tl::unexpected(systemError(errno, "write", path_));
+  if (temporary_.empty()) {
+    std::string unnamed = fmt::format("/proc/self/fd/{}", file_);
+    if (makeUnique(path_, temporary_, [&](const char *name) {
+          return ::linkat(AT_FDCWD, unnamed.c_str(), AT_FDCWD, name,
+                          AT_SYMLINK_FOLLOW);
+        }) < 0) {
+      int code = errno;
+      temporary_.clear();
+      return tl::unexpected(systemError(code, "create", path_));
+    }
+  }
   int closed = ::close(std::exchange(file_, -1));
   if (closed != 0)
     return tl::unexpected(systemError(errno, "write", path_));
@@ -145,9 +215,8 @@ Status AtomicFile::commit() {
     return tl::unexpected(systemError(errno, "rename to", path_));
   temporary_.clear();
   // The folder remembers the new name even if the machine stops now.
-  auto folder = std::filesystem::path(path_).parent_path();
-  Descriptor descriptor{::open(folder.empty() ? "." : folder.c_str(),
-                               O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  Descriptor descriptor{
+      ::open(folderOf(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (descriptor.file >= 0)
     ::fsync(descriptor.file);
   return {};

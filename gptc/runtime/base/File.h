@@ -35,9 +35,13 @@ Expected<std::string> readTextFile(const std::string &path,
                                    size_t limit = size_t(256) << 20);
 
 /// A file that appears under its name only when commit() succeeds: written
-/// beside it, synchronized, renamed. Removed if it is not committed.
+/// without a name in the same folder, synchronized, renamed. Gone if it is not
+/// committed, also when the process is killed; only file systems without
+/// O_TMPFILE then keep a `.gptc-partial-*`. A process that shall report a limit
+/// on file sizes as an error must ignore SIGXFSZ.
 class AtomicFile {
 public:
+  /// Follows links; refuses folders, pipes and devices.
   static Expected<AtomicFile> create(const std::string &path);
   AtomicFile(AtomicFile &&other) noexcept;
   AtomicFile &operator=(AtomicFile &&) = delete;

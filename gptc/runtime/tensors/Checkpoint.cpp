@@ -2,11 +2,10 @@
 
 #include "gptc/runtime/tensors/Checkpoint.h"
 
+#include "gptc/runtime/base/Json.h"
 #include "gptc/runtime/base/Sha256.h"
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
-#include <set>
 
 namespace gptc {
 
@@ -19,63 +18,92 @@ std::string withoutPrefix(const std::string &name) {
   return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
 }
 
-/// Files with the weights, in the order of their names.
-Expected<std::vector<std::string>> weightFiles(const std::string &folder) {
+/// Whether something is there. What cannot be told (a loop of links, a folder
+/// that may not be read) is an error and not an absence.
+Expected<bool> exists(const std::string &path) {
   std::error_code code;
-  if (!fs::is_directory(folder, code))
-    return failure(
-        ErrorCode::NotFound, "'{}' is no checkpoint folder: {}", folder,
-        fs::exists(folder, code) ? "it is no folder" : "it does not exist");
-  std::string single = folder + "/model.safetensors";
-  std::string index = single + ".index.json";
-  if (fs::exists(single, code))
-    return std::vector<std::string>{single};
-  if (!fs::exists(index, code)) {
-    for (const char *pickle :
-         {"pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt",
-          "model.ckpt"})
-      if (fs::exists(folder + "/" + pickle, code))
-        return failure(
-            ErrorCode::Unsupported,
-            "'{}' has its weights in {}, a pickle file; reading one runs code "
-            "from inside of it, so gptc does not. Convert it with "
-            "transformers: "
-            "AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(OUT, "
-            "safe_serialization=True)",
-            folder, pickle);
+  fs::file_status status = fs::status(path, code);
+  if (status.type() == fs::file_type::not_found)
+    return false;
+  if (code)
+    return tl::unexpected(systemError(code.value(), "open", path));
+  return true;
+}
+
+tl::unexpected<Error> noWeights(const std::string &folder) {
+  for (const char *pickle :
+       {"pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt",
+        "model.ckpt"})
+    if (std::error_code code; fs::exists(folder + "/" + pickle, code))
+      return failure(
+          ErrorCode::Unsupported,
+          "'{}' has its weights in {}, a pickle file; reading one runs code "
+          "from inside of it, so gptc does not. Convert it with "
+          "transformers: "
+          "AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(OUT, "
+          "safe_serialization=True)",
+          folder, pickle);
+  return failure(ErrorCode::NotFound,
+                 "'{}' has no model.safetensors and no "
+                 "model.safetensors.index.json",
+                 folder);
+}
+
+/// The tensors that each file of the folder should hold.
+Expected<ShardIndex> weightFiles(const std::string &folder) {
+  GPTC_TRY(bool found, exists(folder));
+  if (!found)
     return failure(ErrorCode::NotFound,
-                   "'{}' has no model.safetensors and no "
-                   "model.safetensors.index.json",
-                   folder);
-  }
+                   "'{}' is no checkpoint folder: it does not exist", folder);
+  if (std::error_code code; !fs::is_directory(folder, code))
+    return failure(ErrorCode::NotFound,
+                   "'{}' is no checkpoint folder: it is no folder", folder);
+  std::string index = folder + "/model.safetensors.index.json";
+  GPTC_TRY(bool single, exists(folder + "/model.safetensors"));
+  if (single)
+    return ShardIndex{{"model.safetensors", {}}};
+  GPTC_TRY(bool sharded, exists(index));
+  if (!sharded)
+    return noWeights(folder);
   GPTC_TRY(std::string text, readTextFile(index));
-  auto json = nlohmann::json::parse(text, nullptr, false);
-  if (json.is_discarded() || !json.is_object() ||
-      !json.contains("weight_map") || !json["weight_map"].is_object())
-    return failure(ErrorCode::Corrupt, "'{}' has no object weight_map", index);
-  std::set<std::string> names;
-  for (const auto &[tensor, file] : json["weight_map"].items()) {
-    if (!file.is_string() ||
-        file.get<std::string>().find('/') != std::string::npos ||
-        file.get<std::string>().empty())
-      return failure(ErrorCode::Corrupt,
-                     "'{}' names no file of the folder for tensor '{}'", index,
-                     tensor);
-    names.insert(folder + "/" + file.get<std::string>());
-  }
-  if (names.empty())
-    return failure(ErrorCode::Corrupt, "'{}' names no files", index);
-  return std::vector<std::string>(names.begin(), names.end());
+  return parseShardIndex(text, index);
 }
 
 } // namespace
 
+Expected<ShardIndex> parseShardIndex(std::string_view text,
+                                     const std::string &name) {
+  GPTC_TRY(nlohmann::json json, parseJson(text, name));
+  if (!json.is_object() || !json.contains("weight_map") ||
+      !json["weight_map"].is_object())
+    return failure(ErrorCode::Corrupt, "'{}' has no object weight_map", name);
+  ShardIndex files;
+  for (const auto &[tensor, value] : json["weight_map"].items()) {
+    std::string file = value.is_string() ? value.get<std::string>() : "";
+    // A name with a folder in it could lead anywhere.
+    if (file.empty() || file == "." || file == ".." ||
+        file.find_first_of(std::string_view("/\0", 2)) != std::string::npos)
+      return failure(ErrorCode::Corrupt,
+                     "'{}' names no file of the folder for tensor '{}'", name,
+                     tensor);
+    files[file].push_back(tensor);
+  }
+  if (files.empty())
+    return failure(ErrorCode::Corrupt, "'{}' names no files", name);
+  return files;
+}
+
 Expected<Checkpoint> Checkpoint::open(const std::string &folder) {
   Checkpoint checkpoint;
   checkpoint.folder_ = folder;
-  GPTC_TRY(std::vector<std::string> paths, weightFiles(folder));
-  for (const std::string &path : paths) {
-    GPTC_TRY(SafetensorsFile file, SafetensorsFile::open(path));
+  GPTC_TRY(ShardIndex files, weightFiles(folder));
+  for (const auto &[path, expected] : files) {
+    GPTC_TRY(SafetensorsFile file, SafetensorsFile::open(folder + "/" + path));
+    for (const std::string &tensor : expected)
+      if (!file.tensors().contains(tensor))
+        return failure(ErrorCode::Corrupt,
+                       "'{}' lacks tensor '{}', which the index expects in it",
+                       file.path(), tensor);
     checkpoint.files_.push_back(std::move(file));
   }
   for (const SafetensorsFile &file : checkpoint.files_)

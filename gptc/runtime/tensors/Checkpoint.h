@@ -7,6 +7,15 @@
 
 namespace gptc {
 
+/// The files of a sharded checkpoint, each with the tensors it should hold, in
+/// the order of their names.
+using ShardIndex = std::map<std::string, std::vector<std::string>>;
+
+/// Reads a `model.safetensors.index.json`; `name` stands for it in errors. The
+/// names of files are names alone: no folder, not empty.
+Expected<ShardIndex> parseShardIndex(std::string_view text,
+                                     const std::string &name);
+
 /// A Hugging Face folder with `model.safetensors`, or with shards named by
 /// `model.safetensors.index.json`. Immutable, safe to share between threads.
 class Checkpoint {

@@ -2,9 +2,10 @@
 
 #include "gptc/runtime/tensors/Safetensors.h"
 
+#include "gptc/runtime/base/Json.h"
+
 #include <algorithm>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 namespace gptc {
@@ -24,32 +25,6 @@ std::optional<DataType> dataTypeOf(const std::string &name) {
       {"U64", DataType::U64}};
   auto found = names.find(name);
   return found == names.end() ? std::nullopt : std::optional(found->second);
-}
-
-/// Reads the header without building what a hostile one could make huge: the
-/// callback counts and refuses depth.
-Expected<Json> readHeader(std::string_view text, const std::string &name) {
-  bool tooDeep = false;
-  std::vector<std::string> keys;
-  bool repeated = false;
-  std::map<int, std::map<std::string, int>> seen;
-  Json json = Json::parse(
-      text.begin(), text.end(),
-      [&](int depth, Json::parse_event_t event, Json &value) {
-        tooDeep |= depth > 4;
-        if (event == Json::parse_event_t::key && depth == 1)
-          repeated |= seen[depth][value.get<std::string>()]++ > 0;
-        return !tooDeep;
-      },
-      /*allow_exceptions=*/false);
-  if (json.is_discarded() || !json.is_object() || tooDeep)
-    return failure(ErrorCode::Corrupt,
-                   "'{}' is damaged: its header is no JSON object of tensors",
-                   name);
-  if (repeated)
-    return failure(ErrorCode::Corrupt,
-                   "'{}' is damaged: its header names a tensor twice", name);
-  return json;
 }
 
 Expected<TensorView> readTensor(const std::string &tensor, const Json &json,
@@ -109,15 +84,18 @@ SafetensorsFile::parse(std::span<const std::byte> bytes,
                    "'{}' is no safetensors file: it has {} bytes", name,
                    bytes.size());
   std::memcpy(&length, bytes.data(), sizeof length);
-  constexpr uint64_t longest = 100'000'000; // The format's own limit.
-  if (length > bytes.size() - sizeof length || length > longest)
+  if (length > bytes.size() - sizeof length)
     return failure(ErrorCode::Corrupt,
                    "'{}' is no safetensors file, or truncated: its header says "
                    "{} bytes, the file has {}",
                    name, length, bytes.size());
   std::string_view text(
       reinterpret_cast<const char *>(bytes.data()) + sizeof length, length);
-  GPTC_TRY(Json json, readHeader(text, name));
+  GPTC_TRY(Json json, parseJson(text, name + ": header"));
+  if (!json.is_object())
+    return failure(ErrorCode::Corrupt,
+                   "'{}' is damaged: its header is no JSON object of tensors",
+                   name);
   std::span<const std::byte> data = bytes.subspan(sizeof length + length);
   std::map<std::string, TensorView> tensors;
   std::vector<std::pair<uint64_t, std::string>> order;
