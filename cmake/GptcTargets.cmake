@@ -6,6 +6,7 @@ target_compile_options(gptc-flags INTERFACE
   -fno-math-errno -fvisibility-inlines-hidden
   # ccache can only serve objects made with a precompiled header that carries no time stamp.
   "SHELL:-Xclang -fno-pch-timestamp")
+target_compile_definitions(gptc-flags INTERFACE GPTC_VERSION="${PROJECT_VERSION}")
 target_include_directories(gptc-flags INTERFACE
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>" "$<BUILD_INTERFACE:${PROJECT_BINARY_DIR}>")
 if(GPTC_SANITIZER)

@@ -9,7 +9,9 @@
 
 namespace gptc {
 
-GraphState::GraphState(Graph &graph) : graph(graph), builder(&context) {
+GraphState::GraphState(Graph &graph)
+    : graph(graph), context(mlir::MLIRContext::Threading::DISABLED),
+      builder(&context) {
   ir::loadDialects(context);
   module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
   (*module)->setAttr(ir::phaseAttr, builder.getStringAttr("model"));

@@ -37,6 +37,8 @@ struct ModelConfig {
 
   /// Layer norms after the residual sums (GPT-1) instead of before.
   bool postNorm() const { return family == Family::Gpt1; }
+
+  bool operator==(const ModelConfig &) const = default;
 };
 
 } // namespace gptc

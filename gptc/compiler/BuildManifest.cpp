@@ -1,0 +1,329 @@
+//===- BuildManifest.cpp --------------------------------------------------===//
+
+#include "gptc/compiler/BuildManifest.h"
+
+#include "mlir/IR/Matchers.h"
+
+namespace gptc {
+
+namespace {
+
+using artifact::ElementType;
+
+Expected<ElementType> elementOf(mlir::Type type) {
+  if (type.isF32())
+    return ElementType::F32;
+  if (type.isF16())
+    return ElementType::F16;
+  if (type.isBF16())
+    return ElementType::BF16;
+  if (type.isF64())
+    return ElementType::F64;
+  if (type.isInteger(32))
+    return ElementType::I32;
+  if (type.isInteger(64))
+    return ElementType::I64;
+  if (type.isInteger(1))
+    return ElementType::Bool;
+  return failure(ErrorCode::Internal, "an element type without a number");
+}
+
+std::vector<uint64_t> shapeOf(mlir::Type type) {
+  auto shaped = llvm::dyn_cast<mlir::ShapedType>(type);
+  if (!shaped)
+    return {};
+  auto shape = shaped.getShape();
+  return {shape.begin(), shape.end()};
+}
+
+Expected<std::unique_ptr<artifact::ParameterT>>
+describeParameter(llvm::StringRef name, mlir::Type type) {
+  auto parameter = std::make_unique<artifact::ParameterT>();
+  parameter->name = name.str();
+  auto shaped = llvm::dyn_cast<mlir::ShapedType>(type);
+  parameter->scalar = !shaped;
+  GPTC_TRY(parameter->type, elementOf(shaped ? shaped.getElementType() : type));
+  parameter->shape = shapeOf(type);
+  return parameter;
+}
+
+/// The position of an entry's argument among its arguments proper, or of a
+/// result among the results, which follow them.
+struct Place {
+  bool result;
+  uint32_t index;
+};
+
+class ProgramDescriber {
+public:
+  ProgramDescriber(mlir::ModuleOp module, mlir::func::FuncOp function)
+      : symbols(module), function(function) {
+    uint32_t index = 0;
+    for (auto kernel : module.getOps<ir::KernelOp>())
+      kernels[kernel.getSymNameAttr()] = index++;
+    index = 0;
+    for (auto variable : module.getOps<ir::VariableOp>())
+      variables[variable.getSymNameAttr()] = index++;
+    uint32_t arguments = 0, results = 0;
+    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+      bool result = bool(function.getArgAttr(i, ir::resultAttr));
+      places.push_back({result, result ? results++ : arguments++});
+    }
+  }
+
+  Expected<std::unique_ptr<artifact::ProgramT>> describe(uint32_t entry);
+
+private:
+  Expected<uint32_t> bufferOf(mlir::Value value);
+  Expected<std::unique_ptr<artifact::ScalarT>> scalarOf(mlir::Value value);
+  Expected<std::unique_ptr<artifact::DispatchT>>
+  describeLaunch(ir::LaunchOp launch);
+
+  mlir::SymbolTable symbols;
+  mlir::func::FuncOp function;
+  llvm::DenseMap<mlir::Attribute, uint32_t> kernels, variables;
+  std::vector<Place> places;
+  llvm::DenseMap<mlir::Value, uint32_t> buffers;
+  std::unique_ptr<artifact::ProgramT> program;
+};
+
+Expected<uint32_t> ProgramDescriber::bufferOf(mlir::Value value) {
+  if (auto found = buffers.find(value); found != buffers.end())
+    return found->second;
+  auto buffer = std::make_unique<artifact::BufferT>();
+  if (auto argument = llvm::dyn_cast<mlir::BlockArgument>(value)) {
+    Place place = places[argument.getArgNumber()];
+    buffer->space = place.result ? artifact::BufferSpace::Result
+                                 : artifact::BufferSpace::Argument;
+    buffer->index = place.index;
+    buffer->bytes = ir::bytesOf(value.getType());
+  } else if (auto storage = value.getDefiningOp<ir::StorageOp>()) {
+    auto name = storage.getVariableAttr().getAttr();
+    buffer->space = artifact::BufferSpace::Variable;
+    buffer->index = variables.lookup(name);
+    buffer->bytes =
+        ir::bytesOf(symbols.lookup<ir::VariableOp>(name).getTensorType());
+  } else if (auto arena = value.getDefiningOp<ir::ArenaOp>()) {
+    buffer->space = artifact::BufferSpace::Arena;
+    buffer->offset = uint64_t(arena.getOffset());
+    buffer->bytes = ir::bytesOf(value.getType());
+  } else {
+    return failure(ErrorCode::InvalidArgument,
+                   "entry '{}' launches on a buffer that is neither planned "
+                   "nor a variable; the module is not in phase program",
+                   function.getSymName().str());
+  }
+  auto index = uint32_t(program->buffers.size());
+  program->buffers.push_back(std::move(buffer));
+  buffers[value] = index;
+  return index;
+}
+
+Expected<std::unique_ptr<artifact::ScalarT>>
+ProgramDescriber::scalarOf(mlir::Value value) {
+  auto scalar = std::make_unique<artifact::ScalarT>();
+  if (auto argument = llvm::dyn_cast<mlir::BlockArgument>(value)) {
+    scalar->argument = int32_t(places[argument.getArgNumber()].index);
+    return scalar;
+  }
+  mlir::Attribute constant;
+  if (mlir::matchPattern(value, mlir::m_Constant(&constant))) {
+    if (auto number = llvm::dyn_cast<mlir::FloatAttr>(constant)) {
+      scalar->bits = number.getValue().bitcastToAPInt().getZExtValue();
+      return scalar;
+    }
+    if (auto number = llvm::dyn_cast<mlir::IntegerAttr>(constant)) {
+      scalar->bits = number.getValue().getZExtValue();
+      return scalar;
+    }
+  }
+  return failure(ErrorCode::InvalidArgument,
+                 "entry '{}' launches with a scalar that is neither constant "
+                 "nor an argument",
+                 function.getSymName().str());
+}
+
+Expected<std::unique_ptr<artifact::DispatchT>>
+ProgramDescriber::describeLaunch(ir::LaunchOp launch) {
+  auto dispatch = std::make_unique<artifact::DispatchT>();
+  auto kernel = symbols.lookup<ir::KernelOp>(launch.getKernel());
+  dispatch->kernel = kernels.lookup(kernel.getSymNameAttr());
+  dispatch->scope = ir::scopeOf(launch.getLoc()).str();
+  for (mlir::Operation &op : kernel.getBody().front())
+    dispatch->flops += ir::flopsOf(&op);
+  for (mlir::Value input : launch.getInputs()) {
+    if (!llvm::isa<mlir::MemRefType>(input.getType())) {
+      GPTC_TRY(auto scalar, scalarOf(input));
+      dispatch->scalars.push_back(std::move(scalar));
+      continue;
+    }
+    GPTC_TRY(uint32_t buffer, bufferOf(input));
+    dispatch->buffers.push_back(buffer);
+  }
+  for (mlir::Value output : launch.getOutputs()) {
+    GPTC_TRY(uint32_t buffer, bufferOf(output));
+    dispatch->buffers.push_back(buffer);
+  }
+  llvm::DenseSet<uint32_t> counted;
+  for (uint32_t buffer : dispatch->buffers)
+    if (counted.insert(buffer).second)
+      dispatch->bytes += program->buffers[buffer]->bytes;
+  if (auto lengths = launch->getAttrOfType<mlir::StringAttr>("gptc.lengths")) {
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      if (function.getArgAttr(i, ir::nameAttr) == lengths)
+        dispatch->lengths = int32_t(places[i].index);
+    if (auto rows =
+            launch->getAttrOfType<mlir::IntegerAttr>("gptc.rows_per_sequence"))
+      dispatch->rows_per_sequence = uint32_t(rows.getInt());
+  }
+  return dispatch;
+}
+
+Expected<std::unique_ptr<artifact::ProgramT>>
+ProgramDescriber::describe(uint32_t entry) {
+  program = std::make_unique<artifact::ProgramT>();
+  program->entry = entry;
+  if (auto bytes =
+          function->getAttrOfType<mlir::IntegerAttr>("gptc.arena_bytes"))
+    program->arena_bytes = uint64_t(bytes.getInt());
+  for (auto launch : function.getBody().front().getOps<ir::LaunchOp>()) {
+    GPTC_TRY(auto dispatch, describeLaunch(launch));
+    program->dispatches.push_back(std::move(dispatch));
+  }
+  return std::move(program);
+}
+
+Expected<std::unique_ptr<artifact::VariableT>>
+describeVariable(ir::VariableOp op) {
+  auto variable = std::make_unique<artifact::VariableT>();
+  variable->name = op.getSymName().str();
+  variable->role = artifact::Role(op.getRole());
+  GPTC_TRY(variable->type, elementOf(op.getTensorType().getElementType()));
+  variable->shape = shapeOf(op.getTensorType());
+  if (op.getPieces())
+    for (auto attribute : op.getPiecesAttr().getAsRange<ir::PieceAttr>()) {
+      auto piece = std::make_unique<artifact::PieceT>();
+      piece->tensor = attribute.getTensor().str();
+      piece->transposed = attribute.getTransposed();
+      variable->pieces.push_back(std::move(piece));
+    }
+  if (auto init = op.getInitAttr()) {
+    variable->initializer = std::make_unique<artifact::InitializerT>();
+    variable->initializer->kind = init.getKind() == ir::InitializerKind::Normal
+                                      ? artifact::InitializerKind::Normal
+                                      : artifact::InitializerKind::Constant;
+    variable->initializer->a = init.getA().getValueAsDouble();
+    variable->initializer->b = init.getB().getValueAsDouble();
+  }
+  return variable;
+}
+
+artifact::Layout layoutOf(ir::VariableOp op) {
+  auto packed =
+      llvm::dyn_cast_or_null<ir::PackedAttr>(op.getTensorType().getEncoding());
+  if (!packed)
+    return artifact::Layout::RowMajor;
+  return packed.getTransposed() ? artifact::Layout::PackedTransposed
+                                : artifact::Layout::Packed;
+}
+
+} // namespace
+
+Expected<artifact::ManifestT> describeModel(mlir::ModuleOp module,
+                                            const ModuleInfo &info) {
+  artifact::ManifestT manifest;
+  manifest.compiler_version = GPTC_VERSION;
+  manifest.source_hash = info.sourceHash;
+  manifest.model = std::make_unique<artifact::ModelT>();
+  artifact::ModelT &model = *manifest.model;
+  model.name = info.name;
+  model.family = info.model.family;
+  model.layers = info.model.layers;
+  model.width = info.model.width;
+  model.heads = info.model.heads;
+  model.head_size = info.model.headSize;
+  model.context = info.model.context;
+  model.vocabulary = info.model.vocabulary;
+  model.parameters = info.parameters;
+  model.batch = info.batch;
+  model.capacity = info.capacity;
+  model.end_of_text = info.model.endOfText;
+  manifest.source = std::make_unique<artifact::SourceT>();
+  manifest.source->checkpoint = info.checkpoint;
+  manifest.source->digest = info.digest;
+  manifest.source->init_seed = info.initSeed;
+  manifest.source->embedded = info.embed;
+  for (auto variable : module.getOps<ir::VariableOp>()) {
+    GPTC_TRY(auto described, describeVariable(variable));
+    manifest.variables.push_back(std::move(described));
+  }
+  for (auto function : module.getOps<mlir::func::FuncOp>()) {
+    auto entry = std::make_unique<artifact::EntryT>();
+    entry->name = function.getSymName().str();
+    if (auto found = info.entries.find(entry->name);
+        found != info.entries.end()) {
+      entry->flops = found->second.flops;
+      entry->bytes = found->second.bytes;
+    }
+    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+      auto result =
+          function.getArgAttrOfType<mlir::StringAttr>(i, ir::resultAttr);
+      auto name = function.getArgAttrOfType<mlir::StringAttr>(i, ir::nameAttr);
+      if (!result && !name)
+        return failure(ErrorCode::InvalidArgument,
+                       "argument {} of entry '{}' has no name", i, entry->name);
+      GPTC_TRY(auto parameter,
+               describeParameter(result ? result.getValue() : name.getValue(),
+                                 function.getArgument(i).getType()));
+      (result ? entry->results : entry->arguments)
+          .push_back(std::move(parameter));
+    }
+    manifest.entries.push_back(std::move(entry));
+  }
+  return manifest;
+}
+
+Expected<std::unique_ptr<artifact::TargetT>>
+describeCpuTarget(mlir::ModuleOp module, const ModuleInfo &info,
+                  const artifact::ManifestT &manifest) {
+  auto target = std::make_unique<artifact::TargetT>();
+  target->name = "cpu";
+  target->type = info.type == "bf16" ? ElementType::BF16 : ElementType::F32;
+  for (auto variable : module.getOps<ir::VariableOp>()) {
+    auto storage = std::make_unique<artifact::StorageT>();
+    storage->layout = layoutOf(variable);
+    storage->offset = target->variables_bytes;
+    storage->bytes = ir::bytesOf(variable.getTensorType());
+    target->variables_bytes +=
+        (storage->bytes + blobAlignment - 1) / blobAlignment * blobAlignment;
+    target->storages.push_back(std::move(storage));
+  }
+  for (auto op : module.getOps<ir::KernelOp>()) {
+    auto kernel = std::make_unique<artifact::KernelT>();
+    kernel->name = op.getSymName().str();
+    kernel->family = artifact::Family(op.getFamily());
+    target->kernels.push_back(std::move(kernel));
+  }
+  uint32_t entry = 0;
+  for (auto function : module.getOps<mlir::func::FuncOp>()) {
+    GPTC_TRY(auto program,
+             ProgramDescriber(module, function).describe(entry++));
+    target->programs.push_back(std::move(program));
+  }
+  return target;
+}
+
+void describeVariant(artifact::VariantT &variant,
+                     llvm::ArrayRef<cpu::EncodedKernel> kernels) {
+  for (const cpu::EncodedKernel &kernel : kernels) {
+    auto implementation = std::make_unique<artifact::ImplementationT>();
+    implementation->symbol = kernel.symbol;
+    implementation->tiles = kernel.tiles;
+    implementation->scratch_bytes = kernel.scratchBytes;
+    implementation->rows_per_block = kernel.rowsPerBlock;
+    implementation->inner_tiles = kernel.innerTiles;
+    variant.implementations.push_back(std::move(implementation));
+  }
+}
+
+} // namespace gptc

@@ -1,0 +1,125 @@
+//===- BuildModel.cpp -----------------------------------------------------===//
+
+#include "gptc/compiler/BuildModel.h"
+
+#include "gptc/compiler/Phases.h"
+#include "gptc/frontend/GraphState.h"
+#include "gptc/runtime/base/Sha256.h"
+
+namespace gptc {
+
+namespace {
+
+using Kind = EntryRequest::Kind;
+
+/// Rows of the compiled prefills: a prompt runs as chunks of them, the last
+/// one padded. Few rows cost little more than one, many fill the machine.
+constexpr int64_t chunkRows[] = {16, 512};
+
+Status addEntry(std::vector<EntryRequest> &entries, const std::string &name,
+                int64_t batch, int64_t capacity) {
+  auto add = [&](Kind kind, const std::string &as, int64_t rows) {
+    entries.push_back({kind, as, batch, rows, capacity});
+  };
+  if (name == "prefill") {
+    std::vector<int64_t> rows;
+    for (int64_t chunk : chunkRows)
+      if (chunk < capacity)
+        rows.push_back(chunk);
+    if (rows.size() < std::size(chunkRows))
+      rows.push_back(capacity);
+    for (int64_t chunk : rows)
+      add(Kind::Prefill,
+          rows.size() == 1 ? name : fmt::format("prefill_{}", chunk), chunk);
+  } else if (name == "decode") {
+    add(Kind::Decode, name, 1);
+  } else if (name == "logits") {
+    add(Kind::Logits, name, capacity);
+  } else if (name == "score") {
+    add(Kind::Score, name, capacity);
+  } else {
+    return failure(ErrorCode::InvalidArgument,
+                   "--entry: '{}' is no entry point; choose from prefill, "
+                   "decode, logits and score",
+                   name);
+  }
+  return {};
+}
+
+/// bf16 if every weight of the checkpoint is, else f32.
+std::string typeOf(const Checkpoint &checkpoint) {
+  bool any = false;
+  for (const std::string &name : checkpoint.names()) {
+    DataType type = checkpoint.find(name)->type;
+    if (type == DataType::F32 || type == DataType::F16 || type == DataType::F64)
+      return "f32";
+    any = any || type == DataType::BF16;
+  }
+  return any ? "bf16" : "f32";
+}
+
+Status checkSizes(const CompileRequest &request, const ModelInfo &model) {
+  constexpr uint64_t most = 65536;
+  if (request.context > model.context)
+    return failure(ErrorCode::InvalidArgument,
+                   "--context: {} is more than the model's context of {}",
+                   request.context, model.context);
+  if (request.batch > most)
+    return failure(ErrorCode::InvalidArgument, "--batch: {} is more than {}",
+                   request.batch, most);
+  if (!request.dtype.empty() && request.dtype != "f32" &&
+      request.dtype != "bf16")
+    return failure(ErrorCode::Unsupported,
+                   "--dtype: '{}' is not supported; choose f32 or bf16",
+                   request.dtype);
+  return {};
+}
+
+} // namespace
+
+Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
+                                const CompileRequest &request) {
+  const ModelInfo &model = source.definition.info;
+  GPTC_CHECK(checkSizes(request, model));
+  ModuleInfo info;
+  info.name = source.definition.name;
+  info.model = model;
+  info.batch = request.batch ? request.batch : 1;
+  info.capacity = request.context ? request.context : model.context;
+  info.type = request.dtype;
+  if (info.type.empty())
+    info.type = source.checkpoint ? typeOf(*source.checkpoint) : "f32";
+  info.cpu = request.cpu;
+  info.initSeed = request.initSeed;
+  info.embed = request.embedWeights;
+  info.checkpoint = source.folder;
+  if (source.checkpoint)
+    info.digest = source.checkpoint->digest();
+
+  std::vector<std::string> names = request.entries;
+  if (names.empty())
+    names = {"prefill", "decode"};
+  std::vector<EntryRequest> entries;
+  for (const std::string &name : names)
+    GPTC_CHECK(
+        addEntry(entries, name, int64_t(info.batch), int64_t(info.capacity)));
+  for (const EntryRequest &entry : entries)
+    source.definition.build(graph, entry);
+  if (auto status = graph.finish(); !status)
+    return tl::unexpected(status.error().in(
+        fmt::format("the definition '{}'", source.definition.name)));
+
+  mlir::ModuleOp module = moduleOf(graph);
+  if (source.checkpoint)
+    GPTC_CHECK(checkCheckpoint(module, *source.checkpoint));
+  info.parameters = countParameters(module);
+  for (auto function : module.getOps<mlir::func::FuncOp>())
+    info.entries[function.getSymName().str()] = costOf(function);
+  attach(module, info);
+  std::string text = printModule(module);
+  info.sourceHash = Sha256::hex(Sha256::of(std::as_bytes(std::span(text))));
+  attach(module, info);
+  return info;
+}
+
+} // namespace gptc

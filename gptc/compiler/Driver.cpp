@@ -1,0 +1,313 @@
+//===- Driver.cpp ---------------------------------------------------------===//
+
+#include "gptc/compiler/Driver.h"
+
+#include "gptc/backends/cpu/compiler/CpuBackend.h"
+#include "gptc/compiler/BuildManifest.h"
+#include "gptc/compiler/BuildModel.h"
+#include "gptc/frontend/GraphState.h"
+#include "gptc/models/Catalogue.h"
+#include "gptc/models/Transformer.h"
+#include "gptc/runtime/artifact/ArtifactWriter.h"
+#include "gptc/runtime/program/VariableSource.h"
+#include "mlir/Parser/Parser.h"
+
+#include <chrono>
+#include <filesystem>
+
+namespace gptc {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double secondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+/// Writes a variable's stored bytes piece by piece, each made in parallel.
+Status produceWeights(const VariableSource &source, ThreadTeam &team,
+                      const PendingBlob::Sink &sink) {
+  constexpr uint64_t pieceBytes = uint64_t(16) << 20;
+  uint64_t units = std::max<uint64_t>(1, pieceBytes / source.unitBytes());
+  units = std::min(units, source.units());
+  std::vector<std::byte> piece(units * source.unitBytes());
+  for (uint64_t from = 0; from < source.units(); from += units) {
+    uint64_t count = std::min(units, source.units() - from);
+    team.forEach(count, [&](uint64_t i) {
+      source.fill(from + i, from + i + 1,
+                  piece.data() + i * source.unitBytes());
+    });
+    GPTC_CHECK(sink(std::span(piece).first(count * source.unitBytes())));
+  }
+  return {};
+}
+
+/// Dumps what a kernel becomes for one instruction set.
+cpu::KernelDump kernelDump(Dump &dump, const std::string &variant) {
+  if (!dump.active())
+    return {};
+  return [&dump, variant](llvm::StringRef kernel, llvm::StringRef kind,
+                          const std::string &text) {
+    std::string name = kernel.empty() ? "all" : kernel.str();
+    dump.file(fmt::format("kernels/{}/{}.{}", variant, name, kind.str()), text);
+  };
+}
+
+Status addVariants(mlir::ModuleOp module, const ModuleInfo &info,
+                   artifact::TargetT &target, std::vector<PendingBlob> &blobs,
+                   Dump &dump) {
+  GPTC_TRY(auto targets, cpu::cpuTargets(info.cpu, info.type == "bf16"));
+  for (const cpu::CpuTarget &cpuTarget : targets) {
+    GPTC_TRY(cpu::EncodedModule encoded,
+             cpu::encodeKernels(module, cpuTarget,
+                                kernelDump(dump, cpuTarget.name)));
+    auto variant = std::make_unique<artifact::VariantT>();
+    variant->name = cpuTarget.name;
+    variant->features = cpuTarget.required;
+    variant->library = std::make_unique<artifact::BlobT>();
+    describeVariant(*variant, encoded.kernels);
+    blobs.push_back(
+        PendingBlob::of(variant->library.get(),
+                        std::as_bytes(std::span(encoded.sharedObject))));
+    target.variants.push_back(std::move(variant));
+  }
+  return {};
+}
+
+/// Blobs with the packed weights of a target.
+void embedWeights(const artifact::ManifestT &manifest,
+                  artifact::TargetT &target, const Checkpoint *checkpoint,
+                  ThreadTeam &team, std::vector<PendingBlob> &blobs) {
+  for (size_t i = 0; i < manifest.variables.size(); ++i) {
+    const artifact::VariableT &variable = *manifest.variables[i];
+    if (variable.role != artifact::Role::Parameter)
+      continue;
+    artifact::StorageT &storage = *target.storages[i];
+    storage.embedded = std::make_unique<artifact::BlobT>();
+    uint64_t seed = manifest.source->init_seed;
+    blobs.push_back({storage.embedded.get(), storage.bytes,
+                     [&variable, &storage, checkpoint, seed,
+                      &team](const PendingBlob::Sink &sink) -> Status {
+                       GPTC_TRY(auto source,
+                                VariableSource::create(variable, storage.layout,
+                                                       checkpoint, seed, team));
+                       return produceWeights(source, team, sink);
+                     }});
+  }
+}
+
+Expected<CarriedFiles> readCarriedFiles(const std::string &folder) {
+  CarriedFiles files;
+  std::error_code code;
+  for (const std::string &name : carriedFiles())
+    if (!folder.empty() && std::filesystem::exists(folder + "/" + name, code)) {
+      GPTC_TRY(files[name], readTextFile(folder + "/" + name));
+    }
+  return files;
+}
+
+Status writeText(const std::string &path, const std::string &text) {
+  GPTC_TRY(AtomicFile file, AtomicFile::create(path));
+  GPTC_CHECK(file.write(std::as_bytes(std::span(text))));
+  return file.commit();
+}
+
+/// Parses a .mlir file; errors give its line.
+Expected<mlir::OwningOpRef<mlir::ModuleOp>>
+parseModule(const std::string &path, mlir::MLIRContext &context) {
+  GPTC_TRY(std::string text, readTextFile(path));
+  std::string errors;
+  mlir::ScopedDiagnosticHandler handler(
+      &context, [&](mlir::Diagnostic &diagnostic) {
+        std::string place;
+        llvm::raw_string_ostream(place) << diagnostic.getLocation();
+        errors += fmt::format("{}{}: {}", errors.empty() ? "" : "; ", place,
+                              diagnostic.str());
+        return mlir::success();
+      });
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context, path);
+  if (!module)
+    return failure(ErrorCode::InvalidArgument, "'{}' is no module: {}", path,
+                   errors);
+  return module;
+}
+
+/// Compiles to the phase or artifact that the request asks for.
+Expected<CompileSummary> finish(mlir::ModuleOp module,
+                                const CompileRequest &request,
+                                const std::string &folder) {
+  GPTC_TRY(auto dump, Dump::create(request.dumpDirectory));
+  GPTC_TRY(Phase phase, phaseOf(module));
+  if (!request.fromPhase.empty() && request.fromPhase != toString(phase))
+    return failure(ErrorCode::InvalidArgument,
+                   "--from: '{}' is in phase '{}', not '{}'", request.model,
+                   toString(phase).str(), request.fromPhase);
+  Phase to = Phase::Artifact;
+  if (!request.toPhase.empty()) {
+    GPTC_TRY(to, parsePhase(request.toPhase));
+    if (to < phase)
+      return failure(ErrorCode::InvalidArgument,
+                     "--to: '{}' is in phase '{}' already, which is after '{}'",
+                     request.model, toString(phase).str(), request.toPhase);
+  }
+  dump->numbered(toString(phase).str() + ".mlir",
+                 dump->active() ? printModule(module) : "");
+  if (to == Phase::Artifact) {
+    GPTC_TRY(CarriedFiles files, readCarriedFiles(folder));
+    return compileModule(module, files, request.output, *dump);
+  }
+  GPTC_TRY(ModuleInfo info, infoOf(module));
+  GPTC_CHECK(advance(module, to, info.type, *dump));
+  CompileSummary summary;
+  summary.text = printModule(module);
+  if (!request.output.empty()) {
+    GPTC_CHECK(writeText(request.output, summary.text));
+    summary.text.clear();
+  }
+  return summary;
+}
+
+Status checkTargets(const std::vector<std::string> &targets) {
+  for (const std::string &target : targets)
+    if (target != "cpu")
+      return failure(ErrorCode::Unsupported,
+                     "--target: '{}' is not supported; the target is cpu",
+                     target);
+  return {};
+}
+
+} // namespace
+
+Expected<CompileSummary> compileModule(mlir::ModuleOp module,
+                                       const CarriedFiles &files,
+                                       const std::string &output, Dump &dump) {
+  Clock::time_point begin = Clock::now();
+  GPTC_TRY(ModuleInfo info, infoOf(module));
+  GPTC_CHECK(advance(module, Phase::Program, info.type, dump));
+  GPTC_TRY(artifact::ManifestT manifest, describeModel(module, info));
+  GPTC_TRY(auto target, describeCpuTarget(module, info, manifest));
+  std::vector<PendingBlob> blobs;
+  for (const auto &[name, content] : files) {
+    auto file = std::make_unique<artifact::FileT>();
+    file->name = name;
+    file->blob = std::make_unique<artifact::BlobT>();
+    blobs.push_back(
+        PendingBlob::of(file->blob.get(), std::as_bytes(std::span(content))));
+    manifest.files.push_back(std::move(file));
+  }
+  GPTC_CHECK(addVariants(module, info, *target, blobs, dump));
+  GPTC_CHECK(dump.status());
+
+  std::optional<Checkpoint> checkpoint;
+  std::unique_ptr<ThreadTeam> team;
+  if (info.embed) {
+    if (!info.checkpoint.empty()) {
+      GPTC_TRY(checkpoint, Checkpoint::open(info.checkpoint));
+      GPTC_CHECK(checkCheckpoint(module, *checkpoint));
+      if (checkpoint->digest() != info.digest)
+        return failure(ErrorCode::Corrupt,
+                       "the checkpoint '{}' changed since the module was made",
+                       info.checkpoint);
+    }
+    GPTC_TRY(team, ThreadTeam::create(0));
+    embedWeights(manifest, *target, checkpoint ? &*checkpoint : nullptr, *team,
+                 blobs);
+  }
+
+  CompileSummary summary;
+  summary.kernels = target->kernels.size();
+  for (const auto &program : target->programs)
+    summary.dispatches += program->dispatches.size();
+  manifest.targets.push_back(std::move(target));
+  GPTC_TRY(summary.bytes, writeArtifact(output, manifest, blobs));
+  summary.seconds = secondsSince(begin);
+  return summary;
+}
+
+Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
+                                      uint64_t seed,
+                                      const std::string &output) {
+  GPTC_CHECK(graph.finish());
+  mlir::ModuleOp module = moduleOf(graph);
+  ModuleInfo info;
+  info.type = type;
+  info.initSeed = seed;
+  info.parameters = countParameters(module);
+  for (auto function : module.getOps<mlir::func::FuncOp>())
+    info.entries[function.getSymName().str()] = costOf(function);
+  attach(module, info);
+  GPTC_TRY(auto dump, Dump::create(""));
+  return compileModule(module, {}, output, *dump);
+}
+
+Expected<CompileSummary> compileModel(const CompileRequest &request) {
+  Clock::time_point begin = Clock::now();
+  GPTC_CHECK(checkTargets(request.targets));
+  if (request.output.empty() && request.toPhase.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "there is nowhere to write to: give -o FILE.gptc, or --to "
+                   "PHASE to print a phase");
+  Expected<CompileSummary> summary = CompileSummary{};
+  if (request.model.ends_with(".mlir")) {
+    mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+    ir::loadDialects(context);
+    GPTC_TRY(auto module, parseModule(request.model, context));
+    GPTC_TRY(ModuleInfo info, infoOf(*module));
+    summary = finish(*module, request, info.checkpoint);
+  } else {
+    if (!request.fromPhase.empty() && request.fromPhase != "model")
+      return failure(ErrorCode::InvalidArgument,
+                     "--from: '{}' begins in phase 'model'; to begin in phase "
+                     "'{}' give the .mlir file of that phase",
+                     request.model, request.fromPhase);
+    GPTC_TRY(ModelSource source,
+             resolveModel(request.model, request.checkpoint));
+    Graph graph;
+    GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
+    summary = finish(moduleOf(graph), request, source.folder);
+  }
+  if (summary)
+    summary->seconds = secondsSince(begin);
+  return summary;
+}
+
+Expected<PlanSummary> planModel(const CompileRequest &request) {
+  GPTC_TRY(ModelSource source, resolveModel(request.model, request.checkpoint));
+  Graph graph;
+  GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
+  mlir::ModuleOp module = moduleOf(graph);
+  GPTC_TRY(auto dump, Dump::create(""));
+  GPTC_CHECK(advance(module, Phase::Program, info.type, *dump));
+  PlanSummary plan;
+  plan.parameters = info.parameters;
+  for (auto variable : module.getOps<ir::VariableOp>())
+    (variable.getRole() == ir::Role::Parameter ? plan.weightsBytes
+                                               : plan.cacheBytes) +=
+        ir::bytesOf(variable.getTensorType());
+  for (auto function : module.getOps<mlir::func::FuncOp>()) {
+    std::string name = function.getSymName().str();
+    if (auto arena =
+            function->getAttrOfType<mlir::IntegerAttr>("gptc.arena_bytes"))
+      plan.arenaBytes = std::max(plan.arenaBytes, uint64_t(arena.getInt()));
+    plan.entries.push_back(
+        {name, info.entries[name].flops, info.entries[name].bytes});
+  }
+  return plan;
+}
+
+std::vector<ModelSummary> listModels() {
+  std::vector<ModelSummary> models;
+  for (const ModelConfig &config : publishedModels()) {
+    Definition definition = definitionOf(config);
+    Graph graph;
+    definition.build(graph, {EntryRequest::Kind::Logits, "logits", 1, 1, 1});
+    const ModelInfo &info = definition.info;
+    models.push_back({config.name, info.layers, info.width, info.heads,
+                      info.headSize, info.context, info.vocabulary,
+                      countParameters(moduleOf(graph))});
+  }
+  return models;
+}
+
+} // namespace gptc

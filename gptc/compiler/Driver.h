@@ -1,0 +1,41 @@
+//===- Driver.h - From a graph to an artifact ------------------*- C++ -*-===//
+
+#ifndef GPTC_COMPILER_DRIVER_H
+#define GPTC_COMPILER_DRIVER_H
+
+#include "gptc/compiler/ModuleInfo.h"
+#include "gptc/compiler/Phases.h"
+#include "gptc/compiler/Service.h"
+#include "gptc/frontend/Graph.h"
+
+namespace gptc {
+
+/// What an artifact carries besides the module: a file's name and content.
+using CarriedFiles = std::map<std::string, std::string>;
+
+/// Compiles a module with attached ModuleInfo, in any phase, into the artifact
+/// at `output`. Equal inputs give equal bytes. The module ends in phase
+/// program.
+Expected<CompileSummary> compileModule(mlir::ModuleOp module,
+                                       const CarriedFiles &files,
+                                       const std::string &output, Dump &dump);
+
+/// Finishes a graph and compiles all of its entries for the CPU, in f32
+/// ("f32") or with bf16 products ("bf16"); parameters start as their
+/// initializers and `seed` say. For definitions that are no language models,
+/// and tests.
+Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
+                                      uint64_t seed, const std::string &output);
+
+/// What `gptc compile` does.
+Expected<CompileSummary> compileModel(const CompileRequest &request);
+
+/// What `gptc plan` does.
+Expected<PlanSummary> planModel(const CompileRequest &request);
+
+/// What `gptc models` lists.
+std::vector<ModelSummary> listModels();
+
+} // namespace gptc
+
+#endif // GPTC_COMPILER_DRIVER_H

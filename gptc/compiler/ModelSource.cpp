@@ -1,0 +1,201 @@
+//===- ModelSource.cpp ----------------------------------------------------===//
+
+#include "gptc/compiler/ModelSource.h"
+
+#include "gptc/ir/Dialect.h"
+#include "gptc/models/Catalogue.h"
+#include "gptc/models/Transformer.h"
+#include "gptc/models/checkpoint/HuggingFaceConfig.h"
+#include "gptc/runtime/tensors/Pack.h"
+
+#include <dlfcn.h>
+#include <filesystem>
+#include <fmt/ranges.h>
+
+namespace gptc {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+Expected<ModelConfig> readConfig(const std::string &folder) {
+  GPTC_TRY(std::string text, readTextFile(folder + "/config.json"));
+  auto config = parseHuggingFaceConfig(text);
+  if (!config)
+    return tl::unexpected(config.error().in("'" + folder + "'"));
+  return config;
+}
+
+/// Whether two configurations compute the same of the same weights.
+bool sameComputation(ModelConfig a, ModelConfig b) {
+  a.name = b.name;
+  a.endOfText = b.endOfText;
+  return a == b;
+}
+
+Status openCheckpoint(ModelSource &source, const std::string &folder) {
+  std::error_code code;
+  fs::path absolute = fs::canonical(folder, code);
+  if (code)
+    return failure(ErrorCode::NotFound, "'{}' is no checkpoint folder: {}",
+                   folder, code.message());
+  source.folder = absolute.string();
+  GPTC_TRY(source.checkpoint, Checkpoint::open(source.folder));
+  return {};
+}
+
+Expected<Definition> loadDefinition(const std::string &model) {
+  size_t colon = model.rfind(':');
+  std::string path = model.substr(0, colon), name;
+  if (colon != std::string::npos)
+    name = model.substr(colon + 1);
+  std::error_code code;
+  fs::path absolute = fs::canonical(path, code);
+  if (code)
+    return failure(ErrorCode::NotFound, "cannot open '{}': {}", path,
+                   code.message());
+  void *library = ::dlopen(absolute.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) {
+    const char *reason = ::dlerror();
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' cannot be loaded as a shared library: {}", path,
+                   reason ? reason : "no reason is given");
+  }
+  auto *add = reinterpret_cast<void (*)(DefinitionRegistry &)>(
+      ::dlsym(library, "gptc_register_definitions"));
+  if (!add)
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' exports no gptc_register_definitions; see "
+                   "gptc/frontend/Definition.h",
+                   path);
+  DefinitionRegistry registry;
+  add(registry);
+  std::vector<std::string> names;
+  for (const Definition &definition : registry.all())
+    names.push_back(definition.name);
+  if (name.empty() && names.size() == 1)
+    return registry.all().front();
+  if (const Definition *found = registry.find(name))
+    return *found;
+  return failure(
+      ErrorCode::NotFound, "'{}' defines {}; choose one as '{}:NAME'", path,
+      names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", ")),
+      path);
+}
+
+const ModelConfig *findPublished(const std::string &name) {
+  for (const ModelConfig &config : publishedModels())
+    if (config.name == name)
+      return &config;
+  return nullptr;
+}
+
+bool isLibrary(const std::string &model) {
+  return model.ends_with(".so") || model.find(".so:") != std::string::npos;
+}
+
+} // namespace
+
+Expected<ModelSource> resolveModel(const std::string &model,
+                                   const std::string &checkpoint) {
+  ModelSource source;
+  std::error_code code;
+  if (const ModelConfig *published = findPublished(model)) {
+    source.definition = definitionOf(*published);
+    if (checkpoint.empty())
+      return source;
+    GPTC_CHECK(openCheckpoint(source, checkpoint));
+    GPTC_TRY(ModelConfig config, readConfig(source.folder));
+    if (!sameComputation(*published, config))
+      return failure(ErrorCode::InvalidArgument,
+                     "the configuration of '{}' is not that of '{}'; compile "
+                     "the folder itself: gptc compile {}",
+                     checkpoint, model, checkpoint);
+    return source;
+  }
+  if (isLibrary(model)) {
+    GPTC_TRY(source.definition, loadDefinition(model));
+    if (!checkpoint.empty())
+      GPTC_CHECK(openCheckpoint(source, checkpoint));
+    return source;
+  }
+  if (!fs::exists(model, code)) {
+    std::vector<std::string> names;
+    for (const ModelConfig &config : publishedModels())
+      names.push_back(config.name);
+    return failure(ErrorCode::NotFound,
+                   "'{}' is no model: neither one of {} nor a checkpoint "
+                   "folder, a .so or a .mlir file that exists",
+                   model, fmt::join(names, ", "));
+  }
+  if (!fs::is_directory(model, code))
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' is no model: expected a folder with config.json, a "
+                   ".so or a .mlir file",
+                   model);
+  GPTC_TRY(ModelConfig config, readConfig(model));
+  config.name = fs::path(model).lexically_normal().filename().string();
+  if (config.name.empty()) // The path ends with a slash.
+    config.name = fs::path(model).lexically_normal().parent_path().filename();
+  source.definition = definitionOf(config);
+  GPTC_CHECK(openCheckpoint(source, checkpoint.empty() ? model : checkpoint));
+  if (!checkpoint.empty()) {
+    GPTC_TRY(ModelConfig other, readConfig(source.folder));
+    if (!sameComputation(config, other))
+      return failure(ErrorCode::InvalidArgument,
+                     "the configuration of '{}' is not that of '{}'",
+                     checkpoint, model);
+  }
+  return source;
+}
+
+Status checkCheckpoint(mlir::ModuleOp module, const Checkpoint &checkpoint) {
+  std::set<std::string> used;
+  for (auto variable : module.getOps<ir::VariableOp>()) {
+    if (!variable.getPieces())
+      continue;
+    std::vector<SourcePiece> pieces;
+    for (auto attribute :
+         variable.getPiecesAttr().getAsRange<ir::PieceAttr>()) {
+      std::string name = attribute.getTensor().str();
+      const TensorView *tensor = checkpoint.find(name);
+      if (!tensor)
+        return failure(ErrorCode::NotFound,
+                       "the checkpoint '{}' has no tensor '{}'",
+                       checkpoint.folder(), name);
+      used.insert(name);
+      pieces.push_back({*tensor, attribute.getTransposed()});
+    }
+    auto shape = variable.getTensorType().getShape();
+    auto matrix = SourceMatrix::create(
+        variable.getSymName().str(),
+        std::vector<uint64_t>(shape.begin(), shape.end()), std::move(pieces));
+    if (!matrix)
+      return tl::unexpected(
+          matrix.error().in(fmt::format("'{}'", checkpoint.folder())));
+  }
+  for (const std::string &name : checkpoint.names())
+    if (name.starts_with("h.") && !used.contains(name) &&
+        !name.ends_with(".attn.bias") && !name.ends_with(".masked_bias") &&
+        !name.ends_with(".attention.bias"))
+      return failure(
+          ErrorCode::Unsupported,
+          "the checkpoint '{}' has the tensor '{}', which a model of "
+          "its config.json does not use",
+          checkpoint.folder(), name);
+  return {};
+}
+
+const std::vector<std::string> &carriedFiles() {
+  static const std::vector<std::string> names{"config.json",
+                                              "generation_config.json",
+                                              "vocab.json",
+                                              "merges.txt",
+                                              "tokenizer.json",
+                                              "tokenizer_config.json",
+                                              "special_tokens_map.json",
+                                              "added_tokens.json"};
+  return names;
+}
+
+} // namespace gptc

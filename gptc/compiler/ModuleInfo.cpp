@@ -1,0 +1,162 @@
+//===- ModuleInfo.cpp -----------------------------------------------------===//
+
+#include "gptc/compiler/ModuleInfo.h"
+
+namespace gptc {
+
+namespace {
+
+constexpr llvm::StringLiteral infoAttr = "gptc.info";
+
+/// Reads members of a dictionary; the first failure is kept.
+class Members {
+public:
+  explicit Members(mlir::DictionaryAttr dictionary) : dictionary(dictionary) {}
+
+  void read(llvm::StringRef name, std::string &to) {
+    if (auto text = find<mlir::StringAttr>(name))
+      to = text.str();
+  }
+  void read(llvm::StringRef name, uint64_t &to) {
+    if (auto number = find<mlir::IntegerAttr>(name))
+      to = number.getValue().getZExtValue();
+  }
+  void read(llvm::StringRef name, int64_t &to) {
+    if (auto number = find<mlir::IntegerAttr>(name))
+      to = number.getValue().getSExtValue();
+  }
+  void read(llvm::StringRef name, bool &to) {
+    if (auto flag = find<mlir::BoolAttr>(name))
+      to = flag.getValue();
+  }
+  template <typename T> T find(llvm::StringRef name) {
+    T found = dictionary.getAs<T>(name);
+    if (!found && status)
+      status = failure(ErrorCode::InvalidArgument,
+                       "the module's attribute {} has no '{}'", infoAttr.str(),
+                       name.str());
+    return found;
+  }
+
+  mlir::DictionaryAttr dictionary;
+  Status status;
+};
+
+uint64_t bytesRead(ir::ReadOp read) {
+  uint64_t gathered = 0;
+  for (mlir::Operation *user : read->getUsers()) {
+    if (!llvm::isa<ir::GatherOp>(user))
+      return ir::bytesOf(read.getType());
+    gathered += ir::bytesOf(user->getResult(0).getType());
+  }
+  return std::min(gathered, ir::bytesOf(read.getType()));
+}
+
+} // namespace
+
+void attach(mlir::ModuleOp module, const ModuleInfo &info) {
+  mlir::Builder builder(module.getContext());
+  llvm::SmallVector<mlir::NamedAttribute> members;
+  auto add = [&](llvm::StringRef name, mlir::Attribute value) {
+    members.push_back(builder.getNamedAttr(name, value));
+  };
+  auto number = [&](uint64_t value) {
+    return builder.getI64IntegerAttr(int64_t(value));
+  };
+  add("name", builder.getStringAttr(info.name));
+  add("family", builder.getStringAttr(info.model.family));
+  add("layers", number(info.model.layers));
+  add("width", number(info.model.width));
+  add("heads", number(info.model.heads));
+  add("head_size", number(info.model.headSize));
+  add("context", number(info.model.context));
+  add("vocabulary", number(info.model.vocabulary));
+  add("end_of_text", number(uint64_t(info.model.endOfText)));
+  add("parameters", number(info.parameters));
+  add("batch", number(info.batch));
+  add("capacity", number(info.capacity));
+  add("type", builder.getStringAttr(info.type));
+  add("cpu", builder.getStringAttr(info.cpu));
+  add("checkpoint", builder.getStringAttr(info.checkpoint));
+  add("digest", builder.getStringAttr(info.digest));
+  add("init_seed", number(info.initSeed));
+  add("embed", builder.getBoolAttr(info.embed));
+  add("source_hash", builder.getStringAttr(info.sourceHash));
+  llvm::SmallVector<mlir::NamedAttribute> entries;
+  for (const auto &[name, cost] : info.entries)
+    entries.push_back(builder.getNamedAttr(
+        name, builder.getDenseI64ArrayAttr(
+                  {int64_t(cost.flops), int64_t(cost.bytes)})));
+  add("entries", builder.getDictionaryAttr(entries));
+  module->setAttr(infoAttr, builder.getDictionaryAttr(members));
+}
+
+Expected<ModuleInfo> infoOf(mlir::ModuleOp module) {
+  auto dictionary = module->getAttrOfType<mlir::DictionaryAttr>(infoAttr);
+  if (!dictionary)
+    return failure(ErrorCode::InvalidArgument,
+                   "the module has no attribute {}; compile what 'gptc "
+                   "compile --to' or --dump-dir wrote",
+                   infoAttr.str());
+  ModuleInfo info;
+  Members members(dictionary);
+  members.read("name", info.name);
+  members.read("family", info.model.family);
+  members.read("layers", info.model.layers);
+  members.read("width", info.model.width);
+  members.read("heads", info.model.heads);
+  members.read("head_size", info.model.headSize);
+  members.read("context", info.model.context);
+  members.read("vocabulary", info.model.vocabulary);
+  members.read("end_of_text", info.model.endOfText);
+  members.read("parameters", info.parameters);
+  members.read("batch", info.batch);
+  members.read("capacity", info.capacity);
+  members.read("type", info.type);
+  members.read("cpu", info.cpu);
+  members.read("checkpoint", info.checkpoint);
+  members.read("digest", info.digest);
+  members.read("init_seed", info.initSeed);
+  members.read("embed", info.embed);
+  members.read("source_hash", info.sourceHash);
+  if (auto entries = members.find<mlir::DictionaryAttr>("entries"))
+    for (mlir::NamedAttribute entry : entries) {
+      auto cost = llvm::dyn_cast<mlir::DenseI64ArrayAttr>(entry.getValue());
+      if (cost && cost.size() == 2)
+        info.entries[entry.getName().str()] = {uint64_t(cost[0]),
+                                               uint64_t(cost[1])};
+    }
+  GPTC_CHECK(members.status);
+  if (info.type != "f32" && info.type != "bf16")
+    return failure(ErrorCode::InvalidArgument,
+                   "the module's type is '{}', expected f32 or bf16",
+                   info.type);
+  return info;
+}
+
+ModuleInfo::Cost costOf(mlir::func::FuncOp entry) {
+  ModuleInfo::Cost cost;
+  auto tensorBytes = [](mlir::Type type) {
+    return llvm::isa<mlir::RankedTensorType>(type) ? ir::bytesOf(type) : 0;
+  };
+  for (mlir::Type type : entry.getArgumentTypes())
+    cost.bytes += tensorBytes(type);
+  for (mlir::Type type : entry.getResultTypes())
+    cost.bytes += tensorBytes(type);
+  for (mlir::Operation &op : entry.getBody().front()) {
+    cost.flops += ir::flopsOf(&op);
+    if (auto read = llvm::dyn_cast<ir::ReadOp>(op))
+      cost.bytes += bytesRead(read);
+  }
+  return cost;
+}
+
+uint64_t countParameters(mlir::ModuleOp module) {
+  uint64_t count = 0;
+  for (auto variable : module.getOps<ir::VariableOp>())
+    if (variable.getRole() == ir::Role::Parameter)
+      count += uint64_t(variable.getTensorType().getNumElements());
+  return count;
+}
+
+} // namespace gptc

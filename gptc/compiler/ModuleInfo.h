@@ -1,0 +1,50 @@
+//===- ModuleInfo.h - What a module knows beyond its graph -----*- C++ -*-===//
+//
+// A module carries, as attributes, all that an artifact says besides the code:
+// so that compiling on from any printed phase gives the same bytes.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GPTC_COMPILER_MODULEINFO_H
+#define GPTC_COMPILER_MODULEINFO_H
+
+#include "gptc/frontend/Definition.h"
+#include "gptc/ir/Dialect.h"
+
+namespace gptc {
+
+struct ModuleInfo {
+  std::string name;
+  ModelInfo model;
+  uint64_t parameters = 0;
+  uint64_t batch = 1;
+  uint64_t capacity = 0;
+  std::string type; ///< "f32" or "bf16".
+  std::string cpu;  ///< As --cpu has it.
+  std::string checkpoint;
+  std::string digest; ///< Of the checkpoint.
+  uint64_t initSeed = 0;
+  bool embed = false;
+  std::string sourceHash;
+  struct Cost {
+    uint64_t flops = 0;
+    uint64_t bytes = 0;
+  };
+  std::map<std::string, Cost> entries; ///< Of each entry, from phase model.
+};
+
+void attach(mlir::ModuleOp module, const ModuleInfo &info);
+/// Errors say which attribute is missing or malformed.
+Expected<ModuleInfo> infoOf(mlir::ModuleOp module);
+
+/// Work of one execution of an entry function in phase model: useful
+/// operations, and each byte of arguments, results and variables counted once
+/// (of a gathered table the gathered rows alone).
+ModuleInfo::Cost costOf(mlir::func::FuncOp entry);
+
+/// Scalars of all parameters.
+uint64_t countParameters(mlir::ModuleOp module);
+
+} // namespace gptc
+
+#endif // GPTC_COMPILER_MODULEINFO_H

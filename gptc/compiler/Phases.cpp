@@ -1,0 +1,166 @@
+//===- Phases.cpp ---------------------------------------------------------===//
+
+#include "gptc/compiler/Phases.h"
+
+#include "gptc/passes/Passes.h"
+#include "gptc/runtime/base/File.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassInstrumentation.h"
+
+#include <filesystem>
+
+namespace gptc {
+
+namespace {
+
+constexpr std::array<llvm::StringLiteral, 6> names{
+    "model", "gradient", "fused", "kernels", "program", "artifact"};
+
+/// Dumps the module after each pass that changed it.
+class DumpChanges : public mlir::PassInstrumentation {
+public:
+  DumpChanges(mlir::ModuleOp module, Dump &dump)
+      : module(module), dump(dump), before(printModule(module)) {}
+
+  void runAfterPass(mlir::Pass *pass, mlir::Operation *) override {
+    // Passes inside of other passes have no name of their own.
+    if (pass->getArgument().empty())
+      return;
+    std::string after = printModule(module);
+    if (after == before)
+      return;
+    dump.numbered(pass->getArgument().str() + ".mlir", after);
+    before = std::move(after);
+  }
+
+private:
+  mlir::ModuleOp module;
+  Dump &dump;
+  std::string before;
+};
+
+void buildPhase(mlir::OpPassManager &manager, Phase to,
+                const std::string &type) {
+  switch (to) {
+  case Phase::Fused:
+    return passes::buildFusePipeline(manager, type, {});
+  case Phase::Kernels:
+    return passes::buildKernelsPipeline(manager);
+  case Phase::Program:
+    return passes::buildProgramPipeline(manager);
+  case Phase::Model:
+  case Phase::Gradient: // Programs without gradients pass as they are.
+  case Phase::Artifact:
+    return;
+  }
+}
+
+} // namespace
+
+llvm::StringRef toString(Phase phase) { return names[size_t(phase)]; }
+
+Expected<Phase> parsePhase(const std::string &name) {
+  for (size_t i = 0; i < names.size(); ++i)
+    if (names[i] == name)
+      return Phase(i);
+  return failure(ErrorCode::InvalidArgument,
+                 "'{}' is no phase; the phases are model, gradient, fused, "
+                 "kernels, program and artifact",
+                 name);
+}
+
+Expected<Phase> phaseOf(mlir::ModuleOp module) {
+  auto phase = module->getAttrOfType<mlir::StringAttr>(ir::phaseAttr);
+  if (!phase)
+    return failure(ErrorCode::InvalidArgument,
+                   "the module has no attribute {} that says in which phase "
+                   "it is",
+                   ir::phaseAttr.str());
+  return parsePhase(phase.str());
+}
+
+Expected<std::unique_ptr<Dump>> Dump::create(const std::string &folder) {
+  auto dump = std::make_unique<Dump>();
+  if (folder.empty())
+    return dump;
+  std::error_code code;
+  std::filesystem::create_directories(folder, code);
+  if (code)
+    return failure(ErrorCode::Io, "cannot create the folder '{}': {}", folder,
+                   code.message());
+  dump->folder_ = folder;
+  return dump;
+}
+
+void Dump::numbered(const std::string &name, const std::string &text) {
+  if (active())
+    file(fmt::format("{:03}-{}", next_++, name), text);
+}
+
+void Dump::file(const std::string &path, const std::string &text) {
+  if (!active() || !status_)
+    return;
+  std::string whole = folder_ + "/" + path;
+  std::error_code code;
+  std::filesystem::create_directories(
+      std::filesystem::path(whole).parent_path(), code);
+  status_ = [&]() -> Status {
+    GPTC_TRY(AtomicFile out, AtomicFile::create(whole));
+    GPTC_CHECK(out.write(std::as_bytes(std::span(text))));
+    return out.commit();
+  }();
+}
+
+std::string printModule(mlir::ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  module->print(out, mlir::OpPrintingFlags().enableDebugInfo(true));
+  out << "\n";
+  return text;
+}
+
+Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
+               Dump &dump) {
+  GPTC_TRY(Phase phase, phaseOf(module));
+  mlir::MLIRContext *context = module.getContext();
+  std::string errors, remarks;
+  mlir::ScopedDiagnosticHandler handler(
+      context, [&](mlir::Diagnostic &diagnostic) {
+        std::string scope = ir::scopeOf(diagnostic.getLocation()).str();
+        bool error =
+            diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error;
+        std::string &to = error ? errors : remarks;
+        to += fmt::format("{}{}: {}", to.empty() || !error ? "" : "; ",
+                          scope.empty() ? "module" : scope, diagnostic.str());
+        if (!error)
+          to += "\n";
+        return mlir::success();
+      });
+  auto verified = [&](Phase at) -> Status {
+    if (mlir::succeeded(mlir::verify(module)))
+      return {};
+    return failure(ErrorCode::InvalidArgument,
+                   "the module is malformed in phase '{}': {}",
+                   toString(at).str(), errors);
+  };
+  GPTC_CHECK(verified(phase));
+  while (phase < std::min(to, Phase::Program)) {
+    phase = Phase(int(phase) + 1);
+    mlir::PassManager manager(context);
+    manager.enableVerifier(false); // The gate verifies.
+    if (dump.active())
+      manager.addInstrumentation(std::make_unique<DumpChanges>(module, dump));
+    buildPhase(manager, phase, type);
+    if (mlir::failed(manager.run(module)))
+      return failure(ErrorCode::Internal, "phase '{}' failed: {}",
+                     toString(phase).str(), errors);
+    module->setAttr(ir::phaseAttr,
+                    mlir::StringAttr::get(context, toString(phase)));
+    GPTC_CHECK(verified(phase));
+  }
+  if (!remarks.empty())
+    dump.file("remarks.txt", remarks);
+  return dump.status();
+}
+
+} // namespace gptc
