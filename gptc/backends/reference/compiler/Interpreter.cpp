@@ -1,0 +1,171 @@
+//===- Interpreter.cpp ----------------------------------------------------===//
+
+#include "gptc/backends/reference/compiler/Interpreter.h"
+
+#include "gptc/backends/reference/compiler/Operations.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <fmt/ranges.h>
+
+namespace gptc {
+
+using namespace reference;
+
+namespace {
+
+DataType dataTypeOf(mlir::Type type) {
+  if (type.isF64())
+    return DataType::F64;
+  if (type.isBF16())
+    return DataType::BF16;
+  if (type.isF16())
+    return DataType::F16;
+  if (type.isInteger(64))
+    return DataType::I64;
+  if (type.isInteger(32))
+    return DataType::I32;
+  if (type.isInteger(1))
+    return DataType::Bool;
+  return DataType::F32;
+}
+
+std::string describe(const HostTensor &tensor) {
+  return fmt::format("{}[{}]", toString(tensor.type),
+                     fmt::join(tensor.shape, ", "));
+}
+
+/// Whether a tensor from outside is what the IR says; `what` names it.
+Status checkType(const std::string &what, const HostTensor &tensor,
+                 mlir::Type type) {
+  HostTensor expected = zerosOf(type);
+  if (tensor.type != expected.type || tensor.shape != expected.shape)
+    return failure(ErrorCode::InvalidArgument, "{} is {}, expected {}", what,
+                   describe(tensor), describe(expected));
+  if (tensor.values.size() != expected.values.size())
+    return failure(
+        ErrorCode::InvalidArgument, "{} is {} and has {} values, expected {}",
+        what, describe(tensor), tensor.values.size(), expected.values.size());
+  return {};
+}
+
+/// One run of an entry function.
+class Run {
+public:
+  explicit Run(const HostVariables &variables) : variables(variables) {}
+
+  Expected<std::vector<HostTensor>>
+  run(mlir::func::FuncOp entry, const std::vector<HostTensor> &arguments);
+
+  /// What the run assigned.
+  HostVariables assigned;
+
+private:
+  const HostVariables &variables;
+  llvm::DenseMap<mlir::Value, HostTensor> values;
+
+  Expected<HostTensor> read(ir::ReadOp op) const;
+  Status execute(mlir::Operation *op);
+};
+
+Expected<HostTensor> Run::read(ir::ReadOp op) const {
+  std::string name = op.getVariable().str();
+  for (const HostVariables *source : {&std::as_const(assigned), &variables})
+    if (auto found = source->find(name); found != source->end()) {
+      GPTC_CHECK(checkType(fmt::format("the variable '{}'", name),
+                           found->second, op.getResult().getType()));
+      return found->second;
+    }
+  auto declaration = mlir::SymbolTable::lookupNearestSymbolFrom<ir::VariableOp>(
+      op, op.getVariableAttr());
+  if (declaration.getRole() == ir::Role::Cache ||
+      declaration.getRole() == ir::Role::Counter)
+    return zerosOf(op.getResult().getType());
+  return failure(ErrorCode::NotFound, "the {} '{}' has no value; give it one",
+                 ir::stringifyRole(declaration.getRole()).str(), name);
+}
+
+Status Run::execute(mlir::Operation *op) {
+  llvm::SmallVector<const HostTensor *> operands;
+  for (mlir::Value operand : op->getOperands())
+    operands.push_back(&values.find(operand)->second);
+
+  std::optional<HostTensor> result = evaluateElementwise(op, operands);
+  if (!result)
+    result =
+        llvm::TypeSwitch<mlir::Operation *, std::optional<HostTensor>>(op)
+            .Case<mlir::arith::ConstantOp, mlir::tensor::SplatOp,
+                  ir::BroadcastOp, ir::ReshapeOp, ir::TransposeOp, ir::SliceOp,
+                  ir::MatmulOp, ir::ReduceOp, ir::LayerNormOp, ir::SoftmaxOp,
+                  ir::LogLikelihoodOp, ir::AttentionOp, ir::GatherOp,
+                  ir::SelectRowOp, ir::CacheAppendOp, ir::IotaOp>(
+                [&](auto known) { return evaluate(known, operands); })
+            .Default(std::nullopt);
+  if (result) {
+    values[op->getResult(0)] = std::move(*result);
+    return {};
+  }
+  if (auto readOp = llvm::dyn_cast<ir::ReadOp>(op)) {
+    GPTC_TRY(values[readOp.getResult()], read(readOp));
+    return {};
+  }
+  if (auto assign = llvm::dyn_cast<ir::AssignOp>(op)) {
+    assigned[assign.getVariable().str()] = *operands[0];
+    return {};
+  }
+  return failure(ErrorCode::Unsupported,
+                 "the reference interpreter does not know the op '{}' in scope "
+                 "'{}'; it runs the model phase",
+                 op->getName().getStringRef().str(),
+                 ir::scopeOf(op->getLoc()).str());
+}
+
+Expected<std::vector<HostTensor>>
+Run::run(mlir::func::FuncOp entry, const std::vector<HostTensor> &arguments) {
+  std::string name = entry.getName().str();
+  if (entry.isExternal() || !entry.getBody().hasOneBlock())
+    return failure(ErrorCode::Unsupported,
+                   "the entry '{}' is not a single block of ops", name);
+  if (arguments.size() != entry.getNumArguments())
+    return failure(ErrorCode::InvalidArgument,
+                   "the entry '{}' takes {} arguments, found {}", name,
+                   entry.getNumArguments(), arguments.size());
+  for (auto [i, argument] : llvm::enumerate(arguments)) {
+    mlir::Value value = entry.getArgument(i);
+    GPTC_CHECK(checkType(fmt::format("argument {} of the entry '{}'", i, name),
+                         argument, value.getType()));
+    values[value] = argument;
+  }
+  mlir::Block &block = entry.getBody().front();
+  for (mlir::Operation &op : block.without_terminator())
+    GPTC_CHECK(execute(&op));
+  std::vector<HostTensor> results;
+  for (mlir::Value value : block.getTerminator()->getOperands())
+    results.push_back(values.find(value)->second);
+  return results;
+}
+
+} // namespace
+
+HostTensor zerosOf(mlir::Type type) {
+  HostTensor tensor;
+  tensor.type = dataTypeOf(mlir::getElementTypeOrSelf(type));
+  size_t count = 1;
+  if (auto ranked = llvm::dyn_cast<mlir::RankedTensorType>(type)) {
+    tensor.shape.assign(ranked.getShape().begin(), ranked.getShape().end());
+    count = size_t(ranked.getNumElements());
+  }
+  tensor.values.assign(count, 0.0);
+  return tensor;
+}
+
+Expected<std::vector<HostTensor>>
+interpret(mlir::func::FuncOp entry, const std::vector<HostTensor> &arguments,
+          HostVariables &variables) {
+  Run run(variables);
+  GPTC_TRY(std::vector<HostTensor> results, run.run(entry, arguments));
+  for (auto &[name, value] : run.assigned)
+    variables[name] = std::move(value);
+  return results;
+}
+
+} // namespace gptc

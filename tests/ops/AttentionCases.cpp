@@ -1,0 +1,127 @@
+//===- AttentionCases.cpp -------------------------------------------------===//
+
+#include "OpTable.h"
+
+#include <cmath>
+#include <fmt/format.h>
+
+namespace gptc::tests {
+
+namespace {
+
+struct Form {
+  int64_t b, h, t, s, d;
+  bool causal;
+  int64_t window = 0;              ///< 0: none.
+  std::vector<double> positions{}; ///< With lengths, or neither.
+  std::vector<double> lengths{};
+  DataType type = DataType::F32;
+
+  bool sees(int64_t sequence, int64_t i, int64_t j) const {
+    int64_t start = 0, end = s;
+    if (!positions.empty()) {
+      start = int64_t(positions[size_t(sequence)]);
+      end = start + int64_t(lengths[size_t(sequence)]);
+    }
+    bool future = causal && j > start + i;
+    bool tooOld = window > 0 && j <= start + i - window;
+    return j < end && !future && !tooOld;
+  }
+};
+
+/// Values of every key, weighted by exp of its score or by zero.
+std::vector<double> closedForm(const Form &f, const HostTensors &in) {
+  std::vector<double> result;
+  double scale = float(1 / std::sqrt(double(f.d)));
+  for (int64_t b = 0; b < f.b; ++b)
+    for (int64_t h = 0; h < f.h; ++h)
+      for (int64_t i = 0; i < f.t; ++i) {
+        const double *q = in[0].values.data() + ((b * f.h + h) * f.t + i) * f.d;
+        std::vector<double> row(size_t(f.d), 0.0);
+        double total = 0;
+        for (int64_t j = 0; j < f.s; ++j) {
+          const int64_t at = ((b * f.h + h) * f.s + j) * f.d;
+          double score = 0;
+          for (int64_t d = 0; d < f.d; ++d)
+            score += q[d] * in[1].values[size_t(at + d)];
+          double weight = f.sees(b, i, j) ? std::exp(score * scale) : 0;
+          total += weight;
+          for (int64_t d = 0; d < f.d; ++d)
+            row[size_t(d)] += weight * in[2].values[size_t(at + d)];
+        }
+        for (double value : row)
+          result.push_back(total > 0 ? value / total : 0);
+      }
+  return result;
+}
+
+void add(std::vector<OpCase> &table, const Form &f) {
+  std::string name = fmt::format("attention/{}[{},{},{}|{},{}]",
+                                 toString(f.type), f.b, f.h, f.t, f.s, f.d);
+  if (f.causal)
+    name += "/causal";
+  if (f.window)
+    name += fmt::format("/window{}", f.window);
+  OpCase made{name,
+              {{"query", {f.type, {f.b, f.h, f.t, f.d}}},
+               {"key", {f.type, {f.b, f.h, f.s, f.d}}},
+               {"value", {f.type, {f.b, f.h, f.s, f.d}}}},
+              {}};
+  bool cached = !f.positions.empty();
+  if (cached) {
+    TensorType index{DataType::I32, {f.b}};
+    made.name += fmt::format("/at{}", f.positions[0]);
+    made.inputs.push_back(
+        {"positions", index, 0, 0, Source::Argument, f.positions});
+    made.inputs.push_back(
+        {"lengths", index, 0, 0, Source::Argument, f.lengths});
+    made.matters = [f](const HostTensors &, size_t element) {
+      int64_t row = int64_t(element) / f.d;
+      int64_t sequence = row / (f.t * f.h);
+      return double(row % f.t) < f.lengths[size_t(sequence)];
+    };
+  }
+  made.build = [f, cached](Graph &, const std::vector<Tensor> &in) {
+    AttentionOptions options;
+    options.scale = 1 / std::sqrt(double(f.d));
+    options.causal = f.causal;
+    if (f.window)
+      options.window = f.window;
+    if (cached) {
+      options.positions = in[3];
+      options.lengths = in[4];
+    }
+    return std::vector<Tensor>{attention(in[0], in[1], in[2], options)};
+  };
+  made.expected = [f](const HostTensors &in) {
+    return Expectation{closedForm(f, in)};
+  };
+  made.tolerance = 5e-6;
+  table.push_back(std::move(made));
+}
+
+} // namespace
+
+void addAttentionCases(std::vector<OpCase> &table) {
+  for (DataType type : floatTypes)
+    add(table, {2, 3, 5, 5, 7, true, 0, {}, {}, type});
+  add(table, {1, 1, 1, 1, 1, true});
+  add(table, {1, 2, 7, 13, 5, false});
+  add(table, {2, 1, 11, 3, 16, false});
+  add(table, {1, 2, 67, 67, 8, true});
+  add(table, {1, 1, 97, 97, 64, true});
+  add(table, {1, 1, 130, 130, 67, true});
+  add(table, {1, 2, 13, 13, 4, true, 1});
+  add(table, {1, 2, 67, 67, 5, true, 7});
+  add(table, {1, 1, 130, 130, 16, true, 65});
+  // Over a cache: decode, a chunk in the middle, padded rows, a full cache.
+  add(table, {1, 3, 1, 17, 8, true, 0, {0}, {1}});
+  add(table, {2, 3, 1, 67, 7, true, 0, {66, 5}, {1, 1}});
+  add(table, {2, 2, 5, 23, 8, true, 0, {3, 18}, {5, 5}});
+  add(table, {3, 1, 7, 19, 5, true, 0, {0, 4, 11}, {7, 2, 1}});
+  add(table, {1, 2, 67, 130, 16, true, 0, {63}, {67}});
+  add(table, {2, 1, 5, 97, 8, true, 11, {80, 2}, {5, 3}});
+  add(table, {2, 2, 1, 130, 64, true, 33, {129, 40}, {1, 1}});
+}
+
+} // namespace gptc::tests

@@ -1,0 +1,104 @@
+//===- OpTable.h - Every op in every type, with its meaning ----*- C++ -*-===//
+//
+// One list of small graphs that tests the reference interpreter against
+// closed forms, and every backend against the interpreter. A test asserts that
+// no op of the model phase is missing here.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GPTC_TESTS_OPS_OPTABLE_H
+#define GPTC_TESTS_OPS_OPTABLE_H
+
+#include "gptc/backends/reference/compiler/Interpreter.h"
+#include "gptc/frontend/Graph.h"
+#include "gptc/frontend/Operators.h"
+
+#include <functional>
+
+namespace gptc::tests {
+
+enum class Source { Argument, Parameter, Cache, Counter };
+
+/// Something that a case's graph takes.
+struct OpInput {
+  std::string name;
+  TensorType type;
+  /// Values are even between these; whole numbers for integers, both included.
+  double low = -2;
+  double high = 2;
+  Source source = Source::Argument;
+  /// If not empty: these, again and again.
+  std::vector<double> values = {};
+};
+
+using HostTensors = std::vector<HostTensor>;
+/// The values of each result.
+using Expectation = std::vector<std::vector<double>>;
+
+struct OpCase {
+  /// "op/variant"; the part before the slash is the topic that tests go by.
+  std::string name;
+  std::vector<OpInput> inputs;
+  /// Builds the results from the inputs, in order.
+  std::function<std::vector<Tensor>(Graph &, const std::vector<Tensor> &)>
+      build;
+  /// The results by a closed form that shares no code with the interpreter;
+  /// may be empty.
+  std::function<Expectation(const HostTensors &inputs)> expected = {};
+  /// Error that a backend may make in f32 in an element, relative to the
+  /// element's magnitude or to 1, whichever is more.
+  double tolerance = 2e-6;
+  /// Whether anything may depend on an element of result 0; all if empty.
+  std::function<bool(const HostTensors &inputs, size_t element)> matters = {};
+
+  /// Whether the case has no element type but f32, i32 and bool.
+  bool isSinglePrecision() const;
+};
+
+const std::vector<OpCase> &opTable();
+/// The topics in the table's order, each once.
+std::vector<std::string> topics();
+
+/// Values for the inputs of a case: always the same, and exact in their types.
+HostTensors makeInputs(const std::vector<OpInput> &inputs,
+                       const std::string &seed);
+
+/// Builds the case as the entry "main" with results "r0", "r1", ...
+Status buildGraph(Graph &graph, const OpCase &opCase);
+/// The graph's entry of that name.
+mlir::func::FuncOp entryOf(Graph &graph, const std::string &name = "main");
+
+/// What a run of a case starts from: inputs parted by their source.
+struct RunInputs {
+  HostTensors arguments;
+  HostVariables variables;
+};
+RunInputs partInputs(const std::vector<OpInput> &inputs,
+                     const HostTensors &values);
+
+/// Nothing if `found` is `expected` within the tolerance (see OpCase), else a
+/// sentence about the worst element. Integers and bools must be equal. Values
+/// are compared in the element type, so that an overflow of it is one in both.
+std::optional<std::string>
+difference(const HostTensor &expected, const HostTensor &found,
+           double tolerance,
+           const std::function<bool(size_t element)> &matters = {});
+
+/// A value of an element type nearest to `value`.
+double roundTo(DataType type, double value);
+
+// The parts of the table.
+void addElementwiseCases(std::vector<OpCase> &table);
+void addShapeCases(std::vector<OpCase> &table);
+void addContractionCases(std::vector<OpCase> &table);
+void addNormalizationCases(std::vector<OpCase> &table);
+void addAttentionCases(std::vector<OpCase> &table);
+void addIndexingCases(std::vector<OpCase> &table);
+void addVariableCases(std::vector<OpCase> &table);
+
+inline constexpr DataType floatTypes[] = {DataType::F32, DataType::BF16,
+                                          DataType::F16, DataType::F64};
+
+} // namespace gptc::tests
+
+#endif // GPTC_TESTS_OPS_OPTABLE_H
