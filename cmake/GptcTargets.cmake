@@ -32,12 +32,11 @@ function(gptc_add_test name)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${arg_TIMEOUT})
 endfunction()
 
-# gptc_add_fuzzer(NAME SOURCE): a libFuzzer target over the runtime library.
-function(gptc_add_fuzzer name source)
+# gptc_add_fuzzer(NAME SOURCE...): a libFuzzer target over the runtime library. NAME ends in -fuzz.
+function(gptc_add_fuzzer name)
   if(GPTC_BUILD_FUZZERS)
-    add_executable(${name} ${source})
-    target_link_libraries(${name} PRIVATE gptc-flags gptc-runtime)
+    add_executable(${name} ${ARGN})
+    target_link_libraries(${name} PRIVATE gptc-flags gptc-runtime nlohmann_json::nlohmann_json flatbuffers::flatbuffers)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-    set_property(GLOBAL APPEND PROPERTY GPTC_FUZZERS ${name})
   endif()
 endfunction()

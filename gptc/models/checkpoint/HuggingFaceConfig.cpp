@@ -286,7 +286,7 @@ Expected<ModelConfig> parseHuggingFaceConfig(std::string_view text) {
   GPTC_TRY(config.tieHead, reader.boolean("tie_word_embeddings", true));
   if (auto end = json.find("eos_token_id");
       end != json.end() && end->is_number_integer() &&
-      end->get<int64_t>() < config.vocabulary)
+      end->get<int64_t>() >= 0 && end->get<int64_t>() < config.vocabulary)
     config.endOfText = end->get<int64_t>();
   GPTC_CHECK(reader.finish());
   return config;
