@@ -15,7 +15,7 @@ using namespace gptc;
 extern "C" size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
 
 /// Blobs lie behind this, wherever the manifest ends.
-static constexpr uint64_t blobsBegin = 65536;
+static constexpr uint64_t blobsBegin = 8192;
 static constexpr uint64_t fileBytes = blobsBegin + 4 * blobAlignment;
 
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size,

@@ -6,9 +6,9 @@ using namespace gptc;
 namespace fb = flatbuffers;
 
 namespace {
-/// Counts the bytes of everything that unpacking visits. Vectors of an honest
-/// manifest lie side by side, so that their sum is below its size; offsets
-/// that point to one vector many times make it exceed.
+/// Counts the bytes of everything that unpacking makes. An honest manifest
+/// unpacks to about three times its size; offsets that point to one part many
+/// times make it exceed.
 class Meter {
 public:
   explicit Meter(uint64_t limit) : limit_(limit) {}
@@ -27,7 +27,8 @@ public:
   void each(const fb::Vector<fb::Offset<T>> *vector, F visit) {
     if (!vector)
       return;
-    used_ += 4 + 8 * uint64_t(vector->size());
+    used_ += 4 + uint64_t(vector->size()) *
+                     (sizeof(typename T::NativeTableType) + sizeof(void *));
     for (const T *element : *vector) {
       if (!within())
         return;
@@ -84,8 +85,7 @@ void addTarget(Meter &meter, const artifact::Target &target) {
 
 Status gptc::checkAmplification(const artifact::Manifest &manifest,
                                 uint64_t manifestBytes) {
-  // Equal strings may be stored once, and vtables are: hence the factor.
-  Meter meter(4 * manifestBytes);
+  Meter meter(8 * manifestBytes);
   meter.each(manifest.entries(), [&](const artifact::Entry &entry) {
     meter.add(entry.name());
     addParameters(meter, entry.arguments());

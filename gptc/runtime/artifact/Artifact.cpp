@@ -6,59 +6,16 @@
 #include "gptc/runtime/artifact/Validate.h"
 #include "gptc/runtime/base/Sha256.h"
 
-#include <cerrno>
 #include <cstring>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 using namespace gptc;
 
-namespace {
-/// Reads the file into memory by mapping it. Refuses what is not a file.
-Expected<std::span<const std::byte>> mapFile(const std::string &path) {
-  // Without O_NONBLOCK, opening a pipe waits for a writer.
-  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0)
-    return tl::unexpected(systemError(errno, "open artifact", path));
-  struct Closer {
-    int file;
-    ~Closer() { ::close(file); }
-  } closer{file};
-  struct stat info;
-  if (::fstat(file, &info) != 0)
-    return tl::unexpected(systemError(errno, "examine artifact", path));
-  if (!S_ISREG(info.st_mode))
-    return failure(ErrorCode::InvalidArgument,
-                   "cannot open artifact '{}': it is {}, not a file", path,
-                   S_ISDIR(info.st_mode) ? "a directory" : "a pipe or device");
-  if (static_cast<uint64_t>(info.st_size) < sizeof(ArtifactHeader))
-    return failure(ErrorCode::Corrupt,
-                   "'{}' is not a gptc artifact: it has {} bytes, and the "
-                   "header alone has {}",
-                   path, info.st_size, sizeof(ArtifactHeader));
-  void *address =
-      ::mmap(nullptr, info.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-  if (address == MAP_FAILED)
-    return tl::unexpected(systemError(errno, "map artifact", path));
-  return std::span(static_cast<const std::byte *>(address),
-                   static_cast<size_t>(info.st_size));
-}
-} // namespace
-
-Artifact::~Artifact() {
-  if (mapped_)
-    ::munmap(const_cast<std::byte *>(bytes_.data()), bytes_.size());
-}
-
 Expected<std::shared_ptr<const Artifact>>
 Artifact::open(const std::string &path) {
-  GPTC_TRY(std::span<const std::byte> bytes, mapFile(path));
   std::shared_ptr<Artifact> result(new Artifact());
+  GPTC_TRY(result->file_, MappedFile::open(path));
   result->path_ = path;
-  result->bytes_ = bytes;
-  result->mapped_ = true;
+  result->bytes_ = result->file_.bytes();
   GPTC_CHECK(result->check());
   return result;
 }

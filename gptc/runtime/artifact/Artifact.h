@@ -13,6 +13,7 @@
 #include "gptc/runtime/artifact/Artifact_generated.h"
 #include "gptc/runtime/base/DataType.h"
 #include "gptc/runtime/base/Error.h"
+#include "gptc/runtime/base/File.h"
 
 #include <cstddef>
 #include <memory>
@@ -41,7 +42,6 @@ public:
 
   Artifact(const Artifact &) = delete;
   Artifact &operator=(const Artifact &) = delete;
-  ~Artifact();
 
   /// The file's path, as it was given to open().
   const std::string &path() const { return path_; }
@@ -71,7 +71,7 @@ private:
 
   std::string path_;
   std::span<const std::byte> bytes_;
-  bool mapped_ = false;
+  MappedFile file_; ///< Empty after parse().
   artifact::ManifestT manifest_;
 };
 
