@@ -85,11 +85,12 @@ private:
       part(uint32_t(parts[i]));
   }
 
-  /// Decompositions never change once they are published; those after Unicode
-  /// 14 (Todhri, Tulu-Tigalari, Gurung Khema, Kirat Rai) are unknown to the
-  /// tokenizers library, but known to newer releases of utf8proc.
+  /// Decompositions never change once they are published; U+11938 and those
+  /// after Unicode 14 (Todhri, Tulu-Tigalari, Gurung Khema, Kirat Rai) are
+  /// unknown to the tokenizers library, but known to newer releases of
+  /// utf8proc.
   static bool decomposes(uint32_t code) {
-    return !((code >= 0x105c0 && code < 0x10600) ||
+    return !(code == 0x11938 || (code >= 0x105c0 && code < 0x10600) ||
              (code >= 0x11380 && code < 0x11400) ||
              (code >= 0x16100 && code < 0x16140) ||
              (code >= 0x16d40 && code < 0x16d80));

@@ -2,6 +2,8 @@
 
 #include "gptc/runtime/text/Json.h"
 
+#include <algorithm>
+
 namespace gptc {
 
 namespace {
@@ -33,14 +35,60 @@ bool tooDeep(std::string_view text) {
   return false;
 }
 
+/// Diverts the members of one object from what is being parsed.
+class MemberCollector {
+public:
+  MemberCollector(std::span<const std::string_view> path,
+                  std::vector<JsonMember> &members)
+      : path(path), members(members) {}
+
+  /// What nlohmann calls at each event; false leaves something out.
+  bool operator()(int depth, Json::parse_event_t event, Json &parsed) {
+    size_t level = size_t(depth);
+    if (event == Json::parse_event_t::key) {
+      expectsValue = false;
+      if (level <= path.size()) {
+        const auto &key = parsed.get_ref<const std::string &>();
+        // On the path are as many keys as were right so far.
+        matched = std::min(matched, level - 1);
+        if (matched == level - 1 && key == path[level - 1])
+          matched = level;
+        return true;
+      }
+      if (level != path.size() + 1 || matched != path.size())
+        return true;
+      members.push_back({parsed.get<std::string>(), Json::value_t::discarded});
+      expectsValue = true;
+      return false;
+    }
+    if (expectsValue && level == path.size() + 1) {
+      if (event == Json::parse_event_t::value)
+        members.back().value = parsed;
+      expectsValue = false;
+    }
+    return true;
+  }
+
+private:
+  std::span<const std::string_view> path;
+  std::vector<JsonMember> &members;
+  size_t matched = 0;
+  bool expectsValue = false;
+};
+
 } // namespace
 
-Expected<Json> parseJsonObject(std::string_view text, const std::string &file) {
+Expected<Json> parseJsonObject(std::string_view text, const std::string &file,
+                               std::span<const std::string_view> path,
+                               std::vector<JsonMember> *members) {
   if (tooDeep(text))
     return failure(ErrorCode::Corrupt, "{} is nested deeper than {} levels",
                    file, deepest);
   try {
-    Json json = Json::parse(text);
+    Json::parser_callback_t collector;
+    if (members != nullptr)
+      collector = MemberCollector(path, *members);
+    Json json = Json::parse(text, collector);
     if (!json.is_object())
       return failure(ErrorCode::Corrupt, "{} holds {}, expected a JSON object",
                      file, json.type_name());

@@ -20,7 +20,7 @@ public:
 private:
   Status parse(const std::string &name, Json &json);
   Status readModel();
-  Status readVocabulary(const Json &json, const std::string &file);
+  Status readVocabulary(const std::string &file);
   Status readMergesText(std::string_view text);
   Status readMergesJson(const Json &json);
   Status readKind();
@@ -38,8 +38,8 @@ private:
 
   const TokenizerFiles &files;
   TokenizerDefinition definition;
-  Json vocabularyFile, tokenizerFile, config, tokenizerConfig, specialTokens,
-      addedTokens;
+  Json tokenizerFile, config, tokenizerConfig, specialTokens, addedTokens;
+  std::vector<JsonMember> entries;
   std::vector<Pair> merges;
   /// Where the merges come from, for errors.
   std::string mergesFile;
@@ -62,7 +62,6 @@ Expected<TokenizerDefinition> DefinitionReader::read() {
   GPTC_CHECK(parse("tokenizer_config.json", tokenizerConfig));
   GPTC_CHECK(parse("special_tokens_map.json", specialTokens));
   GPTC_CHECK(parse("added_tokens.json", addedTokens));
-  GPTC_CHECK(parse("tokenizer.json", tokenizerFile));
   GPTC_CHECK(readModel());
   GPTC_CHECK(readKind());
   GPTC_CHECK(checkPipeline());
@@ -72,7 +71,10 @@ Expected<TokenizerDefinition> DefinitionReader::read() {
 }
 
 Status DefinitionReader::readModel() {
-  if (files.contains("tokenizer.json")) {
+  if (auto file = files.find("tokenizer.json"); file != files.end()) {
+    constexpr std::string_view path[] = {"model", "vocab"};
+    GPTC_TRY(tokenizerFile,
+             parseJsonObject(file->second, file->first, path, &entries));
     auto model = tokenizerFile.find("model");
     if (model == tokenizerFile.end() || !model->is_object())
       return failure(ErrorCode::Corrupt, "tokenizer.json has no 'model'");
@@ -82,9 +84,15 @@ Status DefinitionReader::readModel() {
       return failure(ErrorCode::Corrupt,
                      "the model of tokenizer.json has no 'vocab' or no "
                      "'merges'");
-    GPTC_CHECK(readVocabulary(*vocabulary, "tokenizer.json"));
+    if (!vocabulary->is_object())
+      return failure(ErrorCode::Corrupt,
+                     "tokenizer.json: 'vocab' is {}, expected an object of "
+                     "tokens and ids",
+                     vocabulary->type_name());
+    GPTC_CHECK(readVocabulary(file->first));
     return readMergesJson(*pairs);
   }
+  tokenizerFile = Json::object();
   auto vocabulary = files.find("vocab.json"), text = files.find("merges.txt");
   if (vocabulary == files.end() || text == files.end())
     return failure(ErrorCode::NotFound,
@@ -93,28 +101,24 @@ Status DefinitionReader::readModel() {
                    vocabulary != files.end() ? "merges.txt is"
                    : text != files.end()     ? "vocab.json is"
                                              : "all three are");
-  GPTC_CHECK(parse("vocab.json", vocabularyFile));
-  GPTC_CHECK(readVocabulary(vocabularyFile, "vocab.json"));
+  GPTC_CHECK(
+      parseJsonObject(vocabulary->second, vocabulary->first, {}, &entries));
+  GPTC_CHECK(readVocabulary(vocabulary->first));
   return readMergesText(text->second);
 }
 
-Status DefinitionReader::readVocabulary(const Json &json,
-                                        const std::string &file) {
-  if (!json.is_object())
-    return failure(ErrorCode::Corrupt,
-                   "{}: the vocabulary is {}, expected an object of tokens and "
-                   "ids",
-                   file, json.type_name());
-  std::vector<Vocabulary::Entry> entries;
-  entries.reserve(json.size());
-  for (const auto &[token, id] : json.items()) {
-    if (!id.is_number_integer())
+/// Makes the vocabulary of `entries`, which `file` has.
+Status DefinitionReader::readVocabulary(const std::string &file) {
+  std::vector<Vocabulary::Entry> tokens;
+  tokens.reserve(entries.size());
+  for (JsonMember &entry : entries) {
+    if (!entry.value.is_number_integer())
       return failure(ErrorCode::Corrupt,
-                     "{}: token '{}' has {} for an id, expected an integer",
-                     file, token, id.type_name());
-    entries.push_back({token, id.get<int64_t>()});
+                     "{}: the id of token '{}' is not an integer", file,
+                     entry.key);
+    tokens.push_back({std::move(entry.key), entry.value.get<int64_t>()});
   }
-  auto vocabulary = Vocabulary::create(std::move(entries));
+  auto vocabulary = Vocabulary::create(std::move(tokens));
   if (!vocabulary)
     return tl::unexpected(vocabulary.error().in(file));
   definition.vocabulary = *std::move(vocabulary);
