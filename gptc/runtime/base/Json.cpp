@@ -30,8 +30,56 @@ static int depthOf(std::string_view text) {
   return deepest;
 }
 
-Expected<nlohmann::json> parseJson(std::string_view text,
-                                   const std::string &name) {
+namespace {
+
+/// Diverts the members of one object from what is being parsed.
+class MemberCollector {
+public:
+  MemberCollector(std::span<const std::string_view> path,
+                  std::vector<JsonMember> &members)
+      : path(path), members(members) {}
+
+  /// What nlohmann calls at each event; false leaves something out.
+  bool operator()(int depth, nlohmann::json::parse_event_t event,
+                  nlohmann::json &parsed) {
+    size_t level = size_t(depth);
+    if (event == nlohmann::json::parse_event_t::key) {
+      expectsValue = false;
+      if (level <= path.size()) {
+        const auto &key = parsed.get_ref<const std::string &>();
+        // On the path are as many keys as were right so far.
+        matched = std::min(matched, level - 1);
+        if (matched == level - 1 && key == path[level - 1])
+          matched = level;
+        return true;
+      }
+      if (level != path.size() + 1 || matched != path.size())
+        return true;
+      members.push_back(
+          {parsed.get<std::string>(), nlohmann::json::value_t::discarded});
+      expectsValue = true;
+      return false;
+    }
+    if (expectsValue && level == path.size() + 1) {
+      if (event == nlohmann::json::parse_event_t::value)
+        members.back().value = parsed;
+      expectsValue = false;
+    }
+    return true;
+  }
+
+private:
+  std::span<const std::string_view> path;
+  std::vector<JsonMember> &members;
+  size_t matched = 0;
+  bool expectsValue = false;
+};
+
+} // namespace
+
+static Expected<nlohmann::json> parse(std::string_view text,
+                                      const std::string &name,
+                                      MemberCollector *collector) {
   if (text.size() > longestJson)
     return failure(ErrorCode::Unsupported,
                    "'{}' has {} bytes of JSON, expected at most {}", name,
@@ -46,6 +94,8 @@ Expected<nlohmann::json> parseJson(std::string_view text,
   std::optional<std::string> repeated;
   auto watch = [&](int level, nlohmann::json::parse_event_t event,
                    nlohmann::json &value) {
+    if (collector != nullptr && !(*collector)(level, event, value))
+      return false;
     if (event == nlohmann::json::parse_event_t::object_start)
       keys[size_t(level) + 1].clear();
     if (event == nlohmann::json::parse_event_t::key &&
@@ -68,6 +118,19 @@ Expected<nlohmann::json> parseJson(std::string_view text,
     return failure(ErrorCode::Corrupt,
                    "'{}' is damaged: its JSON has a number out of range", name);
   }
+}
+
+Expected<nlohmann::json> parseJson(std::string_view text,
+                                   const std::string &name) {
+  return parse(text, name, nullptr);
+}
+
+Expected<nlohmann::json> parseJson(std::string_view text,
+                                   const std::string &name,
+                                   std::span<const std::string_view> path,
+                                   std::vector<JsonMember> &members) {
+  MemberCollector collector(path, members);
+  return parse(text, name, &collector);
 }
 
 } // namespace gptc

@@ -2,7 +2,7 @@
 
 #include "gptc/runtime/text/TokenizerDefinition.h"
 
-#include "gptc/runtime/text/Json.h"
+#include "gptc/runtime/base/Json.h"
 
 #include <algorithm>
 
@@ -10,6 +10,7 @@ namespace gptc {
 
 namespace {
 
+using Json = nlohmann::json;
 using Pair = std::pair<std::string_view, std::string_view>;
 
 class DefinitionReader {
@@ -18,6 +19,9 @@ public:
   Expected<TokenizerDefinition> read();
 
 private:
+  Expected<Json> parseObject(
+      std::string_view text, const std::string &name,
+      std::optional<std::span<const std::string_view>> path = std::nullopt);
   Status parse(const std::string &name, Json &json);
   Status readModel();
   Status readVocabulary(const std::string &file);
@@ -48,12 +52,25 @@ private:
   std::map<int64_t, std::string> addedById;
 };
 
+/// Parses a file that is one object. With a path, the object at its end comes
+/// into `entries`.
+Expected<Json> DefinitionReader::parseObject(
+    std::string_view text, const std::string &name,
+    std::optional<std::span<const std::string_view>> path) {
+  GPTC_TRY(Json json, path ? parseJson(text, name, *path, entries)
+                           : parseJson(text, name));
+  if (!json.is_object())
+    return failure(ErrorCode::Corrupt, "{} holds {}, expected a JSON object",
+                   name, json.type_name());
+  return json;
+}
+
 Status DefinitionReader::parse(const std::string &name, Json &json) {
   json = Json::object();
   auto found = files.find(name);
   if (found == files.end())
     return {};
-  GPTC_TRY(json, parseJsonObject(found->second, name));
+  GPTC_TRY(json, parseObject(found->second, name));
   return {};
 }
 
@@ -73,8 +90,7 @@ Expected<TokenizerDefinition> DefinitionReader::read() {
 Status DefinitionReader::readModel() {
   if (auto file = files.find("tokenizer.json"); file != files.end()) {
     constexpr std::string_view path[] = {"model", "vocab"};
-    GPTC_TRY(tokenizerFile,
-             parseJsonObject(file->second, file->first, path, &entries));
+    GPTC_TRY(tokenizerFile, parseObject(file->second, file->first, path));
     auto model = tokenizerFile.find("model");
     if (model == tokenizerFile.end() || !model->is_object())
       return failure(ErrorCode::Corrupt, "tokenizer.json has no 'model'");
@@ -101,8 +117,8 @@ Status DefinitionReader::readModel() {
                    vocabulary != files.end() ? "merges.txt is"
                    : text != files.end()     ? "vocab.json is"
                                              : "all three are");
-  GPTC_CHECK(
-      parseJsonObject(vocabulary->second, vocabulary->first, {}, &entries));
+  GPTC_CHECK(parseObject(vocabulary->second, vocabulary->first,
+                         std::span<const std::string_view>()));
   GPTC_CHECK(readVocabulary(vocabulary->first));
   return readMergesText(text->second);
 }
