@@ -20,10 +20,25 @@ Value copyOf(mlir::OpBuilder &builder, mlir::Location loc, Value value) {
   return ir::ReshapeOp::create(builder, loc, value.getType(), value);
 }
 
+/// Whether a value is read, through what is computed again wherever it is
+/// read, from the storage of a variable in `variables`.
+bool readsStorage(Value value,
+                  const llvm::DenseSet<mlir::StringAttr> &variables) {
+  Operation *definition = value.getDefiningOp();
+  if (auto read = llvm::dyn_cast_or_null<ir::ReadOp>(definition))
+    return variables.contains(read.getVariableAttr().getAttr());
+  return definition && Grouping::isCloneable(definition) &&
+         llvm::any_of(definition->getOperands(), [&](Value operand) {
+           return readsStorage(operand, variables);
+         });
+}
+
 /// Brings a function into the form in which each result and each assigned
 /// value is computed by an op, for it alone, and an appended cache is
-/// overwritten only where nobody else reads the old one.
-void separateDestinations(mlir::func::FuncOp function) {
+/// overwritten only where nobody else reads the old one. Returns the copies
+/// into variables of which somebody reads the old value: they must come after
+/// everything else, and read no variable that another of them writes.
+llvm::DenseSet<Operation *> separateDestinations(mlir::func::FuncOp function) {
   mlir::Block &block = function.getBody().front();
   mlir::OpBuilder builder(function.getContext());
   for (auto append : block.getOps<ir::CacheAppendOp>()) {
@@ -50,6 +65,10 @@ void separateDestinations(mlir::func::FuncOp function) {
   llvm::DenseMap<mlir::StringAttr, ir::ReadOp> reads;
   for (auto read : block.getOps<ir::ReadOp>())
     reads[read.getVariableAttr().getAttr()] = read;
+  llvm::DenseSet<mlir::StringAttr> assigned;
+  for (auto assign : block.getOps<ir::AssignOp>())
+    assigned.insert(assign.getVariableAttr().getAttr());
+  llvm::DenseSet<Operation *> late;
   for (auto assign : llvm::make_early_inc_range(block.getOps<ir::AssignOp>())) {
     Value value = assign.getValue();
     ir::ReadOp read = reads.lookup(assign.getVariableAttr().getAttr());
@@ -61,11 +80,14 @@ void separateDestinations(mlir::func::FuncOp function) {
     bool appendsInPlace =
         read && append && append.getCache() == read.getResult();
     builder.setInsertionPoint(assign);
-    if (needsCopy(value))
-      value = copyOf(builder, assign.getLoc(), value);
     // Somebody reads the old value: the new one arrives when all is done.
-    if (read && !read->use_empty() && !appendsInPlace)
+    bool isLate = read && !read->use_empty() && !appendsInPlace;
+    if (isLate && readsStorage(value, assigned))
       value = copyOf(builder, assign.getLoc(), value);
+    if (isLate || needsCopy(value))
+      value = copyOf(builder, assign.getLoc(), value);
+    if (isLate)
+      late.insert(value.getDefiningOp());
     taken.insert(value);
     assign.getValueMutable().assign(value);
   }
@@ -76,6 +98,7 @@ void separateDestinations(mlir::func::FuncOp function) {
     if (needsCopy(operand.get()) || append)
       operand.set(copyOf(builder, operand.get().getLoc(), operand.get()));
   }
+  return late;
 }
 
 /// Builds the region of one group from the ops it owns.
@@ -122,8 +145,7 @@ private:
     for (Value operand : op->getOperands())
       require(builder, operand);
     // A copy is a group that yields its input.
-    if (op->getNumOperands() == 1 && llvm::isa<ir::ReshapeOp>(op) &&
-        op->getOperand(0).getType() == op->getResult(0).getType()) {
+    if (Grouping::isCopy(op)) {
       inside.map(op->getResult(0), inside.lookup(op->getOperand(0)));
       return;
     }
@@ -155,10 +177,10 @@ struct FormKernels : impl::FormKernelsBase<FormKernels> {
     for (Operation &op : block)
       if (mlir::failed(checkSupported(&op)))
         return signalPassFailure();
-    separateDestinations(function);
+    llvm::DenseSet<Operation *> late = separateDestinations(function);
     PaddedRows padding(function);
     Grouping grouping(block, prologueRows);
-    rebuild(block, grouping, padding);
+    rebuild(block, grouping, padding, late);
   }
 
 private:
@@ -174,7 +196,8 @@ private:
   }
 
   void rebuild(mlir::Block &block, const Grouping &grouping,
-               const PaddedRows &padding) {
+               const PaddedRows &padding,
+               const llvm::DenseSet<Operation *> &late) {
     size_t count = grouping.groups().size();
     // What each group must compute for others, and whom it waits for.
     llvm::SmallVector<llvm::SmallVector<Value>> outputs(count);
@@ -209,10 +232,8 @@ private:
                op->hasTrait<mlir::OpTrait::IsTerminator>())
         useThroughClones(op, -1);
     }
-    for (Operation *op : old)
-      if (auto assign = llvm::dyn_cast<ir::AssignOp>(op))
-        if (auto copy = assign.getValue().getDefiningOp<ir::ReshapeOp>())
-          last[grouping.groupOf(copy.getY())] = true;
+    for (Operation *copy : late)
+      last[grouping.groupOf(copy->getResult(0))] = true;
     // Outputs in program order, whoever asked first.
     for (auto &values : outputs)
       llvm::sort(values, [](Value a, Value b) {

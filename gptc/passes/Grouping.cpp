@@ -31,12 +31,6 @@ bool isIndexArithmetic(Operation *op) {
   return type && type.getElementType().isInteger(32);
 }
 
-bool isCloneable(Operation *op) {
-  return ir::isView(op) || isIndexArithmetic(op) ||
-         llvm::isa<ir::IotaOp, mlir::tensor::SplatOp>(op) ||
-         llvm::isa<mlir::arith::ConstantOp>(op);
-}
-
 /// How a value of a row program over R rows and C columns lies in it.
 enum class RowClass { Full, PerRow, Other };
 
@@ -124,6 +118,17 @@ Grouping::Grouping(mlir::Block &block, int64_t prologueRows) : block_(block) {
   takePrologues(prologueRows);
   takeStoredViews();
   cutViews();
+}
+
+bool Grouping::isCloneable(Operation *op) {
+  return (ir::isView(op) && !isCopy(op)) || isIndexArithmetic(op) ||
+         llvm::isa<ir::IotaOp, mlir::tensor::SplatOp>(op) ||
+         llvm::isa<mlir::arith::ConstantOp>(op);
+}
+
+bool Grouping::isCopy(Operation *op) {
+  return llvm::isa<ir::ReshapeOp>(op) &&
+         op->getOperand(0).getType() == op->getResult(0).getType();
 }
 
 int Grouping::groupOf(Value value) const {
@@ -221,7 +226,9 @@ void Grouping::place(Operation *op) {
       llvm::isa<ir::ReadOp, ir::AssignOp>(op) ||
       op->hasTrait<mlir::OpTrait::IsTerminator>())
     return;
-  if (llvm::isa<ir::MatmulOp>(op)) {
+  if (isCopy(op)) {
+    cut(op);
+  } else if (llvm::isa<ir::MatmulOp>(op)) {
     create(Family::Contraction, op, 0, 0);
   } else if (auto attention = llvm::dyn_cast<ir::AttentionOp>(op)) {
     placeAttention(attention);

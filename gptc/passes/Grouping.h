@@ -36,6 +36,11 @@ public:
   /// Whether an op is computed again in each group that uses it: a view, a
   /// constant or index arithmetic, unless it was given to a group.
   bool isCloned(mlir::Operation *op) const;
+  /// Whether an op may be cloned: a view, a constant or index arithmetic.
+  static bool isCloneable(mlir::Operation *op);
+  /// Whether an op is an explicit copy, a reshape to the same type; it is a
+  /// group of its own.
+  static bool isCopy(mlir::Operation *op);
   /// Whether group `a` must run before group `b`.
   bool precedes(int a, int b) const { return ancestors_[b].test(a); }
 
