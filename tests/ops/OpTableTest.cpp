@@ -32,7 +32,6 @@ TEST_P(Topic, InterpreterMatchesClosedForm) {
     auto [arguments, variables] = partInputs(opCase->inputs, inputs);
     auto results = interpret(entryOf(graph), arguments, variables);
     ASSERT_TRUE(results) << results.error().message();
-    ASSERT_FALSE(results->empty());
     if (!opCase->expected)
       continue;
     Expectation expected = opCase->expected(inputs);
