@@ -114,7 +114,7 @@ HeadView AttentionEmitter::viewOf(Value tensor) {
                                             e.mul(head, view->strides[1])));
   return {e.input(base),
           llvm::cast<RankedTensorType>(base.getType()).getElementType(), offset,
-          view->strides[2], view->strides[3]};
+          view->strides[2], headSize == 1 ? 1 : view->strides[3]};
 }
 
 Value AttentionEmitter::loadHead(const HeadView &view, Value row, Value d,

@@ -4,6 +4,7 @@
 
 #include "lld/Common/Driver.h"
 #include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -47,12 +48,27 @@ struct ApproximateMath
   }
 };
 
-Status lowerToLlvm(mlir::ModuleOp module) {
+/// Conversions to and from bf16 by integer arithmetic.
+struct ExpandBf16
+    : mlir::PassWrapper<ExpandBf16, mlir::OperationPass<mlir::ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandBf16)
+  void runOnOperation() override {
+    mlir::RewritePatternSet patterns(&getContext());
+    mlir::arith::populateExpandBFloat16Patterns(patterns);
+    if (mlir::failed(
+            mlir::applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+Status lowerToLlvm(mlir::ModuleOp module, const CpuTarget &target) {
   mlir::PassManager manager(module.getContext());
   manager.addPass(mlir::createCanonicalizerPass());
   manager.addPass(mlir::createCSEPass());
   manager.addPass(mlir::createLoopInvariantCodeMotionPass());
   manager.addPass(std::make_unique<ApproximateMath>());
+  if (!target.bf16Dot)
+    manager.addPass(std::make_unique<ExpandBf16>());
   manager.addPass(mlir::createSCFToControlFlowPass());
   manager.addPass(mlir::createConvertVectorToLLVMPass(
       mlir::ConvertVectorToLLVMPassOptions{/*reassociateFPReductions=*/true}));
@@ -237,7 +253,7 @@ Expected<std::vector<char>> generateCode(mlir::ModuleOp module,
       llvm::raw_string_ostream(text) << function << "\n";
       dump(function.getSymName(), "mlir", std::move(text));
     }
-  GPTC_CHECK(lowerToLlvm(module));
+  GPTC_CHECK(lowerToLlvm(module, target));
   GPTC_TRY(auto machine, makeMachine(target));
   llvm::LLVMContext context;
   auto translated = mlir::translateModuleToLLVMIR(module, context, "kernels");

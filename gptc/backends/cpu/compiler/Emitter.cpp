@@ -292,8 +292,11 @@ Value Emitter::round(Value value, Type element) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// i1 is stored as one byte.
+/// i1 is stored as one byte. bf16 is moved as bits: LLVM takes values of that
+/// type apart where the target has no arithmetic for it.
 Type storedType(mlir::OpBuilder &builder, Type element) {
+  if (element.isBF16())
+    return builder.getI16Type();
   return element.isInteger(1) ? builder.getI8Type() : element;
 }
 
@@ -313,13 +316,14 @@ Value Emitter::address(Value base, Value index, Type element) {
 /// From what memory holds to what a register holds, and back.
 static Value widen(mlir::OpBuilder &builder, mlir::Location loc, Value value,
                    Type element) {
-  Type scalar = mlir::getElementTypeOrSelf(value.getType());
   auto like = [&](Type to) -> Type {
     if (auto type = llvm::dyn_cast<mlir::VectorType>(value.getType()))
       return type.clone(to);
     return to;
   };
-  if (scalar.isBF16() || scalar.isF16())
+  if (element.isBF16())
+    value = arith::BitcastOp::create(builder, loc, like(element), value);
+  if (element.isBF16() || element.isF16())
     return arith::ExtFOp::create(builder, loc, like(builder.getF32Type()),
                                  value);
   if (element.isInteger(1))
@@ -334,8 +338,13 @@ static Value narrow(mlir::OpBuilder &builder, mlir::Location loc, Value value,
       return type.clone(to);
     return to;
   };
-  if (element.isBF16() || element.isF16())
-    return arith::TruncFOp::create(builder, loc, like(element), value);
+  if (element.isBF16() || element.isF16()) {
+    Value rounded = arith::TruncFOp::create(builder, loc, like(element), value);
+    if (element.isF16())
+      return rounded;
+    return arith::BitcastOp::create(builder, loc, like(builder.getI16Type()),
+                                    rounded);
+  }
   if (element.isInteger(1))
     return arith::ExtUIOp::create(builder, loc, like(builder.getI8Type()),
                                   value);
@@ -383,7 +392,12 @@ Value Emitter::loadStrided(Value base, Value index, Value stride, Type element,
         builder, loc, loadScalar(base, safe, element), result, lane);
     at = arith::AddIOp::create(builder, loc, at, stride);
   }
-  return result;
+  if (!mask)
+    return result;
+  // They are zero, as those of a masked load.
+  Value zero =
+      arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
+  return arith::SelectOp::create(builder, loc, mask, result, zero);
 }
 
 void Emitter::storeScalar(Value value, Value base, Value index, Type element) {

@@ -1,0 +1,19 @@
+//===- Scoring.h - How likely a text is ------------------------*- C++ -*-===//
+
+#ifndef GPTC_RUNTIME_SESSION_SCORING_H
+#define GPTC_RUNTIME_SESSION_SCORING_H
+
+#include "gptc/runtime/program/Program.h"
+
+namespace gptc {
+
+/// Natural logarithms of the probabilities of ids[1], ids[2], … each given
+/// those before it: ids.size() - 1 numbers, from the entry `score`. A text
+/// longer than its T runs in windows that begin `stride` tokens apart (0: half
+/// of T); each prediction is made where it sees the most tokens.
+Expected<std::vector<double>>
+score(Program &program, std::span<const int32_t> ids, uint64_t stride);
+
+} // namespace gptc
+
+#endif // GPTC_RUNTIME_SESSION_SCORING_H

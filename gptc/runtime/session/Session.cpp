@@ -1,0 +1,152 @@
+//===- Session.cpp --------------------------------------------------------===//
+
+#include "gptc/runtime/session/Session.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace gptc {
+
+namespace {
+
+/// Index of a parameter of that name and type, or -1.
+int find(const std::vector<std::unique_ptr<artifact::ParameterT>> &list,
+         const std::string &name, artifact::ElementType type) {
+  for (size_t i = 0; i < list.size(); ++i)
+    if (list[i]->name == name && list[i]->type == type && !list[i]->scalar)
+      return int(i);
+  return -1;
+}
+
+} // namespace
+
+Expected<std::unique_ptr<Session>>
+Session::create(std::unique_ptr<Program> program) {
+  std::unique_ptr<Session> session(new Session());
+  const artifact::ManifestT &manifest = program->artifact().manifest();
+  session->program_ = std::move(program);
+  session->batch_ = uint32_t(manifest.model->batch);
+  session->capacity_ = manifest.model->capacity;
+  session->vocabulary_ = manifest.model->vocabulary;
+  for (uint32_t i = 0; i < manifest.entries.size(); ++i) {
+    const std::string &name = manifest.entries[i]->name;
+    if (!session->program_->has(i) || (name != "decode" && name != "prefill" &&
+                                       !name.starts_with("prefill_")))
+      continue;
+    GPTC_TRY(Entry entry, session->openEntry(i));
+    session->entries_.push_back(entry);
+  }
+  if (session->entries_.empty())
+    return failure(ErrorCode::NotFound,
+                   "'{}' has neither of the entries prefill and decode, which "
+                   "generating needs; compile with --entry prefill,decode",
+                   session->program_->artifact().path());
+  std::sort(session->entries_.begin(), session->entries_.end(),
+            [](const Entry &a, const Entry &b) { return a.rows < b.rows; });
+  session->used_.resize(session->batch_);
+  session->done_.resize(session->batch_);
+  session->logits_.resize(session->batch_ * session->vocabulary_);
+  return session;
+}
+
+Expected<Session::Entry> Session::openEntry(uint32_t index) {
+  const artifact::EntryT &description =
+      *program_->artifact().manifest().entries[index];
+  int tokens =
+      find(description.arguments, "tokens", artifact::ElementType::I32);
+  int positions =
+      find(description.arguments, "positions", artifact::ElementType::I32);
+  int lengths =
+      find(description.arguments, "lengths", artifact::ElementType::I32);
+  int logits = find(description.results, "logits", artifact::ElementType::F32);
+  Entry entry;
+  entry.index = index;
+  bool right = tokens >= 0 && positions >= 0 && lengths >= 0 && logits >= 0 &&
+               batch_ > 0 && vocabulary_ > 0;
+  if (right) {
+    entry.tokens = program_->argumentAs<int32_t>(index, size_t(tokens));
+    entry.positions = program_->argumentAs<int32_t>(index, size_t(positions));
+    entry.lengths = program_->argumentAs<int32_t>(index, size_t(lengths));
+    entry.logits = program_->resultAs<float>(index, size_t(logits));
+    entry.rows = entry.tokens.size() / batch_;
+    right = entry.rows > 0 && entry.tokens.size() == batch_ * entry.rows &&
+            entry.positions.size() == batch_ &&
+            entry.lengths.size() == batch_ &&
+            entry.logits.size() == batch_ * vocabulary_;
+  }
+  if (!right)
+    return failure(ErrorCode::Unsupported,
+                   "entry '{}' of '{}' does not take tokens [B, T], positions "
+                   "[B] and lengths [B] and give logits [B, V]",
+                   description.name, program_->artifact().path());
+  return entry;
+}
+
+void Session::reset() { std::fill(used_.begin(), used_.end(), 0); }
+
+const Session::Entry &Session::entryFor(uint64_t rows) const {
+  for (const Entry &entry : entries_)
+    if (entry.rows >= rows)
+      return entry;
+  return entries_.back();
+}
+
+Status Session::feed(std::span<const std::span<const int32_t>> tokens) {
+  if (tokens.size() > batch_)
+    return failure(ErrorCode::InvalidArgument,
+                   "{} sequences are given, but '{}' was compiled for {}",
+                   tokens.size(), program_->artifact().path(), batch_);
+  uint64_t most = 0;
+  for (size_t b = 0; b < tokens.size(); ++b) {
+    most = std::max<uint64_t>(most, tokens[b].size());
+    if (tokens[b].size() > capacity_ - used_[b])
+      return failure(ErrorCode::InvalidArgument,
+                     "{} tokens do not fit into the context of {}{}",
+                     tokens[b].size(), capacity_,
+                     used_[b] == 0
+                         ? std::string()
+                         : fmt::format(", of which {} are used", used_[b]));
+    for (int32_t id : tokens[b])
+      if (id < 0 || uint64_t(id) >= vocabulary_)
+        return failure(ErrorCode::InvalidArgument,
+                       "token {} is outside of the vocabulary of {}", id,
+                       vocabulary_);
+  }
+  std::fill(done_.begin(), done_.end(), 0);
+  while (true) {
+    uint64_t left = 0;
+    for (size_t b = 0; b < tokens.size(); ++b)
+      left = std::max(left, tokens[b].size() - done_[b]);
+    if (left == 0)
+      return {};
+    const Entry &entry = entryFor(left);
+    std::memset(entry.tokens.data(), 0, entry.tokens.size_bytes());
+    for (uint32_t b = 0; b < batch_; ++b) {
+      uint64_t count = 0;
+      if (b < tokens.size()) {
+        count = std::min(entry.rows, tokens[b].size() - done_[b]);
+        std::copy_n(tokens[b].data() + done_[b], count,
+                    entry.tokens.data() + b * entry.rows);
+      }
+      entry.positions[b] = int32_t(used_[b]);
+      entry.lengths[b] = int32_t(count);
+    }
+    program_->run(entry.index);
+    for (size_t b = 0; b < tokens.size(); ++b) {
+      uint64_t count = uint64_t(entry.lengths[b]);
+      if (count == 0)
+        continue;
+      done_[b] += count;
+      used_[b] += count;
+      std::memcpy(logits_.data() + b * vocabulary_,
+                  entry.logits.data() + b * vocabulary_,
+                  vocabulary_ * sizeof(float));
+    }
+  }
+}
+
+std::span<const float> Session::logits(uint32_t sequence) const {
+  return {logits_.data() + sequence * vocabulary_, vocabulary_};
+}
+
+} // namespace gptc

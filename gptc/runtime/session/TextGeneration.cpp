@@ -1,0 +1,189 @@
+//===- TextGeneration.cpp -------------------------------------------------===//
+
+#include "gptc/runtime/session/TextGeneration.h"
+
+#include "gptc/runtime/text/StopMatcher.h"
+#include "gptc/runtime/text/StreamDecoder.h"
+
+#include <chrono>
+#include <optional>
+
+namespace gptc {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// One sequence on its way.
+struct Stream {
+  Stream(const SamplingOptions &sampling, uint64_t vocabulary,
+         StopMatcher matcher)
+      : sampler(sampling, vocabulary), stops(std::move(matcher)) {}
+
+  Sampler sampler;
+  StopMatcher stops;
+  std::optional<StreamDecoder> decoder;
+  std::vector<int32_t> history; ///< Prompt and new tokens.
+  Generated result;
+  bool running = true;
+};
+
+Status checkPrompts(const Session &session,
+                    std::span<const std::vector<int32_t>> prompts,
+                    const Tokenizer *tokenizer,
+                    const GenerationOptions &options) {
+  GPTC_CHECK(validate(options.sampling));
+  if (!tokenizer && !options.stop.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "stop texts need a tokenizer, which the artifact does not "
+                   "carry");
+  for (const auto &prompt : prompts) {
+    if (prompt.empty())
+      return failure(ErrorCode::InvalidArgument,
+                     "the prompt is empty; it must have at least one token");
+    if (prompt.size() > session.capacity())
+      return failure(ErrorCode::InvalidArgument,
+                     "the prompt has {} tokens, more than the context of {}",
+                     prompt.size(), session.capacity());
+  }
+  return {};
+}
+
+} // namespace
+
+const char *toString(Finish finish) {
+  switch (finish) {
+  case Finish::MaxTokens:
+    return "max_tokens";
+  case Finish::EndOfText:
+    return "end_of_text";
+  case Finish::StopText:
+    return "stop_text";
+  case Finish::Context:
+    return "context";
+  }
+  return "";
+}
+
+Expected<std::shared_ptr<const Tokenizer>>
+tokenizerOf(const Artifact &artifact) {
+  TokenizerFiles files;
+  for (const auto &file : artifact.manifest().files)
+    files[file->name] = std::string(artifact.text(*file));
+  if (!files.contains("tokenizer.json") && !files.contains("vocab.json"))
+    return std::shared_ptr<const Tokenizer>();
+  auto tokenizer = Tokenizer::create(files);
+  if (!tokenizer)
+    return tl::unexpected(tokenizer.error().in(
+        fmt::format("the tokenizer of '{}'", artifact.path())));
+  return tokenizer;
+}
+
+Expected<std::vector<Generated>>
+generate(Session &session, const Tokenizer *tokenizer,
+         std::span<const std::vector<int32_t>> prompts,
+         const GenerationOptions &options, const OnGenerated &onGenerated,
+         GenerationTimes *times) {
+  GPTC_CHECK(checkPrompts(session, prompts, tokenizer, options));
+  const artifact::ModelT &model =
+      *session.program().artifact().manifest().model;
+  int32_t endOfText = int32_t(model.end_of_text);
+  if (tokenizer && tokenizer->endOfText())
+    endOfText = *tokenizer->endOfText();
+
+  std::vector<Stream> streams;
+  std::vector<std::span<const int32_t>> next;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    SamplingOptions sampling = options.sampling;
+    sampling.seed += i;
+    GPTC_TRY(StopMatcher stops, StopMatcher::create(options.stop));
+    Stream &stream =
+        streams.emplace_back(sampling, session.vocabulary(), std::move(stops));
+    if (tokenizer)
+      stream.decoder.emplace(*tokenizer);
+    stream.history.reserve(prompts[i].size() + options.maxTokens);
+    stream.history = prompts[i];
+    next.emplace_back(prompts[i]);
+  }
+
+  auto emit = [&](uint32_t i, int32_t id, std::string text) {
+    streams[i].result.text += text;
+    if (onGenerated)
+      onGenerated(i, id, text);
+  };
+  auto end = [&](uint32_t i, Finish finish) {
+    Stream &stream = streams[i];
+    stream.running = false;
+    stream.result.finish = finish;
+    std::string rest;
+    if (stream.decoder)
+      rest = stream.stops.push(stream.decoder->finish());
+    emit(i, -1, rest + stream.stops.finish());
+  };
+  auto limitOf = [&](const Stream &stream) -> std::optional<Finish> {
+    if (stream.result.ids.size() >= options.maxTokens)
+      return Finish::MaxTokens;
+    if (stream.history.size() >= session.capacity())
+      return Finish::Context;
+    return std::nullopt;
+  };
+
+  session.reset();
+  Clock::time_point begin = Clock::now();
+  GPTC_CHECK(session.feed(next));
+  Clock::time_point prefilled = Clock::now();
+  for (uint32_t i = 0; i < streams.size(); ++i)
+    if (auto limit = limitOf(streams[i]))
+      end(i, *limit);
+  uint64_t tokens = 0;
+  while (true) {
+    bool any = false;
+    for (uint32_t i = 0; i < streams.size(); ++i) {
+      Stream &stream = streams[i];
+      next[i] = {};
+      if (!stream.running)
+        continue;
+      int32_t id = stream.sampler.sample(session.logits(i), stream.history);
+      if (id == endOfText && !options.ignoreEnd) {
+        end(i, Finish::EndOfText);
+        continue;
+      }
+      stream.history.push_back(id);
+      stream.result.ids.push_back(id);
+      ++tokens;
+      std::string text;
+      if (stream.decoder) {
+        GPTC_TRY(std::string certain, stream.decoder->push(id));
+        text = stream.stops.push(certain);
+      }
+      emit(i, id, std::move(text));
+      if (stream.stops.stopped()) {
+        end(i, Finish::StopText);
+        continue;
+      }
+      if (auto limit = limitOf(stream)) {
+        end(i, *limit);
+        continue;
+      }
+      next[i] = std::span(stream.history).last(1);
+      any = true;
+    }
+    if (!any)
+      break;
+    GPTC_CHECK(session.feed(next));
+  }
+  if (times) {
+    using Seconds = std::chrono::duration<double>;
+    times->promptSeconds = Seconds(prefilled - begin).count();
+    times->decodeSeconds = Seconds(Clock::now() - prefilled).count();
+    for (const auto &prompt : prompts)
+      times->promptTokens += prompt.size();
+    times->tokens = tokens;
+  }
+  std::vector<Generated> results;
+  for (Stream &stream : streams)
+    results.push_back(std::move(stream.result));
+  return results;
+}
+
+} // namespace gptc

@@ -1,0 +1,131 @@
+//===- CommandLine.cpp ----------------------------------------------------===//
+
+#include "CommandLine.h"
+
+#include "gptc/runtime/session/TextGeneration.h"
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <dlfcn.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+namespace gptc::tool {
+
+Expected<CompilerService *> loadCompiler() {
+  // Found by the executable's run path, as the runtime library is.
+  void *library = ::dlopen("libgptc-compiler.so", RTLD_NOW | RTLD_LOCAL);
+  if (!library) {
+    const char *reason = ::dlerror();
+    return failure(ErrorCode::NotFound,
+                   "the compiler cannot be loaded ({}); this command needs "
+                   "libgptc-compiler.so and MLIR's libraries, running "
+                   "artifacts does not",
+                   reason ? reason : "no reason is given");
+  }
+  auto *service = reinterpret_cast<CompilerService *(*)()>(
+      ::dlsym(library, "gptc_compiler_service"));
+  if (!service)
+    return failure(ErrorCode::Internal,
+                   "libgptc-compiler.so is not of this gptc");
+  return service();
+}
+
+void RunOptions::add(CLI::App &command) {
+  command.add_option("--backend", backend, "Backend to run on: cpu");
+  command.add_option("--threads", threads,
+                     "Threads to use (default: one for each CPU)");
+  command.add_option("--cpu", cpu,
+                     "Instruction set to run, x86-64-v4 or x86-64-v3 "
+                     "(default: the best that this CPU has)");
+  command.add_option("--checkpoint", checkpoint,
+                     "Folder with the weights, in place of the one that the "
+                     "artifact names");
+}
+
+Expected<std::unique_ptr<Program>> loadProgram(const std::string &file,
+                                               const RunOptions &options) {
+  if (!options.backend.empty() && options.backend != "cpu")
+    return failure(ErrorCode::Unsupported,
+                   "--backend: '{}' is not supported; the backend is cpu",
+                   options.backend);
+  GPTC_TRY(auto artifact, Artifact::open(file));
+  return Program::load(std::move(artifact),
+                       {options.threads, options.cpu, options.checkpoint});
+}
+
+void print(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void printJson(const Json &json) {
+  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+Status flushOutput() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    return tl::unexpected(systemError(errno, "write to", "standard output"));
+  return {};
+}
+
+Expected<std::string> readStandardInput() {
+  std::string text;
+  char buffer[1 << 16];
+  while (true) {
+    ssize_t count = ::read(STDIN_FILENO, buffer, sizeof(buffer));
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count < 0)
+      return tl::unexpected(systemError(errno, "read", "standard input"));
+    if (count == 0)
+      return text;
+    text.append(buffer, size_t(count));
+  }
+}
+
+Expected<std::vector<int32_t>> parseIds(const std::string &text,
+                                        const std::string &option) {
+  std::vector<int32_t> ids;
+  const char *at = text.data(), *end = at + text.size();
+  while (true) {
+    int32_t id = 0;
+    auto [next, code] = std::from_chars(at, end, id);
+    if (code != std::errc() || (next != end && *next != ','))
+      return failure(ErrorCode::InvalidArgument,
+                     "{}: '{}' is no list of token ids; expected 5,9,2", option,
+                     text);
+    ids.push_back(id);
+    if (next == end)
+      return ids;
+    at = next + 1;
+  }
+}
+
+std::string formatBytes(uint64_t bytes) {
+  constexpr const char *units[] = {"KiB", "MiB", "GiB", "TiB"};
+  if (bytes < 1024)
+    return fmt::format("{} B", bytes);
+  double value = double(bytes) / 1024;
+  size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(units)) {
+    value /= 1024;
+    ++unit;
+  }
+  return fmt::format("{:.1f} {}", value, units[unit]);
+}
+
+std::string formatIds(std::span<const int32_t> ids, char separator) {
+  return fmt::format("{}", fmt::join(ids, std::string_view(&separator, 1)));
+}
+
+Expected<std::shared_ptr<const Tokenizer>>
+requireTokenizer(const Artifact &artifact, const std::string &remedy) {
+  GPTC_TRY(auto tokenizer, tokenizerOf(artifact));
+  if (!tokenizer)
+    return failure(ErrorCode::NotFound, "'{}' carries no tokenizer; {}",
+                   artifact.path(), remedy);
+  return tokenizer;
+}
+
+} // namespace gptc::tool

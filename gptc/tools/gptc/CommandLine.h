@@ -1,0 +1,73 @@
+//===- CommandLine.h - What the subcommands share --------------*- C++ -*-===//
+
+#ifndef GPTC_TOOLS_GPTC_COMMANDLINE_H
+#define GPTC_TOOLS_GPTC_COMMANDLINE_H
+
+#include "gptc/compiler/Service.h"
+#include "gptc/runtime/artifact/Artifact.h"
+#include "gptc/runtime/program/Program.h"
+#include "gptc/runtime/text/Tokenizer.h"
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+namespace gptc::tool {
+
+using Json = nlohmann::ordered_json;
+
+/// What a subcommand does when it is chosen.
+using Action = std::function<Status()>;
+
+/// Each adds one subcommand and sets `action` when it is chosen.
+void addBench(CLI::App &app, Action &action);
+void addCompare(CLI::App &app, Action &action);
+void addCompile(CLI::App &app, Action &action);
+void addDevices(CLI::App &app, Action &action);
+void addExport(CLI::App &app, Action &action);
+void addGenerate(CLI::App &app, Action &action);
+void addInspect(CLI::App &app, Action &action);
+void addModels(CLI::App &app, Action &action);
+void addPlan(CLI::App &app, Action &action);
+void addRun(CLI::App &app, Action &action);
+void addScore(CLI::App &app, Action &action);
+void addTokenize(CLI::App &app, Action &action);
+
+/// The compiler, from libgptc-compiler.so beside the runtime library.
+Expected<CompilerService *> loadCompiler();
+
+/// Options of every command that runs an artifact.
+struct RunOptions {
+  std::string backend;
+  unsigned threads = 0;
+  std::string cpu;
+  std::string checkpoint;
+  void add(CLI::App &command);
+};
+/// Opens and loads an artifact on the backend that is asked for.
+Expected<std::unique_ptr<Program>> loadProgram(const std::string &file,
+                                               const RunOptions &options);
+
+/// Writes to standard output; a failure is reported by flushOutput at the
+/// latest.
+void print(std::string_view text);
+/// Writes JSON of two spaces' indentation and a newline.
+void printJson(const Json &json);
+/// Everything written so far arrives, or the error says why not.
+Status flushOutput();
+/// All of standard input.
+Expected<std::string> readStandardInput();
+/// "5,9,2" as ids; errors name the option.
+Expected<std::vector<int32_t>> parseIds(const std::string &text,
+                                        const std::string &option);
+/// "1.5 GiB", "12.0 MiB", "3.0 KiB", "17 B".
+std::string formatBytes(uint64_t bytes);
+/// Ids separated by `separator`.
+std::string formatIds(std::span<const int32_t> ids, char separator);
+/// The tokenizer that an artifact carries, or why there is none.
+Expected<std::shared_ptr<const Tokenizer>>
+requireTokenizer(const Artifact &artifact, const std::string &remedy);
+
+} // namespace gptc::tool
+
+#endif // GPTC_TOOLS_GPTC_COMMANDLINE_H

@@ -1,0 +1,89 @@
+//===- Compile.cpp - gptc compile -----------------------------------------===//
+
+#include "CommandLine.h"
+
+namespace gptc::tool {
+
+namespace {
+
+struct Options {
+  CompileRequest request;
+  bool json = false;
+};
+
+Status run(const Options &options) {
+  GPTC_TRY(CompilerService * compiler, loadCompiler());
+  GPTC_TRY(CompileSummary summary, compiler->compile(options.request));
+  print(summary.text);
+  if (summary.bytes == 0)
+    return {};
+  if (options.json) {
+    printJson({{"file", options.request.output},
+               {"bytes", summary.bytes},
+               {"kernels", summary.kernels},
+               {"dispatches", summary.dispatches},
+               {"seconds", summary.seconds}});
+    return {};
+  }
+  fmt::print(stderr, "Wrote {} ({}): {} kernels, {} dispatches, in {:.1f} s\n",
+             options.request.output, formatBytes(summary.bytes),
+             summary.kernels, summary.dispatches, summary.seconds);
+  return {};
+}
+
+} // namespace
+
+void addCompile(CLI::App &app, Action &action) {
+  CLI::App *command =
+      app.add_subcommand("compile", "Compile a model into an artifact");
+  auto options = std::make_shared<Options>();
+  CompileRequest &request = options->request;
+  command
+      ->add_option("MODEL", request.model,
+                   "A name of 'gptc models', a checkpoint folder, a library "
+                   "with a definition (FILE.so or FILE.so:NAME), or a dumped "
+                   ".mlir file")
+      ->required();
+  command->add_option("-o,--output", request.output, "The artifact to write");
+  auto *checkpoint = command->add_option("--checkpoint", request.checkpoint,
+                                         "Folder with the weights");
+  command
+      ->add_option("--init-seed", request.initSeed,
+                   "Seed of random weights, where there is no checkpoint")
+      ->excludes(checkpoint);
+  command->add_flag("--embed-weights", request.embedWeights,
+                    "Put the packed weights into the artifact");
+  command->add_option("--target", request.targets, "Targets: cpu")
+      ->delimiter(',');
+  command->add_option("--dtype", request.dtype,
+                      "Type of weights and products, f32 or bf16 (default: "
+                      "the checkpoint's)");
+  command
+      ->add_option("--entry", request.entries,
+                   "Entry points: prefill, decode, logits, score (default: "
+                   "prefill,decode)")
+      ->delimiter(',');
+  command->add_option("--batch", request.batch, "Sequences side by side")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--context", request.context,
+                   "Tokens of a sequence (default: the model's context)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--cpu", request.cpu,
+                      "host, x86-64-v3 or x86-64-v4 (default: both of the "
+                      "latter)");
+  command->add_option("--to", request.toPhase,
+                      "Stop at a phase and print it: model, gradient, fused, "
+                      "kernels, program");
+  command->add_option("--from", request.fromPhase,
+                      "The phase that a .mlir file must be in");
+  command->add_option("--dump-dir", request.dumpDirectory,
+                      "Folder for IR after each pass, kernels and remarks");
+  command->add_flag("--json", options->json, "Print JSON");
+  command->footer(
+      "Example: gptc compile gpt2/ -o gpt2.gptc --dtype bf16 --embed-weights");
+  command->callback(
+      [&action, options] { action = [options] { return run(*options); }; });
+}
+
+} // namespace gptc::tool

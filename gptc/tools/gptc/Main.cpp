@@ -1,0 +1,54 @@
+//===- Main.cpp - The gptc command ----------------------------------------===//
+
+#include "CommandLine.h"
+
+#include <csignal>
+#include <cstdio>
+
+using namespace gptc;
+
+namespace {
+
+int report(const Error &error) {
+  fmt::print(stderr, "gptc: {}\n", error.message());
+  return 1;
+}
+
+/// CLI11's message as one sentence.
+int reportUsage(const CLI::Error &error, const CLI::App &app) {
+  std::string name = "gptc";
+  for (const CLI::App *command : app.get_subcommands())
+    name += " " + command->get_name();
+  fmt::print(stderr, "gptc: {}; see '{} --help'\n", error.what(), name);
+  return 1;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  // Writing to a closed pipe is an error like others.
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App app{"gptc: compiles GPT models ahead of time and runs them", "gptc"};
+  app.set_version_flag("--version", GPTC_VERSION);
+  app.require_subcommand(1);
+  tool::Action action;
+  tool::addModels(app, action);
+  tool::addPlan(app, action);
+  tool::addCompile(app, action);
+  tool::addGenerate(app, action);
+  tool::addScore(app, action);
+  tool::addInspect(app, action);
+  tool::addTokenize(app, action);
+  tool::addDevices(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success &success) {
+    return app.exit(success);
+  } catch (const CLI::Error &error) {
+    return reportUsage(error, app);
+  }
+  Status status = action();
+  if (status)
+    status = tool::flushOutput();
+  return status ? 0 : report(status.error());
+}
