@@ -64,7 +64,8 @@ TEST(Gpt1Tokenizer, ReadsEitherForm) {
   TokenizerPointer one = tiny("gpt1");
   auto other = Tokenizer::create(tinyFiles("gpt1", "vocab.json merges.txt"));
   ASSERT_TRUE(other.has_value()) << other.error().message();
-  for (const auto &item : readGolden("gpt1-tiny.json")["cases"]) {
+  nlohmann::json golden = readGolden("gpt1-tiny.json");
+  for (const auto &item : golden["cases"]) {
     auto text = item["text"].get<std::string>();
     EXPECT_EQ(one->encode(text), (*other)->encode(text));
   }

@@ -34,8 +34,8 @@ void expectStream(const Tokenizer &tokenizer, const Ids &ids) {
 TEST(StreamDecoder, GivesWhatDecodeGives) {
   for (const char *kind : {"gpt1", "gpt2"}) {
     TokenizerPointer tokenizer = tiny(kind);
-    for (const auto &item :
-         readGolden(std::string(kind) + "-tiny.json")["cases"])
+    nlohmann::json golden = readGolden(std::string(kind) + "-tiny.json");
+    for (const auto &item : golden["cases"])
       expectStream(*tokenizer, item["ids"].get<Ids>());
     std::mt19937 random(2);
     for (int round = 0; round < 500; ++round) {
