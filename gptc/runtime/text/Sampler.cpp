@@ -3,6 +3,8 @@
 #include "gptc/runtime/text/Sampler.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -26,6 +28,11 @@ uint64_t nextRandom(uint64_t &state) {
   return z ^ z >> 31;
 }
 
+/// 1/11!, 1/10!, ..., 1.
+constexpr double exponentialSeries[] = {
+    1. / 39916800, 1. / 3628800, 1. / 362880, 1. / 40320, 1. / 5040, 1. / 720,
+    1. / 120,      1. / 24,      1. / 6,      1. / 2,     1.,        1.};
+
 /// exp(x) * 2^40 for x <= 0, rounded down, to about 40 bits.
 uint64_t weightOf(double x) {
   constexpr double log2e = 1.4426950408889634;
@@ -34,12 +41,21 @@ uint64_t weightOf(double x) {
   if (!(x > -30))
     return 0;
   auto power = int(x * log2e - 0.5);
+  // |r| <= 0.35, which the series leaves an error of 1e-14.
   double r = x - power * ln2High - power * ln2Low;
-  // Taylor to the 14th power: |r| <= 0.35 leaves 1e-18.
-  double sum = 1;
-  for (int i = 14; i >= 1; --i)
-    sum = 1 + sum * r / i;
-  return uint64_t(std::ldexp(sum * unit, power));
+  double sum = 0;
+  for (double coefficient : exponentialSeries)
+    sum = sum * r + coefficient;
+  return uint64_t(sum * unit) >> -power;
+}
+
+/// Buckets of about equal weights, the larger ones later.
+constexpr size_t buckets = 42 * 8;
+size_t bucketOf(uint64_t weight) {
+  if (weight < 8)
+    return size_t(weight);
+  auto bits = unsigned(std::bit_width(weight));
+  return (bits - 3) * 8 + size_t(weight >> (bits - 4) & 7);
 }
 
 float withoutNaN(float value) { return value == value ? value : lowest; }
@@ -153,31 +169,51 @@ void Sampler::penalize(std::span<const int32_t> history) {
 
 /// The smallest score that top-k keeps.
 float Sampler::thresholdOfTopK() {
-  if (options_.topK == 0 || options_.topK >= scores_.size())
+  size_t count = options_.topK;
+  if (count == 0 || count >= scores_.size())
     return lowest;
-  values_ = scores_;
-  auto kth = values_.begin() + (options_.topK - 1);
-  std::nth_element(values_.begin(), kth, values_.end(), std::greater<>());
-  return *kth;
+  // A heap of the largest so far, the smallest of them in front.
+  auto first = values_.begin(), last = first + ptrdiff_t(count);
+  std::copy_n(scores_.begin(), count, first);
+  std::make_heap(first, last, std::greater<>());
+  for (size_t i = count; i < scores_.size(); ++i)
+    if (scores_[i] > *first) {
+      std::pop_heap(first, last, std::greater<>());
+      last[-1] = scores_[i];
+      std::push_heap(first, last, std::greater<>());
+    }
+  return *first;
 }
 
-/// Sets the weights outside of the nucleus to zero. Halves the range that
-/// holds its end until one id is left: linear time on average. The sums are of
-/// integers, so that they do not depend on how nth_element arranges its input.
+/// Sets the weights outside of the nucleus to zero: finds the bucket that its
+/// end lies in, then halves what of the bucket may hold the end. The sums are
+/// of integers, so that they do not depend on how nth_element arranges ids.
 void Sampler::keepTopP(uint64_t total) {
-  auto target = uint64_t(std::ceil(double(options_.topP) * double(total)));
+  auto target = std::max<uint64_t>(
+      1, uint64_t(std::ceil(double(options_.topP) * double(total))));
+  std::array<uint64_t, buckets> sums{};
+  for (uint64_t weight : weights_)
+    sums[bucketOf(weight)] += weight;
+  size_t bucket = buckets - 1;
+  uint64_t before = 0;
+  while (before + sums[bucket] < target && bucket > 0)
+    before += sums[bucket--];
+
   size_t count = 0;
-  for (size_t i = 0; i < weights_.size(); ++i)
-    if (weights_[i] > 0)
+  for (size_t i = 0; i < weights_.size(); ++i) {
+    size_t own = bucketOf(weights_[i]);
+    if (own == bucket)
       order_[count++] = uint32_t(i);
+    else if (own < bucket)
+      weights_[i] = 0;
+  }
   auto first = order_.begin(), last = first + ptrdiff_t(count);
   auto moreLikely = [&](uint32_t a, uint32_t b) {
     return weights_[a] != weights_[b] ? weights_[a] > weights_[b] : a < b;
   };
   auto end = last;
-  // Everything before `first` is kept and sums to `before` < target;
-  // everything from `last` on is not needed to reach the target.
-  uint64_t before = 0;
+  // What is kept already sums to `before` < target; ids from `last` on are not
+  // needed to reach the target.
   while (last - first > 1) {
     auto middle = first + (last - first) / 2;
     std::nth_element(first, middle, last, moreLikely);
