@@ -101,6 +101,7 @@ TEST(Gpt1Tokenizer, FindsNormalizedTokensAfterTheCleanUp) {
   TokenizerPointer tokenizer = Tokenizer::create(files).value();
   EXPECT_EQ(tokenizer->encode("qx"), Ids{end});
   EXPECT_EQ(tokenizer->encode("Q\xcc\x81X"), Ids{end});
+  EXPECT_EQ(decode(*tokenizer, Ids{end}), "qx");
 }
 
 } // namespace

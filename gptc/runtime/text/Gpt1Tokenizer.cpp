@@ -82,9 +82,12 @@ void Gpt1Tokenizer::setTexts() {
     setText(int32_t(id), spacesForWordEnds(*token, false),
             spacesForWordEnds(*token, true));
   }
-  for (const AddedToken &token : definition_.added)
-    setText(int32_t(token.id), spacesForWordEnds(token.content, false),
-            spacesForWordEnds(token.content, true));
+  for (const AddedToken &token : definition_.added) {
+    std::string text =
+        token.normalized ? cleanUp(token.content) : token.content;
+    setText(int32_t(token.id), spacesForWordEnds(text, false),
+            spacesForWordEnds(text, true));
+  }
 }
 
 /// `text` is cleaned up. Splits at white space and around punctuation.
