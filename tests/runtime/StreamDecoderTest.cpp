@@ -114,8 +114,9 @@ std::pair<std::string, bool> stream(const std::vector<std::string> &stops,
 }
 
 TEST(StopMatcher, EndsBeforeTheFirstStopText) {
-  auto check = [](std::vector<std::string> stops, std::string text,
-                  std::string expected, bool stopped) {
+  auto check = [](const std::vector<std::string> &stops,
+                  const std::string &text, const std::string &expected,
+                  bool stopped) {
     for (size_t length = 1; length <= text.size(); ++length) {
       auto [out, ended] = stream(stops, text, length);
       EXPECT_EQ(out, expected) << text << " by " << length;

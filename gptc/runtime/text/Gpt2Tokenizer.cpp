@@ -74,8 +74,10 @@ private:
     if (kind == Class::Space) {
       size_t second = at;
       // A space before anything but white space belongs to it.
-      if (text[begin] != ' ' || at == text.size() ||
-          (kind = classAt(second)) == Class::Space)
+      if (text[begin] != ' ' || at == text.size())
+        return spaces(begin);
+      kind = classAt(second);
+      if (kind == Class::Space)
         return spaces(begin);
       at = second;
     }

@@ -13,6 +13,12 @@ namespace {
 using Json = nlohmann::json;
 using Pair = std::pair<std::string_view, std::string_view>;
 
+/// Whether the value of an option says that it is not used.
+bool isOff(const Json &value) {
+  static const Json none = "";
+  return value.is_null() || value == false || value == 0 || value == none;
+}
+
 class DefinitionReader {
 public:
   explicit DefinitionReader(const TokenizerFiles &files) : files(files) {}
@@ -134,7 +140,7 @@ Status DefinitionReader::readVocabulary(const std::string &file) {
                      entry.key);
     tokens.push_back({std::move(entry.key), entry.value.get<int64_t>()});
   }
-  auto vocabulary = Vocabulary::create(std::move(tokens));
+  auto vocabulary = Vocabulary::create(tokens);
   if (!vocabulary)
     return tl::unexpected(vocabulary.error().in(file));
   definition.vocabulary = *std::move(vocabulary);
@@ -229,13 +235,11 @@ Status DefinitionReader::checkModel(const Json &model) {
   for (const char *field : {"dropout", "fuse_unk", "byte_fallback",
                             "ignore_merges", "continuing_subword_prefix"}) {
     auto value = model.find(field);
-    if (value != model.end() && !value->is_null() && *value != false &&
-        *value != 0 && *value != "")
+    if (value != model.end() && !isOff(*value))
       return refuse(field, *value);
   }
   auto suffix = model.find("end_of_word_suffix");
-  if (suffix != model.end() && !suffix->is_null() && *suffix != "" &&
-      *suffix != wordEnd)
+  if (suffix != model.end() && !isOff(*suffix) && *suffix != wordEnd)
     return refuse("end_of_word_suffix", *suffix);
   auto unknown = model.find("unk_token");
   if (unknown != model.end() && unknown->is_string())

@@ -7,7 +7,7 @@
 
 namespace gptc {
 
-Expected<Vocabulary> Vocabulary::create(std::vector<Entry> entries) {
+Expected<Vocabulary> Vocabulary::create(const std::vector<Entry> &entries) {
   Vocabulary vocabulary;
   int64_t limit = std::min<int64_t>(2 * int64_t(entries.size()) + (1 << 16),
                                     int64_t(1) << 24);

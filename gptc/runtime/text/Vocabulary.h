@@ -24,7 +24,7 @@ public:
   /// Fails with Corrupt on a token or an id that comes twice, and on an id that
   /// is negative or that is out of all proportion to the number of tokens
   /// (memory is taken for the gaps).
-  static Expected<Vocabulary> create(std::vector<Entry> entries);
+  static Expected<Vocabulary> create(const std::vector<Entry> &entries);
 
   std::optional<int32_t> find(std::string_view text) const;
   /// The text of an id, nothing where the id is outside or in a gap.
