@@ -9,6 +9,7 @@
 #include <cstring>
 #include <functional>
 #include <gtest/gtest.h>
+#include <set>
 #include <sys/stat.h>
 
 namespace gptc {
@@ -172,6 +173,34 @@ TEST(Artifact, SharingDoesNotUnpackToGigabytes) {
   }
 }
 
+TEST(Artifact, MisalignedListsAreErrors) {
+  // The same list of two 64-bit extents, at both places that its 32-bit length
+  // allows. One of them is right, so that the manifest fails later.
+  std::multiset<std::string> messages;
+  for (int padding : {0, 1}) {
+    flatbuffers::FlatBufferBuilder builder;
+    builder.StartVector(4, sizeof(uint32_t));
+    for (uint32_t word : {0, 3, 0, 1})
+      builder.PushElement(word);
+    flatbuffers::Offset<flatbuffers::Vector<uint64_t>> shape(
+        builder.EndVector(2));
+    // A builder works backwards: this comes to lie before the list.
+    for (int i = 0; i < padding; ++i)
+      builder.PushElement<uint32_t>(0);
+    auto name = builder.CreateString("v");
+    std::vector variables = {CreateVariable(builder, name, Role::Parameter,
+                                            ElementType::F32, shape)};
+    FinishManifestBuffer(builder, CreateManifestDirect(builder, "", "", 0, 0,
+                                                       nullptr, &variables));
+    auto result = parse(wrap({builder.GetBufferPointer(), builder.GetSize()}));
+    ASSERT_FALSE(result);
+    messages.insert(result.error().message());
+  }
+  EXPECT_THAT(messages,
+              testing::UnorderedElementsAre(testing::HasSubstr("misaligned"),
+                                            testing::HasSubstr("no model")));
+}
+
 struct Damage {
   const char *says;
   std::function<void(ManifestT &)> apply;
@@ -184,119 +213,131 @@ ImplementationT &product(ManifestT &m) {
 }
 MatmulT &matmul(ManifestT &m) { return *product(m).matmul; }
 
-const std::vector<Damage> damages = {
-    {"describes no model", [](ManifestT &m) { m.model.reset(); }},
-    {"where its weights", [](ManifestT &m) { m.source.reset(); }},
-    {"a size of", [](ManifestT &m) { m.model->context = uint64_t(1) << 40; }},
-    {"end-of-text", [](ManifestT &m) { m.model->end_of_text = -2; }},
-    {"has no name", [](ManifestT &m) { m.entries[0]->name = ""; }},
-    {"two arguments",
-     [](ManifestT &m) { m.entries[0]->arguments[1]->name = "tokens"; }},
-    {"scalar with a shape",
-     [](ManifestT &m) { m.entries[0]->arguments[0]->scalar = true; }},
-    {"element type",
-     [](ManifestT &m) { m.entries[0]->results[0]->type = ElementType(99); }},
-    {"more than 8", [](ManifestT &m) { m.variables[0]->shape.assign(9, 1); }},
-    {"size zero", [](ManifestT &m) { m.variables[0]->shape = {5, 0}; }},
-    {"too large",
-     [](ManifestT &m) { m.variables[0]->shape = {uint64_t(1) << 50, 1}; }},
-    {"2^48",
-     [](ManifestT &m) {
-       m.variables[0]->shape = {uint64_t(1) << 40, uint64_t(1) << 40};
-     }},
-    {"two variables", [](ManifestT &m) { m.variables[1]->name = "cache"; }},
-    {"unknown role", [](ManifestT &m) { m.variables[0]->role = Role(9); }},
-    {"without a name",
-     [](ManifestT &m) { m.variables[0]->pieces[0]->tensor = ""; }},
-    {"unknown initializer",
-     [](ManifestT &m) {
-       m.variables[1]->initializer->kind = InitializerKind(9);
-     }},
-    {"file 'config.json' is missing",
-     [](ManifestT &m) { m.files[0]->blob.reset(); }},
-    {"multiple of 4096", [](ManifestT &m) { m.files[0]->blob->offset += 8; }},
-    {"outside of the file", [](ManifestT &m) { m.files[0]->blob->offset = 0; }},
-    {"outside of the file",
-     [](ManifestT &m) { m.files[0]->blob->size = ~uint64_t(0); }},
-    {"two targets", [](ManifestT &m) { m.targets[1]->name = "cpu"; }},
-    {"module is missing", [](ManifestT &m) { m.targets[1]->module_.reset(); }},
-    {"element type", [](ManifestT &m) { cpu(m).type = ElementType(99); }},
-    {"stores 2 variables of 3",
-     [](ManifestT &m) { cpu(m).storages.pop_back(); }},
-    {"its variables need",
-     [](ManifestT &m) { cpu(m).variables_bytes = ~uint64_t(0); }},
-    {"unknown layout",
-     [](ManifestT &m) { cpu(m).storages[0]->layout = Layout(9); }},
-    {"two dimensions",
-     [](ManifestT &m) { cpu(m).storages[1]->layout = Layout::Packed; }},
-    {"but needs", [](ManifestT &m) { cpu(m).storages[0]->bytes -= 1; }},
-    {"multiple of 4096",
-     [](ManifestT &m) { cpu(m).storages[1]->offset += 64; }},
-    {"outside of the region",
-     [](ManifestT &m) { cpu(m).storages[1]->offset = uint64_t(1) << 40; }},
-    {"overlap", [](ManifestT &m) { cpu(m).storages[1]->offset = 0; }},
-    {"instead of 280",
-     [](ManifestT &m) { cpu(m).storages[1]->embedded->size = 3; }},
-    {"no parameter",
-     [](ManifestT &m) { m.variables[1]->role = Role::Counter; }},
-    {"unknown family",
-     [](ManifestT &m) { cpu(m).kernels[0]->family = Family(9); }},
-    {"for entry 7", [](ManifestT &m) { program(m).entry = 7; }},
-    {"two programs",
-     [](ManifestT &m) {
-       cpu(m).programs.push_back(std::make_unique<ProgramT>());
-     }},
-    {"its arena", [](ManifestT &m) { program(m).arena_bytes = ~uint64_t(0); }},
-    {"arena 1", [](ManifestT &m) { program(m).buffers[1]->index = 1; }},
-    {"variable 9 of", [](ManifestT &m) { program(m).buffers[2]->index = 9; }},
-    {"parameter 9 of", [](ManifestT &m) { program(m).buffers[0]->index = 9; }},
-    {"unknown space",
-     [](ManifestT &m) { program(m).buffers[0]->space = BufferSpace(9); }},
-    {"multiple of 64", [](ManifestT &m) { program(m).buffers[1]->offset = 1; }},
-    {"outside of the arena",
-     [](ManifestT &m) { program(m).buffers[0]->offset = 64; }},
-    {"exceeds",
-     [](ManifestT &m) { program(m).buffers[1]->bytes = ~uint64_t(0) - 32; }},
-    {"instead of 12", [](ManifestT &m) { program(m).buffers[0]->bytes = 8; }},
-    {"runs kernel 5",
-     [](ManifestT &m) { program(m).dispatches[0]->kernel = 5; }},
-    {"uses buffer 50",
-     [](ManifestT &m) { program(m).dispatches[0]->buffers[1] = 50; }},
-    {"scalar that is argument",
-     [](ManifestT &m) { program(m).dispatches[0]->scalars[0]->argument = 3; }},
-    {"as a scalar",
-     [](ManifestT &m) { program(m).dispatches[0]->scalars[0]->argument = 0; }},
-    {"lengths in argument",
-     [](ManifestT &m) { program(m).dispatches[0]->lengths = 3; }},
-    {"not [B] i32",
-     [](ManifestT &m) { program(m).dispatches[0]->lengths = 0; }},
-    {"no rows",
-     [](ManifestT &m) { program(m).dispatches[0]->rows_per_sequence = 0; }},
-    {"library is missing",
-     [](ManifestT &m) { cpu(m).variants[0]->library.reset(); }},
-    {"it has no name", [](ManifestT &m) { cpu(m).variants[0]->name = ""; }},
-    {"implements 1 kernels",
-     [](ManifestT &m) { cpu(m).variants[0]->implementations.pop_back(); }},
-    {"either a symbol or", [](ManifestT &m) { product(m).symbol = "x"; }},
-    {"either a symbol or", [](ManifestT &m) { product(m).matmul.reset(); }},
-    {"no tiles", [](ManifestT &m) { product(m).tiles = 0; }},
-    {"inner tiles", [](ManifestT &m) { product(m).inner_tiles = 0; }},
-    {"of scratch",
-     [](ManifestT &m) { product(m).scratch_bytes = uint64_t(1) << 40; }},
-    {"is of 3 x 0", [](ManifestT &m) { matmul(m).n = 0; }},
-    {"go together",
-     [](ManifestT &m) { matmul(m).source_type = ElementType::I8; }},
-    {"at strides", [](ManifestT &m) { matmul(m).source_stride = 4; }},
-    {"unknown gelu", [](ManifestT &m) { matmul(m).gelu = 3; }},
-    {"no panels", [](ManifestT &m) { matmul(m).panels_per_tile = 0; }},
-    {"has 5 tiles", [](ManifestT &m) { product(m).tiles = 5; }},
-    {"at position 4 of 4", [](ManifestT &m) { matmul(m).result = 4; }},
-    {"at position -2 of 4", [](ManifestT &m) { matmul(m).residual = -2; }},
-    {"needs 68", [](ManifestT &m) { matmul(m).source_stride = 6; }},
-};
+const std::vector<Damage> &damages() {
+  static const std::vector<Damage> list = {
+      {"describes no model", [](ManifestT &m) { m.model.reset(); }},
+      {"where its weights", [](ManifestT &m) { m.source.reset(); }},
+      {"a size of", [](ManifestT &m) { m.model->context = uint64_t(1) << 40; }},
+      {"end-of-text", [](ManifestT &m) { m.model->end_of_text = -2; }},
+      {"has no name", [](ManifestT &m) { m.entries[0]->name = ""; }},
+      {"two arguments",
+       [](ManifestT &m) { m.entries[0]->arguments[1]->name = "tokens"; }},
+      {"scalar with a shape",
+       [](ManifestT &m) { m.entries[0]->arguments[0]->scalar = true; }},
+      {"element type",
+       [](ManifestT &m) { m.entries[0]->results[0]->type = ElementType(99); }},
+      {"more than 8", [](ManifestT &m) { m.variables[0]->shape.assign(9, 1); }},
+      {"size zero", [](ManifestT &m) { m.variables[0]->shape = {5, 0}; }},
+      {"too large",
+       [](ManifestT &m) { m.variables[0]->shape = {uint64_t(1) << 50, 1}; }},
+      {"2^48",
+       [](ManifestT &m) {
+         m.variables[0]->shape = {uint64_t(1) << 40, uint64_t(1) << 40};
+       }},
+      {"two variables", [](ManifestT &m) { m.variables[1]->name = "cache"; }},
+      {"unknown role", [](ManifestT &m) { m.variables[0]->role = Role(9); }},
+      {"without a name",
+       [](ManifestT &m) { m.variables[0]->pieces[0]->tensor = ""; }},
+      {"unknown initializer",
+       [](ManifestT &m) {
+         m.variables[1]->initializer->kind = InitializerKind(9);
+       }},
+      {"file 'config.json' is missing",
+       [](ManifestT &m) { m.files[0]->blob.reset(); }},
+      {"multiple of 4096", [](ManifestT &m) { m.files[0]->blob->offset += 8; }},
+      {"outside of the file",
+       [](ManifestT &m) { m.files[0]->blob->offset = 0; }},
+      {"outside of the file",
+       [](ManifestT &m) { m.files[0]->blob->size = ~uint64_t(0); }},
+      {"two targets", [](ManifestT &m) { m.targets[1]->name = "cpu"; }},
+      {"module is missing",
+       [](ManifestT &m) { m.targets[1]->module_.reset(); }},
+      {"element type", [](ManifestT &m) { cpu(m).type = ElementType(99); }},
+      {"stores 2 variables of 3",
+       [](ManifestT &m) { cpu(m).storages.pop_back(); }},
+      {"its variables need",
+       [](ManifestT &m) { cpu(m).variables_bytes = ~uint64_t(0); }},
+      {"unknown layout",
+       [](ManifestT &m) { cpu(m).storages[0]->layout = Layout(9); }},
+      {"two dimensions",
+       [](ManifestT &m) { cpu(m).storages[1]->layout = Layout::Packed; }},
+      {"but needs", [](ManifestT &m) { cpu(m).storages[0]->bytes -= 1; }},
+      {"multiple of 4096",
+       [](ManifestT &m) { cpu(m).storages[1]->offset += 64; }},
+      {"outside of the region",
+       [](ManifestT &m) { cpu(m).storages[1]->offset = uint64_t(1) << 40; }},
+      {"overlap", [](ManifestT &m) { cpu(m).storages[1]->offset = 0; }},
+      {"instead of 280",
+       [](ManifestT &m) { cpu(m).storages[1]->embedded->size = 3; }},
+      {"no parameter",
+       [](ManifestT &m) { m.variables[1]->role = Role::Counter; }},
+      {"unknown family",
+       [](ManifestT &m) { cpu(m).kernels[0]->family = Family(9); }},
+      {"for entry 7", [](ManifestT &m) { program(m).entry = 7; }},
+      {"two programs",
+       [](ManifestT &m) {
+         cpu(m).programs.push_back(std::make_unique<ProgramT>());
+       }},
+      {"its arena",
+       [](ManifestT &m) { program(m).arena_bytes = ~uint64_t(0); }},
+      {"arena 1", [](ManifestT &m) { program(m).buffers[1]->index = 1; }},
+      {"variable 9 of", [](ManifestT &m) { program(m).buffers[2]->index = 9; }},
+      {"parameter 9 of",
+       [](ManifestT &m) { program(m).buffers[0]->index = 9; }},
+      {"unknown space",
+       [](ManifestT &m) { program(m).buffers[0]->space = BufferSpace(9); }},
+      {"multiple of 64",
+       [](ManifestT &m) { program(m).buffers[1]->offset = 1; }},
+      {"outside of the arena",
+       [](ManifestT &m) { program(m).buffers[0]->offset = 64; }},
+      {"exceeds",
+       [](ManifestT &m) { program(m).buffers[1]->bytes = ~uint64_t(0) - 32; }},
+      {"instead of 12", [](ManifestT &m) { program(m).buffers[0]->bytes = 8; }},
+      {"runs kernel 5",
+       [](ManifestT &m) { program(m).dispatches[0]->kernel = 5; }},
+      {"uses buffer 50",
+       [](ManifestT &m) { program(m).dispatches[0]->buffers[1] = 50; }},
+      {"scalar that is argument",
+       [](ManifestT &m) {
+         program(m).dispatches[0]->scalars[0]->argument = 3;
+       }},
+      {"as a scalar",
+       [](ManifestT &m) {
+         program(m).dispatches[0]->scalars[0]->argument = 0;
+       }},
+      {"lengths in argument",
+       [](ManifestT &m) { program(m).dispatches[0]->lengths = 3; }},
+      {"not [B] i32",
+       [](ManifestT &m) { program(m).dispatches[0]->lengths = 0; }},
+      {"no rows",
+       [](ManifestT &m) { program(m).dispatches[0]->rows_per_sequence = 0; }},
+      {"library is missing",
+       [](ManifestT &m) { cpu(m).variants[0]->library.reset(); }},
+      {"it has no name", [](ManifestT &m) { cpu(m).variants[0]->name = ""; }},
+      {"implements 1 kernels",
+       [](ManifestT &m) { cpu(m).variants[0]->implementations.pop_back(); }},
+      {"either a symbol or", [](ManifestT &m) { product(m).symbol = "x"; }},
+      {"either a symbol or", [](ManifestT &m) { product(m).matmul.reset(); }},
+      {"no tiles", [](ManifestT &m) { product(m).tiles = 0; }},
+      {"inner tiles", [](ManifestT &m) { product(m).inner_tiles = 0; }},
+      {"of scratch",
+       [](ManifestT &m) { product(m).scratch_bytes = uint64_t(1) << 40; }},
+      {"is of 3 x 0", [](ManifestT &m) { matmul(m).n = 0; }},
+      {"go together",
+       [](ManifestT &m) { matmul(m).source_type = ElementType::I8; }},
+      {"at strides", [](ManifestT &m) { matmul(m).source_stride = 4; }},
+      {"unknown gelu", [](ManifestT &m) { matmul(m).gelu = 3; }},
+      {"no panels", [](ManifestT &m) { matmul(m).panels_per_tile = 0; }},
+      {"has 5 tiles", [](ManifestT &m) { product(m).tiles = 5; }},
+      {"at position 4 of 4", [](ManifestT &m) { matmul(m).result = 4; }},
+      {"at position -2 of 4", [](ManifestT &m) { matmul(m).residual = -2; }},
+      {"needs 68", [](ManifestT &m) { matmul(m).source_stride = 6; }},
+  };
+  return list;
+}
 
 TEST(Artifact, EveryDamageOfTheManifestIsNamed) {
-  for (const Damage &damage : damages) {
+  for (const Damage &damage : damages()) {
     TemporaryFolder folder;
     ManifestT manifest = sampleManifest();
     auto blobs = sampleBlobs(manifest);

@@ -7,7 +7,7 @@
 namespace gptc {
 namespace {
 
-const std::vector<uint64_t> oddSizes = {1, 5, 7, 11, 13, 63, 64, 65, 127};
+constexpr uint64_t oddSizes[] = {1, 5, 7, 11, 13, 63, 64, 65, 127};
 
 /// The element at [row, column]; bf16 holds it exactly.
 float valueAt(uint64_t row, uint64_t column) {

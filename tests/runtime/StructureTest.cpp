@@ -4,6 +4,7 @@
 #include "tests/support/TemporaryFolder.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,7 +19,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::Not;
 
-const fs::path root = GPTC_SOURCE_DIR;
+fs::path root() { return GPTC_SOURCE_DIR; }
 
 /// Every room with those it may include.
 const std::map<std::string, std::set<std::string>> &rooms() {
@@ -76,8 +77,8 @@ bool isSource(const fs::path &path) {
 /// Source files below a folder of the repository, which may be missing.
 std::vector<fs::path> sourcesIn(const std::string &folder) {
   std::vector<fs::path> result;
-  if (fs::exists(root / folder))
-    for (const auto &entry : fs::recursive_directory_iterator(root / folder))
+  if (fs::exists(root() / folder))
+    for (const auto &entry : fs::recursive_directory_iterator(root() / folder))
       if (entry.is_regular_file() && isSource(entry.path()))
         result.push_back(entry.path());
   return result;
@@ -101,7 +102,7 @@ std::vector<std::string> includesOf(const fs::path &path) {
 TEST(Structure, NoIncludeRunsUpward) {
   size_t files = 0, includes = 0;
   for (const fs::path &path : sourcesIn("gptc")) {
-    std::string name = fs::relative(path, root / "gptc").string();
+    std::string name = fs::relative(path, root() / "gptc").string();
     if (path.extension() == ".txt")
       continue;
     std::string room = roomOf(name);
@@ -121,6 +122,24 @@ TEST(Structure, NoIncludeRunsUpward) {
   }
   EXPECT_GT(files, 50U);
   EXPECT_GT(includes, 100U);
+}
+
+TEST(Structure, HeaderGuardsAreThePath) {
+  for (const char *folder : {"gptc", "tests", "bench"})
+    for (const fs::path &path : sourcesIn(folder)) {
+      if (path.extension() != ".h")
+        continue;
+      std::string guard = fs::relative(path, root()).string();
+      for (char &c : guard)
+        c = std::isalnum(static_cast<unsigned char>(c)) ? char(std::toupper(c))
+                                                        : '_';
+      std::ostringstream text;
+      text << std::ifstream(path).rdbuf();
+      if (!guard.starts_with("GPTC_"))
+        guard = "GPTC_" + guard;
+      for (const char *line : {"#ifndef ", "#define ", "#endif // "})
+        EXPECT_THAT(text.str(), HasSubstr(line + guard + "\n")) << path;
+    }
 }
 
 TEST(Structure, RuntimeAndCommandKnowNoMlir) {

@@ -14,10 +14,14 @@ public:
   explicit Meter(uint64_t limit) : limit_(limit) {}
 
   bool within() const { return used_ <= limit_; }
+  /// The verifier looks at where a vector's length lies, not at its elements.
+  bool aligned() const { return aligned_; }
 
   template <typename T> void add(const fb::Vector<T> *vector) {
-    if (vector)
-      used_ += 4 + vector->size() * sizeof(T);
+    if (!vector)
+      return;
+    used_ += 4 + vector->size() * sizeof(T);
+    aligned_ &= reinterpret_cast<uintptr_t>(vector->Data()) % sizeof(T) == 0;
   }
   void add(const fb::String *string) {
     if (string)
@@ -45,6 +49,7 @@ public:
 
 private:
   uint64_t limit_, used_ = 0;
+  bool aligned_ = true;
 };
 
 void addParameters(Meter &meter,
@@ -102,6 +107,8 @@ Status gptc::checkAmplification(const artifact::Manifest &manifest,
              [&](const artifact::File &file) { meter.add(file.name()); });
   meter.each(manifest.targets(),
              [&](const artifact::Target &target) { addTarget(meter, target); });
+  if (!meter.aligned())
+    return failure(ErrorCode::Corrupt, "its manifest has a misaligned list");
   if (!meter.within())
     return failure(ErrorCode::Corrupt, "its manifest refers to the same parts "
                                        "again and again");

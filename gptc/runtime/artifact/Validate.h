@@ -22,8 +22,8 @@ Status validateTarget(const artifact::ManifestT &manifest,
 Status validateBlob(const artifact::BlobT *blob, const std::string &what,
                     uint64_t manifestEnd, uint64_t fileBytes);
 
-/// Fails when the elements that unpacking would copy need more bytes than the
-/// manifest has, which only a manifest that shares its parts does.
+/// Fails when unpacking would make many times the bytes that the manifest has,
+/// which only one that shares its parts does, or would read misaligned lists.
 Status checkAmplification(const artifact::Manifest &manifest,
                           uint64_t manifestBytes);
 

@@ -72,12 +72,14 @@ Error systemError(int errnoValue, const std::string &action,
 #define GPTC_CONCAT(a, b) GPTC_CONCAT_INNER(a, b)
 
 /// Evaluates an Expected expression; returns its error, or assigns its value.
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration takes none.
 #define GPTC_TRY(declaration, expression)                                      \
   auto GPTC_CONCAT(expected_, __LINE__) = (expression);                        \
   if (!GPTC_CONCAT(expected_, __LINE__))                                       \
     return ::tl::unexpected(                                                   \
         std::move(GPTC_CONCAT(expected_, __LINE__)).error());                  \
   declaration = *std::move(GPTC_CONCAT(expected_, __LINE__))
+// NOLINTEND(bugprone-macro-parentheses)
 
 /// Evaluates a Status expression and returns its error, if any.
 #define GPTC_CHECK(expression)                                                 \

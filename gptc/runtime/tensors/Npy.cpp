@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace gptc {
 
@@ -42,10 +43,9 @@ constexpr std::array<NpyType, 12> npyTypes = {{
 
 /// What the header's dictionary says.
 struct Header {
-  std::optional<std::string> descr;
-  std::optional<bool> fortranOrder;
-  std::optional<std::vector<uint64_t>> shape;
-  bool structured = false;
+  std::string descr; ///< Empty for structured elements.
+  bool fortranOrder = false;
+  std::vector<uint64_t> shape;
 };
 
 /// Parses the three-entry dictionary literal and nothing beyond it. Every
@@ -68,8 +68,7 @@ public:
     }
     // Only NumPy's padding may follow.
     return text_.find_first_not_of(" \n") == std::string_view::npos &&
-           (header.descr || header.structured) && header.fortranOrder &&
-           header.shape;
+           hasDescr_ && hasOrder_ && hasShape_;
   }
 
 private:
@@ -89,8 +88,8 @@ private:
   }
 
   bool string(std::string &value) {
-    char quote = '\'';
-    if (!symbol(quote) && !symbol(quote = '"'))
+    char quote = symbol('\'') ? '\'' : '"';
+    if (quote == '"' && !symbol(quote))
       return false;
     size_t end = text_.find(quote);
     if (end == std::string_view::npos)
@@ -107,20 +106,20 @@ private:
     if (!string(key) || !symbol(':'))
       return false;
     text_.remove_prefix(std::min(text_.find_first_not_of(' '), text_.size()));
-    if (key == "descr" && !header.descr && !header.structured)
-      return description(header);
-    if (key == "fortran_order" && !header.fortranOrder) {
+    if (key == "descr" && !std::exchange(hasDescr_, true))
+      return description(header.descr);
+    if (key == "fortran_order" && !std::exchange(hasOrder_, true)) {
       header.fortranOrder = word("True");
-      return *header.fortranOrder || word("False");
+      return header.fortranOrder || word("False");
     }
-    return key == "shape" && !header.shape && tuple(header.shape.emplace());
+    return key == "shape" && !std::exchange(hasShape_, true) &&
+           tuple(header.shape);
   }
 
-  bool description(Header &header) {
+  bool description(std::string &descr) {
     if (!text_.starts_with('['))
-      return string(header.descr.emplace());
+      return string(descr) && !descr.empty();
     // A list of fields: refused whatever it holds, so only its end matters.
-    header.structured = true;
     int depth = 0;
     for (size_t i = 0; i < text_.size(); ++i) {
       depth += text_[i] == '[' ? 1 : text_[i] == ']' ? -1 : 0;
@@ -152,15 +151,16 @@ private:
   }
 
   std::string_view text_;
+  bool hasDescr_ = false, hasOrder_ = false, hasShape_ = false;
 };
 
 Expected<DataType> typeOf(const Header &header, const std::string &name) {
-  if (header.structured)
+  if (header.descr.empty())
     return failure(ErrorCode::Unsupported,
                    "'{}' has structured elements (fields); save each field as "
                    "an array of its own: np.save(path, array['field'])",
                    name);
-  const std::string &descr = *header.descr;
+  const std::string &descr = header.descr;
   for (const NpyType &known : npyTypes)
     if (known.descr == descr)
       return known.type;
@@ -230,23 +230,23 @@ Expected<NpyArray> parseNpy(std::span<const std::byte> bytes,
     return damaged("its header is not the dictionary of descr, fortran_order "
                    "and shape that np.save writes");
   GPTC_TRY(DataType type, typeOf(header, name));
-  if (*header.fortranOrder)
+  if (header.fortranOrder)
     return failure(ErrorCode::Unsupported,
                    "'{}' is in Fortran order; convert it: np.save(path, "
                    "np.ascontiguousarray(array))",
                    name);
   std::span<const std::byte> data = bytes.subspan(start + length);
-  std::optional<uint64_t> needed = bytesOf(type, *header.shape);
+  std::optional<uint64_t> needed = bytesOf(type, header.shape);
   if (!needed || *needed != data.size())
     return damaged(fmt::format(
         "its shape ({}) of {} asks for {} bytes of data, and it has {}",
-        fmt::join(*header.shape, ", "), toString(type),
+        fmt::join(header.shape, ", "), toString(type),
         needed ? std::to_string(*needed) : "2^64 or more", data.size()));
   if (type == DataType::Bool &&
       std::any_of(data.begin(), data.end(),
                   [](std::byte value) { return value > std::byte{1}; }))
     return damaged("it has booleans other than 0 and 1");
-  return NpyArray{type, std::move(*header.shape), {data.begin(), data.end()}};
+  return NpyArray{type, std::move(header.shape), {data.begin(), data.end()}};
 }
 
 Expected<NpyArray> readNpy(const std::string &path) {
