@@ -14,7 +14,7 @@ using Kind = EntryRequest::Kind;
 
 /// Rows of the compiled prefills: a prompt runs as chunks of them, the last
 /// one padded. Few rows cost little more than one, many fill the machine.
-constexpr int64_t chunkRows[] = {16, 512};
+constexpr int64_t chunkRows[] = {16, 64, 512};
 
 Status addEntry(std::vector<EntryRequest> &entries, const std::string &name,
                 int64_t batch, int64_t capacity) {

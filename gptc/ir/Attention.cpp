@@ -13,10 +13,12 @@ uint64_t AttentionOp::getFlops() {
   int64_t keys = getKey().getType().getDimSize(2);
   int64_t rows = query[2];
   // Pairs of query and key that see each other. With positions they depend on
-  // the run; the count is that of a full cache.
+  // the run: many rows count as the first of a sequence, a single row as the
+  // last that fits.
+  bool fromStart = getPositions() && rows > 1;
   uint64_t pairs = 0;
   for (int64_t i = 0; i < rows; ++i) {
-    int64_t last = getCausal() ? keys - rows + i : keys - 1;
+    int64_t last = !getCausal() ? keys - 1 : fromStart ? i : keys - rows + i;
     int64_t visible = std::max<int64_t>(last + 1, 0);
     if (auto window = getWindow())
       visible = std::min<int64_t>(visible, *window);

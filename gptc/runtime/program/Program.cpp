@@ -189,6 +189,7 @@ Status Program::loadEntry(const artifact::ProgramT &program) {
   place(description.results, entry.results);
 
   size_t buffers = 0, scalars = 0;
+  uint64_t mostFlops = 0;
   for (const auto &dispatch : program.dispatches) {
     buffers += dispatch->buffers.size();
     scalars += dispatch->scalars.size();
@@ -237,6 +238,10 @@ Status Program::loadEntry(const artifact::ProgramT &program) {
       step.lengths = reinterpret_cast<const int32_t *>(lengths.data());
       step.sequences = uint32_t(lengths.size() / sizeof(int32_t));
       step.rowsPerSequence = dispatch->rows_per_sequence;
+      if (dispatch->flops > mostFlops) {
+        mostFlops = dispatch->flops;
+        entry.rowsPerBlock = implementation.rows_per_block;
+      }
     }
     entry.steps.push_back(step);
   }
@@ -253,6 +258,11 @@ std::span<std::byte> Program::argument(uint32_t entry, size_t index) {
 
 std::span<std::byte> Program::result(uint32_t entry, size_t index) {
   return entries_[entry].results[index];
+}
+
+uint64_t Program::computedRows(uint32_t entry, uint64_t rows) const {
+  uint64_t block = entries_[entry].rowsPerBlock;
+  return block == 0 ? rows : (rows + block - 1) / block * block;
 }
 
 std::span<std::byte> Program::variable(size_t index) {

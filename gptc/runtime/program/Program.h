@@ -53,6 +53,10 @@ public:
   /// time of each dispatch; every dispatch is then waited for.
   void run(uint32_t entry, std::span<double> seconds = {});
 
+  /// Rows of each sequence that an entry computes for `rows` valid ones: whole
+  /// blocks of its heaviest dispatch.
+  uint64_t computedRows(uint32_t entry, uint64_t rows) const;
+
   /// The stored bytes of a variable, in its target's layout.
   std::span<std::byte> variable(size_t index);
   /// Sets caches and counters to zero.
@@ -84,6 +88,7 @@ private:
     std::vector<Scalars> scalars;
     std::vector<Patch> patches;
     std::vector<Step> steps;
+    uint64_t rowsPerBlock = 0; ///< Of the heaviest dispatch; 0: all rows.
   };
 
   Program() = default;

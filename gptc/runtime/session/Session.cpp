@@ -85,10 +85,21 @@ Expected<Session::Entry> Session::openEntry(uint32_t index) {
 void Session::reset() { std::fill(used_.begin(), used_.end(), 0); }
 
 const Session::Entry &Session::entryFor(uint64_t rows) const {
-  for (const Entry &entry : entries_)
-    if (entry.rows >= rows)
-      return entry;
-  return entries_.back();
+  // Reading the weights costs about as much as computing this many rows.
+  constexpr uint64_t overhead = 12;
+  const Entry *best = nullptr;
+  double least = 0;
+  for (const Entry &entry : entries_) {
+    uint64_t taken = std::min(rows, entry.rows);
+    uint64_t computed =
+        std::min(entry.rows, program_->computedRows(entry.index, taken));
+    double cost = double(computed + overhead) / double(taken);
+    if (!best || cost < least) {
+      best = &entry;
+      least = cost;
+    }
+  }
+  return *best;
 }
 
 Status Session::feed(std::span<const std::span<const int32_t>> tokens) {

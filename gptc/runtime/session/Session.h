@@ -43,6 +43,7 @@ private:
   };
   Session() = default;
   Expected<Entry> openEntry(uint32_t index);
+  /// The entry that takes the next tokens at the least cost for each.
   const Entry &entryFor(uint64_t rows) const;
 
   std::unique_ptr<Program> program_;
