@@ -104,10 +104,19 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
     GPTC_CHECK(
         addEntry(entries, name, int64_t(info.batch), int64_t(info.capacity)));
   for (const EntryRequest &entry : entries)
-    source.definition.build(graph, entry);
+    try { // A definition is a user's code.
+      source.definition.build(graph, entry);
+    } catch (const std::exception &exception) {
+      auto status = graph.finish();
+      return failure(ErrorCode::InvalidArgument,
+                     "the definition '{}' threw an exception while it built "
+                     "the entry '{}': {}{}",
+                     source.definition.name, entry.name, exception.what(),
+                     status ? "" : "\n" + status.error().message());
+    }
   if (auto status = graph.finish(); !status)
-    return tl::unexpected(status.error().in(
-        fmt::format("the definition '{}'", source.definition.name)));
+    return failure(status.error().code(), "the definition '{}' is wrong:\n{}",
+                   source.definition.name, status.error().message());
 
   mlir::ModuleOp module = moduleOf(graph);
   if (source.checkpoint)

@@ -41,7 +41,7 @@ bool unify(const char *name, Tensor &a, Tensor &b, Where where) {
   auto shape = commonShape(x.shape, y.shape);
   if (!shape) {
     a.graph()->report(
-        fmt::format("{}: shapes {} and {} do not fit; aligned at their last "
+        fmt::format("{}: shapes {} and {} do not fit: aligned at their last "
                     "dimension, extents must be equal or 1",
                     name, toString(x.shape), toString(y.shape)),
         where);
@@ -62,7 +62,9 @@ Tensor binary(const char *name, Tensor a, Tensor b, Where where) {
   case DataType::I32:
     return state.wrap(IntOp::create(state.builder, state.location(), x, y));
   case DataType::Bool:
-    a.graph()->report(fmt::format("{}: has no meaning for bool", name), where);
+    a.graph()->report(fmt::format("{}: has no meaning for {}; cast it", name,
+                                  a.type().toString()),
+                      where);
     return {};
   default:
     return state.wrap(FloatOp::create(state.builder, state.location(), x, y));
@@ -70,21 +72,13 @@ Tensor binary(const char *name, Tensor a, Tensor b, Where where) {
 }
 
 bool isFloat(DataType type) {
-  return type == DataType::F32 || type == DataType::F64 ||
-         type == DataType::BF16 || type == DataType::F16;
+  return type != DataType::I32 && type != DataType::Bool;
 }
 
 /// Whether x is a usable floating point tensor.
 bool floating(const char *name, const Tensor &x, Where where) {
-  if (!x.valid() || !stateOf(x).usable({x}, where))
-    return false;
-  if (isFloat(x.type().element))
-    return true;
-  x.graph()->report(fmt::format("{}: needs a floating point tensor, found {}; "
-                                "cast it",
-                                name, x.type().toString()),
-                    where);
-  return false;
+  return x.valid() && stateOf(x).usable({x}, where) &&
+         stateOf(x).floating(name, x, where);
 }
 
 template <typename Op, typename... Args>
@@ -122,7 +116,10 @@ Tensor multiply(const Tensor &a, const Tensor &b, Where where) {
 }
 Tensor divide(const Tensor &a, const Tensor &b, Where where) {
   if (a.valid() && a.type().element == DataType::I32) {
-    a.graph()->report("divide: needs floating point tensors; cast them", where);
+    a.graph()->report(fmt::format("divide: needs floating point tensors, "
+                                  "found {} and {}; cast them",
+                                  a.type().toString(), b.type().toString()),
+                      where);
     return {};
   }
   return binary<arith::DivFOp, arith::DivSIOp>("divide", a, b, where);
@@ -225,7 +222,8 @@ Tensor equal(const Tensor &a, const Tensor &b, Where where) {
 Tensor choose(const Tensor &condition, const Tensor &first,
               const Tensor &second, Where where) {
   Tensor a = first, b = second;
-  if (!condition.valid() || !unify("choose", a, b, where))
+  if (!condition.valid() || !a.valid() ||
+      !stateOf(a).usable({condition}, where) || !unify("choose", a, b, where))
     return {};
   if (condition.type().element != DataType::Bool ||
       condition.shape() != a.shape()) {

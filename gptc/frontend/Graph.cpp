@@ -51,6 +51,42 @@ Tensor GraphState::wrap(mlir::Value value) {
   return tensor;
 }
 
+bool GraphState::representable(const std::string &what, const TensorType &type,
+                               Where where) {
+  switch (type.element) {
+  case DataType::F32:
+  case DataType::BF16:
+  case DataType::F16:
+  case DataType::F64:
+  case DataType::I32:
+  case DataType::Bool:
+    break;
+  default:
+    graph.report(fmt::format("{} {}; tensors are of f32, bf16, f16, f64, i32 "
+                             "or bool",
+                             what, type.toString()),
+                 where);
+    return false;
+  }
+  if (llvm::all_of(type.shape, [](int64_t extent) { return extent > 0; }))
+    return true;
+  graph.report(fmt::format("{} {}; every extent must be at least 1", what,
+                           type.toString()),
+               where);
+  return false;
+}
+
+bool GraphState::floating(const char *name, const Tensor &tensor, Where where) {
+  TensorType type = tensor.type();
+  if (type.element != DataType::I32 && type.element != DataType::Bool)
+    return true;
+  graph.report(fmt::format("{}: needs a floating point tensor, found {}; cast "
+                           "it",
+                           name, type.toString()),
+               where);
+  return false;
+}
+
 mlir::RankedTensorType GraphState::lower(const TensorType &type) {
   mlir::Type element;
   switch (type.element) {
@@ -93,14 +129,8 @@ Tensor GraphState::variable(const std::string &name, const TensorType &type,
                             mlir::ArrayAttr pieces, Where where) {
   if (!usable({}, where))
     return {};
-  for (int64_t extent : type.shape)
-    if (extent <= 0) {
-      graph.report(fmt::format("declares '{}' as {}; every extent must be at "
-                               "least 1",
-                               name, type.toString()),
-                   where);
-      return {};
-    }
+  if (!representable(fmt::format("declares '{}' as", name), type, where))
+    return {};
   mlir::RankedTensorType lowered = lower(type);
   ir::VariableOp &known = variables[name];
   if (!known) {
@@ -109,8 +139,9 @@ Tensor GraphState::variable(const std::string &name, const TensorType &type,
     known = ir::VariableOp::create(builder, location(), name, role, lowered,
                                    pieces, init);
   } else if (known.getTensorType() != lowered || known.getRole() != role) {
-    graph.report(fmt::format("uses '{}' as {}, but it was declared as {} {}",
-                             name, type.toString(),
+    graph.report(fmt::format("uses '{}' as {} {}, but it was declared as {} {}",
+                             name, ir::stringifyRole(role).str(),
+                             type.toString(),
                              ir::stringifyRole(known.getRole()).str(),
                              raise(known.getTensorType()).toString()),
                  where);
@@ -125,6 +156,18 @@ Tensor GraphState::variable(const std::string &name, const TensorType &type,
 TensorType Tensor::type() const {
   return valid() ? GraphState::raise(GraphState::unwrap(*this).getType())
                  : TensorType{};
+}
+
+int64_t Tensor::dim(int64_t i, Where where) const {
+  if (!valid())
+    return 1;
+  Shape extents = shape();
+  int64_t index = i < 0 ? i + int64_t(extents.size()) : i;
+  if (index >= 0 && index < int64_t(extents.size()))
+    return extents[size_t(index)];
+  graph_->report(
+      fmt::format("dim: {} has no dimension {}", type().toString(), i), where);
+  return 1;
 }
 
 Scope::Scope(Graph &graph, std::string name) : graph_(graph) {
@@ -149,14 +192,22 @@ void Graph::beginEntry(const std::string &name, Where where) {
   state_->entry = mlir::func::FuncOp::create(builder, state_->location(), name,
                                              builder.getFunctionType({}, {}));
   builder.setInsertionPointToEnd(state_->entry.addEntryBlock());
+  state_->entryBegin = where;
 }
 
 Tensor Graph::argument(const std::string &name, const TensorType &type,
                        Where where) {
-  if (!state_->usable({}, where))
+  if (!state_->usable({}, where) ||
+      !state_->representable(fmt::format("has the argument '{}' as", name),
+                             type, where))
     return {};
   mlir::func::FuncOp entry = state_->entry;
   unsigned index = entry.getNumArguments();
+  for (unsigned i = 0; i < index; ++i)
+    if (entry.getArgAttrOfType<mlir::StringAttr>(i, ir::nameAttr) == name) {
+      report(fmt::format("has the argument '{}' a second time", name), where);
+      return {};
+    }
   auto lowered = state_->lower(type);
   auto attributes =
       state_->builder.getDictionaryAttr(state_->builder.getNamedAttr(
@@ -170,6 +221,9 @@ Tensor Graph::argument(const std::string &name, const TensorType &type,
 void Graph::result(const std::string &name, const Tensor &value, Where where) {
   if (!state_->usable({value}, where))
     return;
+  if (llvm::is_contained(state_->resultNames, name))
+    return report(fmt::format("has the result '{}' a second time", name),
+                  where);
   state_->results.push_back(GraphState::unwrap(value));
   state_->resultNames.push_back(name);
 }
@@ -244,16 +298,28 @@ void Graph::assign(const std::string &name, const Tensor &value, Where where) {
 }
 
 void Graph::report(const std::string &message, Where where) {
-  std::string scope = state_->scope();
-  state_->errors.push_back(fmt::format(
-      "{}:{}: {}{}",
-      std::filesystem::path(where.file_name()).filename().string(),
-      where.line(), scope.empty() ? "" : "in '" + scope + "': ", message));
+  std::string scope = state_->scope(), context;
+  std::string entry = state_->entry ? state_->entry.getSymName().str() : "";
+  auto [reporter, first] = state_->reporters.try_emplace(
+      fmt::format("{}:{}:{}:{}", where.file_name(), where.line(),
+                  where.column(), scope),
+      entry);
+  if (!first && reporter->second != entry)
+    return;
+  if (!scope.empty())
+    context = "in '" + scope + "'";
+  if (!entry.empty())
+    context += (scope.empty() ? "in '" : " of '") + entry + "'";
+  state_->errors.push_back(
+      fmt::format("{}:{}: {}{}{}",
+                  std::filesystem::path(where.file_name()).filename().string(),
+                  where.line(), context, context.empty() ? "" : ": ", message));
 }
 
 Status Graph::finish() {
   if (state_->entry)
-    report("ends inside of an entry; call endEntry", Where::current());
+    report("begins an entry that nothing ends; call endEntry",
+           state_->entryBegin);
   if (!state_->errors.empty())
     return failure(ErrorCode::InvalidArgument, "{}",
                    fmt::join(state_->errors, "\n"));

@@ -42,7 +42,9 @@ public:
   /// Type of a valid tensor; empty for an invalid one.
   TensorType type() const;
   Shape shape() const { return type().shape; }
-  int64_t dim(int64_t i) const { return shape().at(size_t(i)); }
+  /// Extent of a dimension; -1 is the last one. An error in the graph if there
+  /// is none; then, and for an invalid tensor, 1.
+  int64_t dim(int64_t i, Where where = Where::current()) const;
   Graph *graph() const { return graph_; }
 
 private:
@@ -104,8 +106,11 @@ public:
               Where where = Where::current());
 
   /// Records an error of the user at a place; for operators defined on top.
+  /// What fails in one entry usually fails in the next, with other shapes:
+  /// only the first entry's errors of a place and scope are kept.
   void report(const std::string &message, Where where);
-  /// Everything reported, one error a line; or success.
+  /// Everything reported, one error a line, as "FILE:LINE: in 'SCOPE' of
+  /// 'ENTRY': OPERATOR: what is wrong and what would fit"; or success.
   Status finish();
 
   GraphState &state() { return *state_; }

@@ -16,10 +16,13 @@ struct GraphState {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   mlir::OpBuilder builder;
   mlir::func::FuncOp entry; ///< Being built, or null.
+  Where entryBegin;
   llvm::SmallVector<mlir::Value> results;
   llvm::SmallVector<std::string> resultNames;
   std::vector<std::string> scopes;
   std::vector<std::string> errors;
+  /// The entry that reported an error, by its place and scope.
+  llvm::StringMap<std::string> reporters;
   llvm::StringMap<ir::VariableOp> variables;
   /// Reads of the present entry, so that a variable is read once.
   llvm::StringMap<mlir::Value> values;
@@ -32,6 +35,13 @@ struct GraphState {
   static mlir::Value unwrap(const Tensor &tensor) {
     return mlir::Value::getFromOpaquePointer(tensor.handle_);
   }
+  /// Whether graphs have tensors of this type; else reports that `what`, a
+  /// sentence's beginning, does not.
+  bool representable(const std::string &what, const TensorType &type,
+                     Where where);
+  /// Whether a usable tensor is of a floating point type, else reports that
+  /// `name`, an operator, needs one.
+  bool floating(const char *name, const Tensor &tensor, Where where);
   mlir::RankedTensorType lower(const TensorType &type);
   static TensorType raise(mlir::Type type);
   Tensor variable(const std::string &name, const TensorType &type,

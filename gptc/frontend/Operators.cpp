@@ -4,6 +4,8 @@
 
 #include "gptc/frontend/GraphState.h"
 
+#include <array>
+
 namespace gptc {
 
 namespace {
@@ -25,17 +27,18 @@ mlir::Value scalarConstant(GraphState &state, double value) {
 Tensor reduce(const char *name, ir::ReduceKind kind, const Tensor &x,
               int64_t dimension, Where where) {
   GraphState *state = usableState({x}, where);
-  if (!state)
+  if (!state || !state->floating(name, x, where))
     return {};
   Shape shape = x.shape();
-  if (dimension < 0)
-    dimension += int64_t(shape.size());
-  if (dimension < 0 || dimension >= int64_t(shape.size())) {
+  int64_t rank = int64_t(shape.size());
+  if (dimension < -rank || dimension >= rank) {
     x.graph()->report(fmt::format("{}: {} has no dimension {}", name,
                                   x.type().toString(), dimension),
                       where);
     return {};
   }
+  if (dimension < 0)
+    dimension += rank;
   mlir::Value value = GraphState::unwrap(x);
   shape.erase(shape.begin() + dimension);
   return state->wrap(
@@ -49,7 +52,7 @@ Tensor reduce(const char *name, ir::ReduceKind kind, const Tensor &x,
 Tensor matmul(const Tensor &a, const Tensor &b, bool transposeA,
               bool transposeB, Where where) {
   GraphState *state = usableState({a, b}, where);
-  if (!state)
+  if (!state || !state->floating("matmul", a, where))
     return {};
   TensorType x = a.type(), y = b.type();
   auto complain = [&](const std::string &why) {
@@ -111,7 +114,7 @@ Tensor reduceMean(const Tensor &x, int64_t dimension, Where where) {
 
 Tensor softmax(const Tensor &x, Where where) {
   GraphState *state = usableState({x}, where);
-  if (!state)
+  if (!state || !state->floating("softmax", x, where))
     return {};
   if (x.shape().empty()) {
     x.graph()->report("softmax: needs a dimension to work along", where);
@@ -124,16 +127,21 @@ Tensor softmax(const Tensor &x, Where where) {
 Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias,
                  Scalar epsilon, Where where) {
   GraphState *state = usableState({x, gain, bias}, where);
-  if (!state)
+  if (!state || !state->floating("layerNorm", x, where))
     return {};
   Shape shape = x.shape();
-  for (const Tensor &vector : {gain, bias})
+  const std::array<Tensor, 2> vectors{gain, bias};
+  for (const Tensor &vector : vectors)
     if (shape.empty() || vector.shape() != Shape{shape.back()} ||
         vector.type().element != x.type().element) {
       x.graph()->report(
-          fmt::format("layerNorm: {} needs a gain and a bias of its last "
-                      "extent, found {}",
-                      x.type().toString(), vector.type().toString()),
+          fmt::format(
+              "layerNorm: {} needs {} {}, found {}", x.type().toString(),
+              &vector == &vectors.front() ? "a gain" : "a bias",
+              shape.empty()
+                  ? "of its last dimension, which it lacks"
+                  : TensorType{x.type().element, {shape.back()}}.toString(),
+              vector.type().toString()),
           where);
       return {};
     }
@@ -146,7 +154,7 @@ Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias,
 Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
                  const AttentionOptions &options, Where where) {
   GraphState *state = usableState({query, key, value}, where);
-  if (!state)
+  if (!state || !state->floating("attention", query, where))
     return {};
   Shape q = query.shape(), k = key.shape();
   auto complain = [&](const std::string &why) {
@@ -161,7 +169,9 @@ Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
     return complain("expected [B, H, T, D] and two of [B, H, S, D]");
   if (q[0] != k[0] || q[1] != k[1] || q[3] != k[3] ||
       query.type().element != key.type().element)
-    return complain("B, H, D and the element type must be equal");
+    return complain(fmt::format(
+        "for this query the key and value need to be {}",
+        TensorType{query.type().element, {q[0], q[1], k[2], q[3]}}.toString()));
   if (options.positions.valid() != options.lengths.valid())
     return complain("positions and lengths come together");
   mlir::Value positions, lengths;
@@ -170,11 +180,15 @@ Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
     if (options.positions.type() != expected ||
         options.lengths.type() != expected)
       return complain(
-          fmt::format("positions and lengths must be {}", expected.toString()));
+          fmt::format("positions and lengths must be {}, found {} and {}",
+                      expected.toString(), options.positions.type().toString(),
+                      options.lengths.type().toString()));
     positions = GraphState::unwrap(options.positions);
     lengths = GraphState::unwrap(options.lengths);
   } else if (options.causal && q[2] != k[2]) {
-    return complain("causal attention without positions needs T = S");
+    return complain(fmt::format("causal attention without positions needs as "
+                                "many keys as queries, found {} and {}",
+                                k[2], q[2]));
   }
   if (options.window && (*options.window <= 0 || !options.causal))
     return complain("a window is positive and goes with causal attention");
@@ -194,7 +208,7 @@ Tensor cacheAppend(const Tensor &cache, const Tensor &rows,
                    const Tensor &positions, const Tensor &lengths,
                    Where where) {
   GraphState *state = usableState({cache, rows, positions, lengths}, where);
-  if (!state)
+  if (!state || !state->floating("cacheAppend", cache, where))
     return {};
   Shape c = cache.shape(), r = rows.shape();
   TensorType index{DataType::I32, {c.empty() ? 0 : c[0]}};
@@ -202,10 +216,16 @@ Tensor cacheAppend(const Tensor &cache, const Tensor &rows,
       c[3] != r[3] || cache.type().element != rows.type().element ||
       positions.type() != index || lengths.type() != index) {
     cache.graph()->report(
-        fmt::format("cacheAppend: cache {} takes rows [B, H, T, D] and "
-                    "positions and lengths i32[B], found {}, {} and {}",
-                    cache.type().toString(), rows.type().toString(),
-                    positions.type().toString(), lengths.type().toString()),
+        fmt::format("cacheAppend: the cache {} takes {}, found {}, {} and {}",
+                    cache.type().toString(),
+                    c.size() != 4
+                        ? "nothing, it needs to be [B, H, S, D]"
+                        : fmt::format("rows {}[{}, {}, T, {}] and positions "
+                                      "and lengths {}",
+                                      toString(cache.type().element), c[0],
+                                      c[1], c[3], index.toString()),
+                    rows.type().toString(), positions.type().toString(),
+                    lengths.type().toString()),
         where);
     return {};
   }
@@ -217,7 +237,7 @@ Tensor cacheAppend(const Tensor &cache, const Tensor &rows,
 
 Tensor gather(const Tensor &table, const Tensor &indices, Where where) {
   GraphState *state = usableState({table, indices}, where);
-  if (!state)
+  if (!state || !state->floating("gather", table, where))
     return {};
   if (table.shape().size() != 2 || indices.type().element != DataType::I32) {
     table.graph()->report(fmt::format("gather: needs a table [V, C] and i32 "
@@ -237,16 +257,18 @@ Tensor gather(const Tensor &table, const Tensor &indices, Where where) {
 
 Tensor selectRow(const Tensor &x, const Tensor &indices, Where where) {
   GraphState *state = usableState({x, indices}, where);
-  if (!state)
+  if (!state || !state->floating("selectRow", x, where))
     return {};
   Shape shape = x.shape();
   if (shape.size() != 3 ||
       indices.type() != TensorType{DataType::I32, {shape[0]}}) {
-    x.graph()->report(fmt::format("selectRow: needs [B, T, C] and i32[B], "
-                                  "found {} and {}",
-                                  x.type().toString(),
-                                  indices.type().toString()),
-                      where);
+    x.graph()->report(
+        fmt::format("selectRow: needs [B, T, C] and {}, found {} and {}",
+                    shape.size() != 3
+                        ? "i32[B]"
+                        : TensorType{DataType::I32, {shape[0]}}.toString(),
+                    x.type().toString(), indices.type().toString()),
+        where);
     return {};
   }
   return state->wrap(ir::SelectRowOp::create(
@@ -257,7 +279,7 @@ Tensor selectRow(const Tensor &x, const Tensor &indices, Where where) {
 
 Tensor logLikelihood(const Tensor &logits, const Tensor &targets, Where where) {
   GraphState *state = usableState({logits, targets}, where);
-  if (!state)
+  if (!state || !state->floating("logLikelihood", logits, where))
     return {};
   Shape shape = logits.shape();
   if (!shape.empty())

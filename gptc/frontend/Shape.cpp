@@ -20,8 +20,11 @@ Tensor reshape(const Tensor &x, const Shape &shape, Where where) {
   if (!state)
     return {};
   TensorType to{x.type().element, shape};
-  bool positive = llvm::all_of(shape, [](int64_t n) { return n > 0; });
-  if (!positive || to.elements() != x.type().elements()) {
+  if (!state->representable(
+          fmt::format("reshape: {} cannot become", x.type().toString()), to,
+          where))
+    return {};
+  if (to.elements() != x.type().elements()) {
     x.graph()->report(fmt::format("reshape: {} has {} elements, {} takes {}",
                                   x.type().toString(), x.type().elements(),
                                   toString(shape), to.elements()),
@@ -83,13 +86,14 @@ Tensor slice(const Tensor &x, const std::vector<int64_t> &offsets,
 }
 
 std::vector<Tensor> split(const Tensor &x, int64_t parts, Where where) {
-  std::vector<Tensor> result{size_t(parts)};
+  // After an error as many invalid parts as were asked for, at least one.
+  std::vector<Tensor> result{size_t(std::max<int64_t>(parts, 1))};
   if (!usableState(x, where))
     return result;
   Shape shape = x.shape();
   if (shape.empty() || parts <= 0 || shape.back() % parts != 0) {
     x.graph()->report(fmt::format("split: the last dimension of {} does not "
-                                  "divide into {} parts",
+                                  "divide into {} equal parts",
                                   x.type().toString(), parts),
                       where);
     return result;
@@ -134,6 +138,8 @@ Tensor broadcast(const Tensor &x, const Shape &shape, Where where) {
 Tensor iota(Graph &graph, const Shape &shape, int64_t dimension, Where where) {
   GraphState &state = graph.state();
   if (!state.usable({}, where))
+    return {};
+  if (!state.representable("iota: cannot make", {DataType::I32, shape}, where))
     return {};
   if (dimension < 0 || dimension >= int64_t(shape.size())) {
     graph.report(fmt::format("iota: {} is no dimension of {}", dimension,

@@ -1,0 +1,417 @@
+// What a user reads who made a mistake in a definition: one line an error,
+// with the place of the call, the scope, both shapes, and what would fit.
+
+#include "gptc/frontend/Operators.h"
+
+#include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace gptc {
+namespace {
+
+using testing::ElementsAre;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+TensorType f32(const Shape &shape) { return {DataType::F32, shape}; }
+TensorType i32(const Shape &shape) { return {DataType::I32, shape}; }
+
+std::vector<std::string> linesOf(const Status &status) {
+  std::vector<std::string> lines;
+  if (status)
+    return lines;
+  const std::string &text = status.error().message();
+  for (size_t at = 0; at <= text.size();) {
+    size_t end = std::min(text.find('\n', at), text.size());
+    lines.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return lines;
+}
+
+/// One operator used wrongly, and the end of the line that says so.
+struct Mistake {
+  std::string name;
+  std::function<void(Graph &)> make;
+  std::string message;
+};
+
+Tensor argument(Graph &graph, const std::string &name, const TensorType &type) {
+  return graph.argument(name, type);
+}
+
+const std::vector<Mistake> &mistakes() {
+  // x and y are arguments of the types that are given.
+  auto with = [](const TensorType &a, const TensorType &b, auto make) {
+    return [=](Graph &graph) {
+      Tensor x = argument(graph, "x", a), y = argument(graph, "y", b);
+      make(x, y);
+    };
+  };
+  auto heads = [](DataType type, Shape shape) {
+    return TensorType{type, std::move(shape)};
+  };
+  static const std::vector<Mistake> all{
+      {"AddShapes",
+       with(f32({2, 3}), f32({4}), [](auto x, auto y) { add(x, y); }),
+       "add: shapes [2, 3] and [4] do not fit: aligned at their last "
+       "dimension, extents must be equal or 1"},
+      {"OperatorShapes",
+       with(f32({2, 3}), f32({2}), [](auto x, auto y) { x *y; }),
+       "multiply: shapes [2, 3] and [2] do not fit: aligned at their last "
+       "dimension, extents must be equal or 1"},
+      {"SubtractTypes",
+       with(f32({2}), i32({2}), [](auto x, auto y) { subtract(x, y); }),
+       "subtract: f32[2] and i32[2] have different element types; cast one "
+       "of them"},
+      {"DivideIntegers",
+       with(i32({2}), i32({2}), [](auto x, auto y) { divide(x, y); }),
+       "divide: needs floating point tensors, found i32[2] and i32[2]; cast "
+       "them"},
+      {"MaximumOfBool",
+       with({DataType::Bool, {2}}, {DataType::Bool, {2}},
+            [](auto x, auto y) { maximum(x, y); }),
+       "maximum: has no meaning for bool[2]; cast it"},
+      {"ExpOfInteger", with(i32({2}), i32({2}), [](auto x, auto) { exp(x); }),
+       "exp: needs a floating point tensor, found i32[2]; cast it"},
+      {"GeluOfInteger",
+       with(i32({2}), i32({2}), [](auto x, auto) { gelu(x, GeluForm::Erf); }),
+       "gelu: needs a floating point tensor, found i32[2]; cast it"},
+      {"CastToInteger",
+       with(f32({2}), f32({2}), [](auto x, auto) { cast(x, DataType::I32); }),
+       "cast: cannot convert f32[2] to i32"},
+      {"LessShapes",
+       with(f32({2}), f32({3}), [](auto x, auto y) { less(x, y); }),
+       "less: shapes [2] and [3] do not fit: aligned at their last dimension, "
+       "extents must be equal or 1"},
+      {"ChooseCondition",
+       with(f32({2}), f32({2}), [](auto x, auto y) { choose(x, x, y); }),
+       "choose: the condition is f32[2], expected bool[2]"},
+      {"ReshapeElements",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { reshape(x, {4}); }),
+       "reshape: f32[2, 3] has 6 elements, [4] takes 4"},
+      {"ReshapeNegative",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { reshape(x, {-1, 3}); }),
+       "reshape: f32[2, 3] cannot become f32[-1, 3]; every extent must be at "
+       "least 1"},
+      {"TransposePermutation",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { transpose(x, {0, 2}); }),
+       "transpose: [0, 2] is no permutation of the 2 dimensions of f32[2, 3]"},
+      {"SliceOutside",
+       with(f32({2, 3}), f32({2}),
+            [](auto x, auto) { slice(x, {1, 0}, {2, 3}); }),
+       "slice: the box [2, 3] at [1, 0] is not inside of f32[2, 3]"},
+      {"SplitUnequal",
+       with(f32({2, 5}), f32({2}), [](auto x, auto) { split(x, 3); }),
+       "split: the last dimension of f32[2, 5] does not divide into 3 equal "
+       "parts"},
+      {"SplitNegative",
+       with(f32({2, 5}), f32({2}), [](auto x, auto) { split(x, -1); }),
+       "split: the last dimension of f32[2, 5] does not divide into -1 equal "
+       "parts"},
+      {"BroadcastShape",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { broadcast(x, {3}); }),
+       "broadcast: f32[2, 3] does not fit [3]; aligned at the last dimension, "
+       "extents must be equal or 1"},
+      {"MatmulInner",
+       with(f32({2, 3}), f32({4, 5}), [](auto x, auto y) { matmul(x, y); }),
+       "matmul: f32[2, 3] and f32[4, 5] do not fit: the left one has 3 "
+       "columns, so the right one needs 3 rows and has 4"},
+      {"MatmulTransposed",
+       with(f32({2, 3}), f32({3, 5}),
+            [](auto x, auto y) { matmul(x, y, false, true); }),
+       "matmul: f32[2, 3] and f32[3, 5] transposed do not fit: the left one "
+       "has 3 columns, so the right one needs 3 rows and has 5"},
+      {"MatmulRank",
+       with(f32({3}), f32({3, 5}), [](auto x, auto y) { matmul(x, y); }),
+       "matmul: f32[3] and f32[3, 5] do not fit: both need at least two "
+       "dimensions"},
+      {"MatmulTypes",
+       with(f32({2, 3}), {DataType::BF16, {3, 5}},
+            [](auto x, auto y) { matmul(x, y); }),
+       "matmul: f32[2, 3] and bf16[3, 5] do not fit: their element types "
+       "differ; cast one of them"},
+      {"MatmulLeading",
+       with(f32({2, 3, 4}), f32({5, 4, 6}),
+            [](auto x, auto y) { matmul(x, y); }),
+       "matmul: f32[2, 3, 4] and f32[5, 4, 6] do not fit: the right one needs "
+       "two dimensions or the leading dimensions of the left one"},
+      {"LinearBias",
+       with(f32({2, 3}), f32({3, 5}), [](auto x, auto y) { linear(x, y, x); }),
+       "add: shapes [2, 5] and [2, 3] do not fit: aligned at their last "
+       "dimension, extents must be equal or 1"},
+      {"ReduceDimension",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { reduceSum(x, -3); }),
+       "reduceSum: f32[2, 3] has no dimension -3"},
+      {"SoftmaxOfNumber",
+       with(f32({}), f32({}), [](auto x, auto) { softmax(x); }),
+       "softmax: needs a dimension to work along"},
+      {"LayerNormGain",
+       with(f32({2, 3}), f32({2}),
+            [](auto x, auto y) { layerNorm(x, y, y, 1e-5); }),
+       "layerNorm: f32[2, 3] needs a gain f32[3], found f32[2]"},
+      {"LayerNormOfNumber",
+       with(f32({}), f32({2}),
+            [](auto x, auto y) { layerNorm(x, y, y, 1e-5); }),
+       "layerNorm: f32[] needs a gain of its last dimension, which it lacks, "
+       "found f32[2]"},
+      {"AttentionRank",
+       with(f32({2, 3}), f32({2, 3}),
+            [](auto x, auto y) { attention(x, y, y, {}); }),
+       "attention: query f32[2, 3], key f32[2, 3] and value f32[2, 3] do not "
+       "fit: expected [B, H, T, D] and two of [B, H, S, D]"},
+      {"AttentionHeads",
+       with(heads(DataType::F32, {1, 2, 3, 4}),
+            heads(DataType::F32, {1, 5, 3, 4}),
+            [](auto x, auto y) { attention(x, y, y, {}); }),
+       "attention: query f32[1, 2, 3, 4], key f32[1, 5, 3, 4] and value "
+       "f32[1, 5, 3, 4] do not fit: for this query the key and value need to "
+       "be f32[1, 2, 3, 4]"},
+      {"AttentionCausal",
+       with(f32({1, 2, 3, 4}), f32({1, 2, 7, 4}),
+            [](auto x, auto y) { attention(x, y, y, {}); }),
+       "attention: query f32[1, 2, 3, 4], key f32[1, 2, 7, 4] and value "
+       "f32[1, 2, 7, 4] do not fit: causal attention without positions needs "
+       "as many keys as queries, found 7 and 3"},
+      {"AttentionWindow",
+       with(f32({1, 2, 3, 4}), f32({1, 2, 3, 4}),
+            [](auto x, auto y) {
+              AttentionOptions options;
+              options.window = 0;
+              attention(x, y, y, options);
+            }),
+       "attention: query f32[1, 2, 3, 4], key f32[1, 2, 3, 4] and value "
+       "f32[1, 2, 3, 4] do not fit: a window is positive and goes with causal "
+       "attention"},
+      {"AttentionPositions",
+       with(f32({1, 2, 3, 4}), i32({3}),
+            [](auto x, auto y) {
+              AttentionOptions options;
+              options.positions = y;
+              options.lengths = y;
+              attention(x, x, x, options);
+            }),
+       "attention: query f32[1, 2, 3, 4], key f32[1, 2, 3, 4] and value "
+       "f32[1, 2, 3, 4] do not fit: positions and lengths must be i32[1], "
+       "found i32[3] and i32[3]"},
+      {"CacheAppendPositions",
+       with(f32({2, 2, 8, 4}), i32({3}),
+            [](auto x, auto y) { cacheAppend(x, x, y, y); }),
+       "cacheAppend: the cache f32[2, 2, 8, 4] takes rows f32[2, 2, T, 4] and "
+       "positions and lengths i32[2], found f32[2, 2, 8, 4], i32[3] and "
+       "i32[3]"},
+      {"GatherIndices",
+       with(f32({2, 3}), f32({2}), [](auto x, auto y) { gather(x, y); }),
+       "gather: needs a table [V, C] and i32 indices, found f32[2, 3] and "
+       "f32[2]"},
+      {"SelectRowIndices",
+       with(f32({2, 3, 4}), i32({3}), [](auto x, auto y) { selectRow(x, y); }),
+       "selectRow: needs [B, T, C] and i32[2], found f32[2, 3, 4] and i32[3]"},
+      {"IotaDimension", [](Graph &graph) { iota(graph, {2, 3}, 2); },
+       "iota: 2 is no dimension of [2, 3]"},
+      {"LogLikelihoodTargets",
+       with(f32({2, 3, 7}), i32({2}),
+            [](auto x, auto y) { logLikelihood(x, y); }),
+       "logLikelihood: logits f32[2, 3, 7] need targets i32[2, 3], found "
+       "i32[2]"},
+      {"DimOutside",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { x.dim(2); }),
+       "dim: f32[2, 3] has no dimension 2"},
+      {"ParameterExtent",
+       [](Graph &graph) {
+         graph.parameter("w", f32({0, 3}), Initializer::zeros());
+       },
+       "declares 'w' as f32[0, 3]; every extent must be at least 1"},
+      {"ParameterElement",
+       [](Graph &graph) {
+         graph.parameter("w", {DataType::I64, {3}}, Initializer::zeros());
+       },
+       "declares 'w' as i64[3]; tensors are of f32, bf16, f16, f64, i32 or "
+       "bool"},
+      {"ParameterTwice",
+       [](Graph &graph) {
+         graph.parameter("w", f32({3}), Initializer::zeros());
+         graph.parameter("w", f32({4}), Initializer::zeros());
+       },
+       "uses 'w' as parameter f32[4], but it was declared as parameter f32[3]"},
+      {"ParameterAsCache",
+       [](Graph &graph) {
+         graph.parameter("w", f32({3}), Initializer::zeros());
+         graph.cache("w", f32({3}));
+       },
+       "uses 'w' as cache f32[3], but it was declared as parameter f32[3]"},
+      {"AssignUndeclared",
+       with(f32({2}), f32({2}),
+            [](Tensor x, auto) { x.graph()->assign("c", x); }),
+       "assigns 'c', which is not declared"},
+      {"AssignShape",
+       with(f32({2}), f32({2}),
+            [](Tensor x, auto) {
+              x.graph()->cache("c", f32({3}));
+              x.graph()->assign("c", x);
+            }),
+       "assigns f32[2] to 'c' of type f32[3]"},
+      {"ArgumentTwice",
+       with(f32({2}), f32({2}),
+            [](Tensor x, auto) { x.graph()->argument("x", f32({2})); }),
+       "has the argument 'x' a second time"},
+      {"ResultTwice",
+       with(f32({2}), f32({2}),
+            [](Tensor x, auto y) {
+              x.graph()->result("r", x);
+              x.graph()->result("r", y);
+            }),
+       "has the result 'r' a second time"},
+      {"MatmulOfIntegers",
+       with(i32({2, 3}), i32({2}), [](auto x, auto y) { matmul(x, y); }),
+       "matmul: needs a floating point tensor, found i32[2, 3]; cast it"},
+      {"SoftmaxOfIntegers",
+       with(i32({2, 3}), i32({2}), [](auto x, auto) { softmax(x); }),
+       "softmax: needs a floating point tensor, found i32[2, 3]; cast it"},
+      {"LayerNormOfIntegers",
+       with(i32({2, 3}), i32({2}),
+            [](auto x, auto y) { layerNorm(x, y, y, 1e-5); }),
+       "layerNorm: needs a floating point tensor, found i32[2, 3]; cast it"},
+      {"ReduceMaxOfIntegers",
+       with(i32({2, 3}), i32({2}), [](auto x, auto) { reduceMax(x, 0); }),
+       "reduceMax: needs a floating point tensor, found i32[2, 3]; cast it"},
+      {"AttentionOfIntegers",
+       with(i32({1, 2, 3, 4}), i32({2}),
+            [](auto x, auto) { attention(x, x, x, {}); }),
+       "attention: needs a floating point tensor, found i32[1, 2, 3, 4]; cast "
+       "it"},
+      {"GatherOfIntegers",
+       with(i32({2, 3}), i32({2}), [](auto x, auto y) { gather(x, y); }),
+       "gather: needs a floating point tensor, found i32[2, 3]; cast it"},
+      {"CacheAppendOfIntegers",
+       with(i32({1, 2, 3, 4}), i32({2}),
+            [](auto x, auto y) { cacheAppend(x, x, y, y); }),
+       "cacheAppend: needs a floating point tensor, found i32[1, 2, 3, 4]; "
+       "cast it"},
+      {"SelectRowOfIntegers",
+       with(i32({1, 2, 3}), i32({2}), [](auto x, auto y) { selectRow(x, y); }),
+       "selectRow: needs a floating point tensor, found i32[1, 2, 3]; cast it"},
+      {"LogLikelihoodOfIntegers",
+       with(i32({2, 3}), i32({2}), [](auto x, auto y) { logLikelihood(x, y); }),
+       "logLikelihood: needs a floating point tensor, found i32[2, 3]; cast "
+       "it"},
+      {"EntryInside", [](Graph &graph) { graph.beginEntry("other"); },
+       "begins the entry 'other' inside of another"},
+  };
+  return all;
+}
+
+class FrontendErrors : public testing::TestWithParam<Mistake> {};
+
+TEST_P(FrontendErrors, NameThePlaceTheShapesAndWhatWouldFit) {
+  Graph graph;
+  graph.beginEntry("main");
+  {
+    Scope outer(graph, "h.0");
+    Scope inner(graph, "mlp");
+    GetParam().make(graph);
+  }
+  graph.endEntry();
+  auto lines = linesOf(graph.finish());
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_THAT(lines[0], StartsWith("FrontendErrorsTest.cpp:"));
+  EXPECT_THAT(lines[0],
+              EndsWith(": in 'h.0/mlp' of 'main': " + GetParam().message));
+}
+
+INSTANTIATE_TEST_SUITE_P(Operators, FrontendErrors,
+                         testing::ValuesIn(mistakes()),
+                         [](const testing::TestParamInfo<Mistake> &info) {
+                           return info.param.name;
+                         });
+
+TEST(FrontendErrorsOfAGraph, AllAreReportedInOrderAndNoneTwice) {
+  Graph graph;
+  graph.beginEntry("main");
+  Tensor x = graph.argument("x", f32({2, 3}));
+  Tensor y = graph.argument("y", f32({4}));
+  unsigned first = __LINE__ + 1;
+  Tensor wrong = x + y;
+  // What follows from a wrong value is not another error.
+  Tensor silent = exp(reshape(wrong, {17}) + x);
+  EXPECT_FALSE(silent.valid());
+  EXPECT_EQ(silent.dim(0), 1);
+  unsigned second = __LINE__ + 1;
+  matmul(x, y);
+  graph.result("r", silent);
+  graph.endEntry();
+  auto begins = [](unsigned line) {
+    return StartsWith("FrontendErrorsTest.cpp:" + std::to_string(line) +
+                      ": in 'main': ");
+  };
+  EXPECT_THAT(linesOf(graph.finish()),
+              ElementsAre(begins(first), begins(second)));
+}
+
+TEST(FrontendErrorsOfAGraph, AreToldForTheFirstEntryThatHasThem) {
+  Graph graph;
+  for (int64_t rows : {16, 512}) {
+    graph.beginEntry("prefill_" + std::to_string(rows));
+    Tensor x = graph.argument("x", f32({rows, 3}));
+    for (const char *layer : {"h.0", "h.1"}) {
+      Scope scope(graph, layer);
+      reshape(x, {5});
+    }
+    graph.endEntry();
+  }
+  EXPECT_THAT(linesOf(graph.finish()),
+              ElementsAre(HasSubstr("in 'h.0' of 'prefill_16': reshape"),
+                          HasSubstr("in 'h.1' of 'prefill_16': reshape")));
+}
+
+TEST(FrontendErrorsOfAGraph, TensorsStayInTheirEntryAndGraph) {
+  Graph graph, other;
+  other.beginEntry("main");
+  graph.beginEntry("first");
+  Tensor x = graph.argument("x", f32({2})), y = other.argument("y", f32({2}));
+  add(x, y);
+  graph.endEntry();
+  graph.beginEntry("second");
+  exp(x);
+  graph.endEntry();
+  exp(x);
+  EXPECT_THAT(
+      linesOf(graph.finish()),
+      ElementsAre(
+          EndsWith("in 'first': uses a tensor of another entry or graph; read "
+                   "it again"),
+          EndsWith("in 'second': uses a tensor of another entry or graph; read "
+                   "it again"),
+          EndsWith(": is outside of an entry; call beginEntry first")));
+}
+
+TEST(FrontendErrorsOfAGraph, EntriesBeginOnceAndEnd) {
+  Graph graph;
+  graph.beginEntry("main");
+  graph.endEntry();
+  graph.beginEntry("main");
+  unsigned line = __LINE__ + 1;
+  graph.beginEntry("open");
+  EXPECT_THAT(
+      linesOf(graph.finish()),
+      ElementsAre(EndsWith(": begins the entry 'main' a second time"),
+                  "FrontendErrorsTest.cpp:" + std::to_string(line) +
+                      ": in 'open': begins an entry that nothing ends; call "
+                      "endEntry"));
+}
+
+TEST(FrontendErrorsOfAGraph, ARightGraphHasNone) {
+  Graph graph;
+  graph.beginEntry("main");
+  Tensor x = graph.argument("x", f32({2, 3}));
+  EXPECT_EQ(x.dim(-1), 3);
+  graph.result("r", x + x);
+  graph.endEntry();
+  Status status = graph.finish();
+  EXPECT_TRUE(status) << status.error().message();
+}
+
+} // namespace
+} // namespace gptc

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# The package and the examples as a user has them: installed, moved, built against the prefix, run.
+# ExamplesTest.sh CASE, with BUILD, SOURCE, WORK (a folder of its own) and CXX in the environment; the case
+# `install` comes first.
+set -euo pipefail
+prefix=$WORK/prefix
+gptc=$prefix/bin/gptc
+
+fail() {
+  echo "$*" >&2
+  exit 1
+}
+
+expect_equal() { # WHAT FOUND EXPECTED
+  [ "$2" = "$3" ] || fail "$1:"$'\n'"$2"$'\n'"expected:"$'\n'"$3"
+}
+
+links_no_llvm() {
+  local needed
+  for file in "$@"; do
+    needed=$(readelf -d "$file" | grep NEEDED) || fail "$file links nothing"
+    ! grep -E 'LLVM|MLIR|lld' <<<"$needed" || fail "$file links what is above"
+  done
+}
+
+build() { # FOLDER NAME
+  rm -rf "$WORK/$2"
+  cmake -S "$SOURCE/$1" -B "$WORK/$2" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$CXX" \
+    -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS='-Wall -Wextra -Werror' >"$WORK/$2.log" 2>&1 &&
+    cmake --build "$WORK/$2" >>"$WORK/$2.log" 2>&1 || fail "$(cat "$WORK/$2.log")"
+}
+
+case $1 in
+install)
+  rm -rf "$WORK"
+  mkdir -p "$WORK"
+  # A prefix that is moved after its installation shows that nothing in it is absolute.
+  cmake --install "$BUILD" --prefix "$WORK/first" >"$WORK/install.log"
+  mv "$WORK/first" "$prefix"
+  links_no_llvm "$gptc" "$prefix/lib/libgptc-runtime.so"
+  ! ldd "$gptc" "$prefix/lib/libgptc-compiler.so" | grep 'not found' || fail "libraries are missing"
+  [[ $(ldd "$gptc") == *"=> $prefix/bin/../lib/libgptc-runtime.so"* ]] || fail "gptc uses another runtime library"
+  # All that public headers include is there.
+  (cd "$prefix/include" && find gptc -name '*.h' -printf '%p\n' | sort) >"$WORK/headers"
+  [ "$(wc -l <"$WORK/headers")" -ge 18 ] || fail "headers are missing: $(cat "$WORK/headers")"
+  ! grep GraphState "$WORK/headers" || fail "a private header is installed"
+  sed 's/.*/#include "&"/' "$WORK/headers" |
+    "$CXX" -std=c++20 -Wall -Wextra -Werror -fsyntax-only -I"$prefix/include" -x c++ -
+  ;;
+custom-model)
+  build examples/custom-model custom-model
+  library=$WORK/custom-model/libbottleneck-gpt.so
+  links_no_llvm "$library"
+  file=$WORK/bottleneck.gptc
+  "$gptc" compile "$library" --init-seed 3 --entry prefill,decode,logits,score -o "$file"
+  "$gptc" compile "$library:bottleneck-gpt" --init-seed 3 --entry prefill,decode,logits,score -o "$file.again"
+  cmp "$file" "$file.again"
+  ids=$("$gptc" generate "$file" --prompt-ids 5,9,2 --print-ids --max-tokens 12 --threads 1)
+  [[ $ids =~ ^[0-9]+(,[0-9]+){11}$ ]] || fail "expected 12 ids, found $ids"
+  expect_equal "with two threads" "$("$gptc" generate "$file" --prompt-ids 5,9,2 --print-ids --max-tokens 12 --threads 2)" "$ids"
+  # The three entry points agree: what generate finds most likely scores best.
+  score() { "$gptc" score "$file" --ids "$1" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["log_likelihood"])'; }
+  first=${ids%%,*}
+  python3 - "$(score "5,9,2,$first")" "$(score "5,9,2,$(((first + 1) % 512))")" <<'PYTHON' || fail "generate and score disagree"
+import sys
+best, other = map(float, sys.argv[1:])
+# Three predictions over 512 tokens of a model that knows nothing.
+assert other < best < 0 and abs(best / 3 + 6.238) < 1, (best, other)
+PYTHON
+  ;;
+embed)
+  build examples/embed embed
+  embed=$WORK/embed/embed
+  links_no_llvm "$embed"
+  for model in gpt2-wide gpt1-gelu gpt3-band; do
+    golden=$SOURCE/tests/golden/models/$model
+    prompt=$(python3 -c 'import json, sys; print(*json.load(open(sys.argv[1]))["greedy"]["prompt"])' "$golden/answers.json")
+    "$gptc" compile "$golden" -o "$WORK/$model.gptc"
+    expected=$("$gptc" generate "$WORK/$model.gptc" --prompt-ids "${prompt// /,}" --print-ids --max-tokens 64)
+    [ -n "$expected" ] || fail "gptc generate made nothing"
+    found=$("$embed" "$WORK/$model.gptc" "$prompt")
+    expect_equal "$model" "$(xargs <<<"$found")" "${expected//,/ }"
+  done
+  ! found=$("$embed" "$WORK/none.gptc" 1 2>&1) || fail "a file that is missing is no error"
+  expect_equal "a missing file" "$found" "cannot open '$WORK/none.gptc': No such file or directory"
+  ;;
+errors)
+  build tests/end-to-end/wrong-model wrong-model
+  library=$WORK/wrong-model/libwrong-gpt.so
+  ! found=$("$gptc" compile "$library:wrong-gpt" --init-seed 3 -o "$WORK/wrong.gptc" 2>&1) || fail "wrong-gpt compiles"
+  expect_equal "errors of wrong-gpt" "$found" "$(cat "$SOURCE/tests/end-to-end/wrong-model/expected.txt")"
+  [ ! -e "$WORK/wrong.gptc" ] || fail "an artifact is left behind"
+  ! found=$("$gptc" compile "$library:throwing" --init-seed 3 -o "$WORK/wrong.gptc" 2>&1) || fail "throwing compiles"
+  [[ $found == "gptc: the definition 'throwing' threw an exception while it built the entry 'prefill_16': no layers"* ]] ||
+    fail "found $found"
+  ! found=$("$gptc" compile "$library" --init-seed 3 -o "$WORK/wrong.gptc" 2>&1) || fail "no name is needed"
+  expect_equal "two definitions" "$found" \
+    "gptc: '$library' defines wrong-gpt, throwing; choose one as '$library:NAME'"
+  ;;
+*)
+  fail "there is no case $1"
+  ;;
+esac
