@@ -55,10 +55,12 @@ custom-model)
   "$gptc" compile "$library" --init-seed 3 --entry prefill,decode,logits,score -o "$file"
   "$gptc" compile "$library:bottleneck-gpt" --init-seed 3 --entry prefill,decode,logits,score -o "$file.again"
   cmp "$file" "$file.again"
-  ids=$("$gptc" generate "$file" --prompt-ids 5,9,2 --print-ids --max-tokens 12 --threads 1)
+  generate() { "$gptc" generate "$file" --prompt-ids 5,9,2 --print-ids --max-tokens 12 "$@"; }
+  ids=$(generate --temperature 1 --seed 7 --threads 1)
   [[ $ids =~ ^[0-9]+(,[0-9]+){11}$ ]] || fail "expected 12 ids, found $ids"
-  expect_equal "with two threads" "$("$gptc" generate "$file" --prompt-ids 5,9,2 --print-ids --max-tokens 12 --threads 2)" "$ids"
-  # The three entry points agree: what generate finds most likely scores best.
+  expect_equal "with two threads" "$(generate --temperature 1 --seed 7 --threads 2)" "$ids"
+  # Entry points agree: what generate finds most likely scores best.
+  ids=$(generate)
   score() { "$gptc" score "$file" --ids "$1" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["log_likelihood"])'; }
   first=${ids%%,*}
   python3 - "$(score "5,9,2,$first")" "$(score "5,9,2,$(((first + 1) % 512))")" <<'PYTHON' || fail "generate and score disagree"
@@ -81,6 +83,10 @@ embed)
     found=$("$embed" "$WORK/$model.gptc" "$prompt")
     expect_equal "$model" "$(xargs <<<"$found")" "${expected//,/ }"
   done
+  "$gptc" compile "$SOURCE/examples/shakespeare" -o "$WORK/shakespeare.gptc"
+  expected=$("$gptc" generate "$WORK/shakespeare.gptc" --prompt ROMEO: --max-tokens 64)
+  [ ${#expected} -gt 64 ] || fail "gptc generate wrote $expected"
+  expect_equal "text" "$("$embed" "$WORK/shakespeare.gptc" ROMEO:)" "$expected"
   ! found=$("$embed" "$WORK/none.gptc" 1 2>&1) || fail "a file that is missing is no error"
   expect_equal "a missing file" "$found" "cannot open '$WORK/none.gptc': No such file or directory"
   ;;
