@@ -93,30 +93,31 @@ TEST(Npy, RefusesWhatItDoesNotHonourAndSaysTheRemedy) {
 }
 
 TEST(Npy, RefusesMalformedHeaders) {
-  for (const char *header :
-       {"",
-        "{",
-        "{}",
-        "[]",
-        "{'descr': '<f4'}",
-        "{'descr': '<f4', 'fortran_order': False}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': 1}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1,}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (,)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1 1)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1.0,)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1L,)}",
-        "{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}",
-        "{'descr': 4, 'fortran_order': False, 'shape': (1,)}",
-        "{'descr': '<f4, 'fortran_order': False, 'shape': (1,)}",
-        "{'descr': [('a', '<f4', 'fortran_order': False, 'shape': (1,)}",
-        "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} x",
-        "{'descr': '<f4', 'fortran_order': True, 'shape': (1" // 10^21
-        "000000000000000000000,)}"})
+  for (const char *header : {
+           "",
+           "{",
+           "{}",
+           "[]",
+           "{'descr': '<f4'}",
+           "{'descr': '<f4', 'fortran_order': False}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (1)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': 1}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (1,}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (,)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (1 1)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (1.0,)}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (1L,)}",
+           "{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}",
+           "{'descr': 4, 'fortran_order': False, 'shape': (1,)}",
+           "{'descr': '<f4, 'fortran_order': False, 'shape': (1,)}",
+           "{'descr': [('a', '<f4', 'fortran_order': False, 'shape': (1,)}",
+           "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}",
+           "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} x",
+           "{'descr':'<f4','fortran_order':False,'shape':(99999999999999999999,"
+           ")}",
+       })
     EXPECT_THAT(parse(npy(header, "abcd")),
                 FailsWith(ErrorCode::Corrupt, "header"))
         << header;
