@@ -14,7 +14,9 @@ def FormKernels : Pass<"gptc-form-kernels", "::mlir::func::FuncOp"> {
     left operand (prologue); attention takes the appends to the caches that it
     reads; everything else over the same rows joins into row programs. Views
     are not materialized: each group contains its views of the buffers it
-    reads. Each fusion refused is told as a remark with its scope.
+    reads. A result or an assigned value that may not be written where it is
+    computed is copied at the end. Each fusion refused is told as a remark with
+    its scope.
 
     Before:
     ```mlir
@@ -87,8 +89,9 @@ def ScheduleDispatches : Pass<"gptc-schedule-dispatches", "::mlir::ModuleOp"> {
   let description = [{
     Tensors become buffers: arguments, results (arguments after the
     arguments), the storage of variables, and `memref.alloc` for everything
-    else. An assigned value is computed in the variable's storage where
-    nobody reads the old value later, and copied there at the end otherwise.
+    else. An assigned value is computed in the variable's storage;
+    gptc-form-kernels has put a copy at the end where the old value is read
+    after it.
     A launch of which padded rows matter to nobody says so
     (`gptc.lengths`, `gptc.rows_per_sequence`).
   }];

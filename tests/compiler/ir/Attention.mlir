@@ -1,0 +1,39 @@
+// RUN: gptc-opt %s --split-input-file --verify-diagnostics
+
+func.func @attention_c1(%q: tensor<1x2x3x4xf32>, %k: tensor<1x5x3x4xf32>, %s: f32) {
+  // expected-error @+1 {{(attention_c1) has operands that do not fit}}
+  %0 = gptc.attention %q, %k, %k scale %s causal : tensor<1x2x3x4xf32>, tensor<1x5x3x4xf32>, f32
+  return
+}
+
+// -----
+
+func.func @attention_c2(%q: tensor<1x2x3x4xf32>, %k: tensor<1x2x8x4xf32>, %s: f32, %at: tensor<2xi32>) {
+  // expected-error @+1 {{(attention_c2) needs positions and lengths together, one for each sequence}}
+  %0 = gptc.attention %q, %k, %k scale %s at %at, %at causal : tensor<1x2x3x4xf32>, tensor<1x2x8x4xf32>, f32, tensor<2xi32>
+  return
+}
+
+// -----
+
+func.func @attention_c3(%q: tensor<1x2x3x4xf32>, %k: tensor<1x2x8x4xf32>, %s: f32) {
+  // expected-error @+1 {{(attention_c3) is causal without positions and has 3 queries for 8 keys}}
+  %0 = gptc.attention %q, %k, %k scale %s causal : tensor<1x2x3x4xf32>, tensor<1x2x8x4xf32>, f32
+  return
+}
+
+// -----
+
+func.func @attention_c4(%q: tensor<1x2x3x4xf32>, %s: f32) {
+  // expected-error @+1 {{(attention_c4) has a window that is not positive, or is not causal}}
+  %0 = gptc.attention %q, %q, %q scale %s causal window 0 : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, f32
+  return
+}
+
+// -----
+
+func.func @attention_c5(%q: tensor<1x2x3x4xf32>, %s: f32) {
+  // expected-error @+1 {{(attention_c5) has the result 'tensor<1x2x3x5xf32>', expected 'tensor<1x2x3x4xf32>'}}
+  %0 = "gptc.attention"(%q, %q, %q, %s) <{causal, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0>}> : (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, f32) -> tensor<1x2x3x5xf32>
+  return
+}

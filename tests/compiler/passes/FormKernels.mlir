@@ -1,0 +1,129 @@
+// RUN: gptc-opt %s --pass-pipeline='builtin.module(func.func(gptc-form-kernels))' 2>%t | FileCheck %s
+// RUN: FileCheck %s --check-prefix=REMARK <%t
+// RUN: gptc-opt %s --pass-pipeline='builtin.module(func.func(gptc-form-kernels{prologue-rows=1}))' 2>/dev/null | FileCheck %s --check-prefix=ONE
+
+gptc.variable @keys cache : tensor<1x2x6x4xf32>
+gptc.variable @values cache : tensor<1x2x6x4xf32>
+gptc.variable @count counter : tensor<4xf32>
+
+// A product takes what happens to its result.
+// CHECK-LABEL: func.func @epilogue
+// CHECK: %[[G:.*]] = gptc.group contraction (
+// CHECK-NEXT: gptc.matmul
+// CHECK-NEXT: gptc.broadcast
+// CHECK-NEXT: arith.addf
+// CHECK-NEXT: gptc.gelu
+// CHECK-NEXT: arith.addf
+// CHECK-NEXT: gptc.yield
+// CHECK-NEXT: }
+// CHECK-NEXT: return %[[G]]
+func.func @epilogue(%x: tensor<64x8xf32>, %w: tensor<8x16xf32>, %b: tensor<16xf32>, %r: tensor<64x16xf32>) -> tensor<64x16xf32> {
+  %0 = gptc.matmul %x, %w : tensor<64x8xf32>, tensor<8x16xf32> -> tensor<64x16xf32>
+  %1 = gptc.broadcast %b [1] : tensor<16xf32> to tensor<64x16xf32>
+  %2 = arith.addf %0, %1 : tensor<64x16xf32>
+  %3 = gptc.gelu tanh %2 : tensor<64x16xf32>
+  %4 = arith.addf %3, %r : tensor<64x16xf32>
+  return %4 : tensor<64x16xf32>
+}
+
+// A product of few rows takes the row program before it.
+// CHECK-LABEL: func.func @prologue
+// CHECK: gptc.group contraction
+// CHECK-NEXT: gptc.layer_norm
+// CHECK-NEXT: gptc.matmul
+// CHECK-NOT: gptc.group
+// ONE-LABEL: func.func @prologue
+// ONE: gptc.group rowwise
+// ONE: gptc.group contraction
+func.func @prologue(%x: tensor<2x8xf32>, %g: tensor<8xf32>, %w: tensor<8x16xf32>) -> tensor<2x16xf32> {
+  %e = arith.constant 1.0e-5 : f32
+  %0 = gptc.layer_norm %x, %g, %g epsilon %e : tensor<2x8xf32>, tensor<8xf32>, tensor<8xf32>, f32
+  %1 = gptc.matmul %0, %w : tensor<2x8xf32>, tensor<8x16xf32> -> tensor<2x16xf32>
+  return %1 : tensor<2x16xf32>
+}
+
+// One of many rows does not: it would be computed for each tile of columns.
+// CHECK-LABEL: func.func @many_rows
+// CHECK: %[[N:.*]] = gptc.group rowwise
+// CHECK-NEXT: gptc.layer_norm
+// CHECK: gptc.group contraction (%{{.*}} = %[[N]],
+// CHECK-NEXT: gptc.matmul
+func.func @many_rows(%x: tensor<64x8xf32>, %g: tensor<8xf32>, %w: tensor<8x16xf32>) -> tensor<64x16xf32> {
+  %e = arith.constant 1.0e-5 : f32
+  %0 = gptc.layer_norm %x, %g, %g epsilon %e : tensor<64x8xf32>, tensor<8xf32>, tensor<8xf32>, f32
+  %1 = gptc.matmul %0, %w : tensor<64x8xf32>, tensor<8x16xf32> -> tensor<64x16xf32>
+  return %1 : tensor<64x16xf32>
+}
+
+// Attention appends to the caches that it reads.
+// CHECK-LABEL: func.func @caches
+// CHECK: %[[A:.*]]:3 = gptc.group attention
+// CHECK-NEXT: gptc.cache_append
+// CHECK-NEXT: gptc.cache_append
+// CHECK-NEXT: gptc.attention
+// CHECK-NEXT: gptc.yield
+// CHECK-NOT: gptc.group
+// CHECK: gptc.assign @keys, %[[A]]#
+// CHECK: gptc.assign @values, %[[A]]#
+func.func @caches(%q: tensor<1x2x1x4xf32>, %k: tensor<1x2x1x4xf32>, %v: tensor<1x2x1x4xf32>, %at: tensor<1xi32>) -> tensor<1x2x1x4xf32> {
+  %keys = gptc.read @keys : tensor<1x2x6x4xf32>
+  %values = gptc.read @values : tensor<1x2x6x4xf32>
+  %0 = gptc.cache_append %keys, %k at %at, %at : tensor<1x2x6x4xf32>, tensor<1x2x1x4xf32>, tensor<1xi32>
+  %1 = gptc.cache_append %values, %v at %at, %at : tensor<1x2x6x4xf32>, tensor<1x2x1x4xf32>, tensor<1xi32>
+  gptc.assign @keys, %0 : tensor<1x2x6x4xf32>
+  gptc.assign @values, %1 : tensor<1x2x6x4xf32>
+  %s = arith.constant 0.5 : f32
+  %2 = gptc.attention %q, %0, %1 scale %s at %at, %at causal : tensor<1x2x1x4xf32>, tensor<1x2x6x4xf32>, f32, tensor<1xi32>
+  return %2 : tensor<1x2x1x4xf32>
+}
+
+// It does not where something else reads the new cache, and says so.
+// CHECK-LABEL: func.func @returned_cache
+// CHECK: gptc.group gather
+// CHECK: gptc.cache_append
+// CHECK: gptc.group attention
+// CHECK-NEXT: gptc.attention
+// REMARK: FormKernels.mlir:[[# @LINE + 2]]:{{.*}}remark: not fused into attention: something else reads the new cache
+func.func @returned_cache(%q: tensor<1x2x1x4xf32>, %c: tensor<1x2x6x4xf32>, %at: tensor<1xi32>) -> (tensor<1x2x1x4xf32>, tensor<1x2x6x4xf32>) {
+  %0 = gptc.cache_append %c, %q at %at, %at : tensor<1x2x6x4xf32>, tensor<1x2x1x4xf32>, tensor<1xi32>
+  %s = arith.constant 0.5 : f32
+  %1 = gptc.attention %q, %0, %0 scale %s at %at, %at causal : tensor<1x2x1x4xf32>, tensor<1x2x6x4xf32>, f32, tensor<1xi32>
+  return %1, %0 : tensor<1x2x1x4xf32>, tensor<1x2x6x4xf32>
+}
+
+// Two products share no kernel; what both read is computed once.
+// CHECK-LABEL: func.func @branches
+// CHECK: %[[S:.*]] = gptc.group rowwise
+// CHECK-NEXT: gptc.softmax
+// CHECK: gptc.group contraction (%{{.*}} = %[[S]],
+// CHECK-NEXT: gptc.matmul
+// CHECK: gptc.group contraction (%{{.*}} = %[[S]],
+// CHECK-NEXT: gptc.matmul
+// CHECK-NEXT: arith.mulf
+// CHECK-NOT: gptc.group
+func.func @branches(%x: tensor<64x8xf32>, %a: tensor<8x8xf32>, %b: tensor<8x8xf32>) -> tensor<64x8xf32> {
+  %0 = gptc.softmax %x : tensor<64x8xf32>
+  %1 = gptc.matmul %0, %a : tensor<64x8xf32>, tensor<8x8xf32> -> tensor<64x8xf32>
+  %2 = gptc.matmul %0, %b : tensor<64x8xf32>, tensor<8x8xf32> -> tensor<64x8xf32>
+  %3 = arith.mulf %1, %2 : tensor<64x8xf32>
+  return %3 : tensor<64x8xf32>
+}
+
+// What is assigned and returned, or assigned while the old value is returned,
+// is copied last.
+// CHECK-LABEL: func.func @old_value
+// CHECK: %[[OLD:.*]] = gptc.read @count
+// CHECK: %[[NEW:.*]] = gptc.group {{.*}} = %[[OLD]]
+// CHECK-NEXT: arith.addf
+// CHECK: %[[RESULT:.*]] = gptc.group {{.*}} (%[[IN:.*]] = %[[OLD]] : tensor<4xf32>)
+// CHECK-NEXT: gptc.yield %[[IN]]
+// CHECK: %[[COPY:.*]] = gptc.group {{.*}} (%[[IN:.*]] = %[[NEW]] : tensor<4xf32>)
+// CHECK-NEXT: gptc.yield %[[IN]]
+// CHECK: gptc.assign @count, %[[COPY]]
+// CHECK: return %[[RESULT]]
+func.func @old_value() -> tensor<4xf32> {
+  %0 = gptc.read @count : tensor<4xf32>
+  %1 = arith.addf %0, %0 : tensor<4xf32>
+  gptc.assign @count, %1 : tensor<4xf32>
+  return %0 : tensor<4xf32>
+}

@@ -1,0 +1,52 @@
+// RUN: gptc-opt %s --gptc-lower-precision=type=bf16 | FileCheck %s
+// RUN: gptc-opt %s --gptc-lower-precision=type=f32 | FileCheck %s --check-prefix=F32
+// RUN: not gptc-opt %s --gptc-lower-precision=type=f16 2>&1 | FileCheck %s --check-prefix=F16
+
+// F32-NOT: bf16
+// F16: error: {{.*}}has no arithmetic in 'f16', expected f32 or bf16
+
+// What products, attention and gathers alone read is stored narrow; a bias is
+// not.
+// CHECK: gptc.variable @table parameter : tensor<16x8xbf16>
+// CHECK: gptc.variable @w parameter : tensor<8x8xbf16>
+// CHECK: gptc.variable @b parameter : tensor<8xf32>
+// CHECK: gptc.variable @cache cache : tensor<1x2x6x4xbf16>
+gptc.variable @table parameter : tensor<16x8xf32> init(<normal, 0.0, 0.02>)
+gptc.variable @w parameter : tensor<8x8xf32> init(<normal, 0.0, 0.02>)
+gptc.variable @b parameter : tensor<8xf32> init(<constant, 0.0, 0.0>)
+gptc.variable @cache cache : tensor<1x2x6x4xf32>
+
+// CHECK-LABEL: func.func @main
+func.func @main(%ids: tensor<1x1xi32>, %at: tensor<1xi32>, %n: tensor<1xi32>) -> tensor<1x16xf32> {
+  // The embedding is read narrow and added wide.
+  // CHECK: gptc.gather {{.*}} : tensor<16x8xbf16>, tensor<1x1xi32> -> tensor<1x1x8xbf16>
+  // CHECK: gptc.cast {{.*}} : tensor<1x1x8xbf16> to tensor<1x1x8xf32>
+  // CHECK: arith.addf {{.*}} : tensor<1x1x8xf32>
+  %table = gptc.read @table : tensor<16x8xf32>
+  %0 = gptc.gather %table, %ids : tensor<16x8xf32>, tensor<1x1xi32> -> tensor<1x1x8xf32>
+  %b = gptc.read @b : tensor<8xf32>
+  %1 = gptc.broadcast %b [2] : tensor<8xf32> to tensor<1x1x8xf32>
+  %2 = arith.addf %0, %1 : tensor<1x1x8xf32>
+  // Products read narrow and accumulate wide.
+  // CHECK: gptc.matmul {{.*}} : tensor<1x1x8xbf16>, tensor<8x8xbf16> -> tensor<1x1x8xf32>
+  %w = gptc.read @w : tensor<8x8xf32>
+  %3 = gptc.matmul %2, %w : tensor<1x1x8xf32>, tensor<8x8xf32> -> tensor<1x1x8xf32>
+  // The conversion moves above the views, so that the buffer is narrow.
+  // CHECK: gptc.cast {{.*}} : tensor<1x1x8xf32> to tensor<1x1x8xbf16>
+  // CHECK-NEXT: gptc.reshape {{.*}} : tensor<1x1x8xbf16> to tensor<1x1x2x4xbf16>
+  // CHECK: gptc.transpose {{.*}} to tensor<1x2x1x4xbf16>
+  %4 = gptc.reshape %3 : tensor<1x1x8xf32> to tensor<1x1x2x4xf32>
+  %5 = gptc.transpose %4 [0, 2, 1, 3] : tensor<1x1x2x4xf32> to tensor<1x2x1x4xf32>
+  // CHECK: gptc.cache_append {{.*}} : tensor<1x2x6x4xbf16>, tensor<1x2x1x4xbf16>, tensor<1xi32>
+  // CHECK: gptc.assign @cache, {{.*}} : tensor<1x2x6x4xbf16>
+  // CHECK: gptc.attention {{.*}} : tensor<1x2x1x4xbf16>, tensor<1x2x6x4xbf16>
+  %cache = gptc.read @cache : tensor<1x2x6x4xf32>
+  %6 = gptc.cache_append %cache, %5 at %at, %n : tensor<1x2x6x4xf32>, tensor<1x2x1x4xf32>, tensor<1xi32>
+  gptc.assign @cache, %6 : tensor<1x2x6x4xf32>
+  %scale = arith.constant 0.5 : f32
+  %7 = gptc.attention %5, %6, %6 scale %scale at %at, %n causal : tensor<1x2x1x4xf32>, tensor<1x2x6x4xf32>, f32, tensor<1xi32>
+  %8 = gptc.reshape %7 : tensor<1x2x1x4xf32> to tensor<1x8xf32>
+  // CHECK: gptc.matmul {{.*}} transpose_rhs : tensor<1x8xbf16>, tensor<16x8xbf16> -> tensor<1x16xf32>
+  %9 = gptc.matmul %8, %table transpose_rhs : tensor<1x8xf32>, tensor<16x8xf32> -> tensor<1x16xf32>
+  return %9 : tensor<1x16xf32>
+}
