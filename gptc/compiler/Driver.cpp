@@ -253,8 +253,10 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
     mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
     ir::loadDialects(context);
     GPTC_TRY(auto module, parseModule(request.model, context));
-    GPTC_TRY(ModuleInfo info, infoOf(*module));
-    summary = finish(*module, request, info.checkpoint);
+    auto info = infoOf(*module);
+    if (!info)
+      return tl::unexpected(info.error().in("'" + request.model + "'"));
+    summary = finish(*module, request, info->checkpoint);
   } else {
     if (!request.fromPhase.empty() && request.fromPhase != "model")
       return failure(ErrorCode::InvalidArgument,
