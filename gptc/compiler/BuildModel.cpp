@@ -89,6 +89,7 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
   info.type = request.dtype;
   if (info.type.empty())
     info.type = source.checkpoint ? typeOf(*source.checkpoint) : "f32";
+  info.reference = llvm::is_contained(request.targets, "reference");
   info.cpu = request.cpu;
   info.initSeed = request.initSeed;
   info.embed = request.embedWeights;

@@ -5,6 +5,7 @@
 #include "gptc/backends/cpu/compiler/CpuBackend.h"
 #include "gptc/compiler/BuildManifest.h"
 #include "gptc/compiler/BuildModel.h"
+#include "gptc/compiler/ReferenceRunner.h"
 #include "gptc/frontend/GraphState.h"
 #include "gptc/models/Catalogue.h"
 #include "gptc/models/Transformer.h"
@@ -170,10 +171,15 @@ Expected<CompileSummary> finish(mlir::ModuleOp module,
 
 Status checkTargets(const std::vector<std::string> &targets) {
   for (const std::string &target : targets)
-    if (target != "cpu")
+    if (target != "cpu" && target != "reference")
       return failure(ErrorCode::Unsupported,
-                     "--target: '{}' is not supported; the target is cpu",
+                     "--target: '{}' is not supported; choose cpu or "
+                     "cpu,reference",
                      target);
+  if (!targets.empty() && !llvm::is_contained(targets, "cpu"))
+    return failure(ErrorCode::Unsupported,
+                   "--target: the reference comes beside the CPU; give "
+                   "cpu,reference");
   return {};
 }
 
@@ -184,6 +190,16 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
                                        const std::string &output, Dump &dump) {
   Clock::time_point begin = Clock::now();
   GPTC_TRY(ModuleInfo info, infoOf(module));
+  std::vector<char> bytecode;
+  if (info.reference) {
+    GPTC_TRY(Phase phase, phaseOf(module));
+    if (phase != Phase::Model)
+      return failure(ErrorCode::Unsupported,
+                     "the target reference needs the module of phase model, "
+                     "and this one is in phase '{}'; compile without it",
+                     toString(phase).str());
+    GPTC_TRY(bytecode, toBytecode(module));
+  }
   GPTC_CHECK(advance(module, Phase::Program, info.type, dump));
   GPTC_TRY(artifact::ManifestT manifest, describeModel(module, info));
   GPTC_TRY(auto target, describeCpuTarget(module, info, manifest));
@@ -220,6 +236,14 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
   for (const auto &program : target->programs)
     summary.dispatches += program->dispatches.size();
   manifest.targets.push_back(std::move(target));
+  if (info.reference) {
+    auto reference = std::make_unique<artifact::TargetT>();
+    reference->name = "reference";
+    reference->module_ = std::make_unique<artifact::BlobT>();
+    blobs.push_back(PendingBlob::of(reference->module_.get(),
+                                    std::as_bytes(std::span(bytecode))));
+    manifest.targets.push_back(std::move(reference));
+  }
   GPTC_TRY(summary.bytes, writeArtifact(output, manifest, blobs));
   summary.seconds = secondsSince(begin);
   return summary;

@@ -76,6 +76,7 @@ void attach(mlir::ModuleOp module, const ModuleInfo &info) {
   add("batch", number(info.batch));
   add("capacity", number(info.capacity));
   add("type", builder.getStringAttr(info.type));
+  add("reference", builder.getBoolAttr(info.reference));
   add("cpu", builder.getStringAttr(info.cpu));
   add("checkpoint", builder.getStringAttr(info.checkpoint));
   add("digest", builder.getStringAttr(info.digest));
@@ -113,6 +114,7 @@ Expected<ModuleInfo> infoOf(mlir::ModuleOp module) {
   members.read("batch", info.batch);
   members.read("capacity", info.capacity);
   members.read("type", info.type);
+  members.read("reference", info.reference);
   members.read("cpu", info.cpu);
   members.read("checkpoint", info.checkpoint);
   members.read("digest", info.digest);

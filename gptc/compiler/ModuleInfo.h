@@ -19,8 +19,9 @@ struct ModuleInfo {
   uint64_t parameters = 0;
   uint64_t batch = 1;
   uint64_t capacity = 0;
-  std::string type; ///< "f32" or "bf16".
-  std::string cpu;  ///< As --cpu has it.
+  std::string type;       ///< "f32" or "bf16".
+  bool reference = false; ///< Whether the artifact holds the model itself.
+  std::string cpu;        ///< As --cpu has it.
   std::string checkpoint;
   std::string digest; ///< Of the checkpoint.
   uint64_t initSeed = 0;

@@ -3,6 +3,7 @@
 #include "gptc/compiler/Service.h"
 
 #include "gptc/compiler/Driver.h"
+#include "gptc/compiler/ReferenceRunner.h"
 
 namespace {
 
@@ -18,6 +19,11 @@ public:
   gptc::Expected<gptc::PlanSummary>
   plan(const gptc::CompileRequest &request) override {
     return gptc::planModel(request);
+  }
+  gptc::Expected<std::unique_ptr<gptc::ReferenceModel>>
+  openReference(const gptc::Artifact &artifact,
+                const std::string &checkpoint) override {
+    return gptc::openReference(artifact, checkpoint);
   }
 };
 

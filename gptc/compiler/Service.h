@@ -8,7 +8,9 @@
 #ifndef GPTC_COMPILER_SERVICE_H
 #define GPTC_COMPILER_SERVICE_H
 
+#include "gptc/runtime/artifact/Artifact.h"
 #include "gptc/runtime/base/Error.h"
+#include "gptc/runtime/tensors/Npy.h"
 
 #include <cstdint>
 #include <string>
@@ -69,6 +71,17 @@ struct PlanSummary {
   std::vector<PlanEntry> entries;
 };
 
+/// An artifact's model on the reference interpreter: slow, in double. Not
+/// thread safe.
+class ReferenceModel {
+public:
+  virtual ~ReferenceModel() = default;
+  /// Runs an entry on its arguments, all in the entry's order, and returns its
+  /// results. Variables keep their values from run to run.
+  virtual Expected<std::vector<NpyArray>>
+  run(const std::string &entry, const std::vector<NpyArray> &arguments) = 0;
+};
+
 /// Thread safe; one instance lives as long as the library is loaded.
 class CompilerService {
 public:
@@ -76,6 +89,10 @@ public:
   virtual std::vector<ModelSummary> models() = 0;
   virtual Expected<CompileSummary> compile(const CompileRequest &request) = 0;
   virtual Expected<PlanSummary> plan(const CompileRequest &request) = 0;
+  /// Opens the target "reference" of an artifact; `checkpoint`, if not empty,
+  /// is the folder of the weights in place of the one that it names.
+  virtual Expected<std::unique_ptr<ReferenceModel>>
+  openReference(const Artifact &artifact, const std::string &checkpoint) = 0;
 };
 
 } // namespace gptc

@@ -87,9 +87,9 @@ generate(Session &session, const Tokenizer *tokenizer,
   GPTC_CHECK(checkPrompts(session, prompts, tokenizer, options));
   const artifact::ModelT &model =
       *session.program().artifact().manifest().model;
-  int32_t endOfText = int32_t(model.end_of_text);
-  if (tokenizer && tokenizer->endOfText())
-    endOfText = *tokenizer->endOfText();
+  auto endOfText = int32_t(model.end_of_text);
+  if (tokenizer)
+    endOfText = tokenizer->endOfText().value_or(endOfText);
 
   std::vector<Stream> streams;
   std::vector<std::span<const int32_t>> next;
@@ -106,7 +106,7 @@ generate(Session &session, const Tokenizer *tokenizer,
     next.emplace_back(prompts[i]);
   }
 
-  auto emit = [&](uint32_t i, int32_t id, std::string text) {
+  auto emit = [&](uint32_t i, int32_t id, const std::string &text) {
     streams[i].result.text += text;
     if (onGenerated)
       onGenerated(i, id, text);
@@ -156,7 +156,7 @@ generate(Session &session, const Tokenizer *tokenizer,
         GPTC_TRY(std::string certain, stream.decoder->push(id));
         text = stream.stops.push(certain);
       }
-      emit(i, id, std::move(text));
+      emit(i, id, text);
       if (stream.stops.stopped()) {
         end(i, Finish::StopText);
         continue;

@@ -53,7 +53,9 @@ void addCompile(CLI::App &app, Action &action) {
       ->excludes(checkpoint);
   command->add_flag("--embed-weights", request.embedWeights,
                     "Put the packed weights into the artifact");
-  command->add_option("--target", request.targets, "Targets: cpu")
+  command
+      ->add_option("--target", request.targets,
+                   "Targets: cpu (default) or cpu,reference")
       ->delimiter(',');
   command->add_option("--dtype", request.dtype,
                       "Type of weights and products, f32 or bf16 (default: "

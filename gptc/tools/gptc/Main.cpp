@@ -26,8 +26,10 @@ int reportUsage(const CLI::Error &error, const CLI::App &app) {
 } // namespace
 
 int main(int argc, char **argv) {
-  // Writing to a closed pipe is an error like others.
+  // Writing to a closed pipe or beyond the limit of a file's size are errors
+  // like others.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app{"gptc: compiles GPT models ahead of time and runs them", "gptc"};
   app.set_version_flag("--version", GPTC_VERSION);
   app.require_subcommand(1);

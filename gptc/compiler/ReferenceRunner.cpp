@@ -1,0 +1,228 @@
+//===- ReferenceRunner.cpp ------------------------------------------------===//
+
+#include "gptc/compiler/ReferenceRunner.h"
+
+#include "gptc/backends/reference/compiler/Interpreter.h"
+#include "gptc/runtime/program/VariableSource.h"
+#include "mlir/Bytecode/BytecodeWriter.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+
+#include <cstring>
+
+namespace gptc {
+
+namespace {
+
+template <typename T>
+void widen(const std::byte *from, std::vector<double> &to) {
+  for (size_t i = 0; i < to.size(); ++i) {
+    T value;
+    std::memcpy(&value, from + i * sizeof(T), sizeof(T));
+    to[i] = double(value);
+  }
+}
+
+template <typename T>
+void narrow(const std::vector<double> &from, std::byte *to) {
+  for (size_t i = 0; i < from.size(); ++i) {
+    auto value = T(from[i]);
+    std::memcpy(to + i * sizeof(T), &value, sizeof(T));
+  }
+}
+
+Expected<HostTensor> toHost(const NpyArray &array) {
+  HostTensor tensor;
+  tensor.type = array.type;
+  tensor.shape.assign(array.shape.begin(), array.shape.end());
+  tensor.values.resize(array.bytes.size() / sizeOf(array.type));
+  const std::byte *bytes = array.bytes.data();
+  switch (array.type) {
+  case DataType::F32:
+    widen<float>(bytes, tensor.values);
+    return tensor;
+  case DataType::F64:
+    widen<double>(bytes, tensor.values);
+    return tensor;
+  case DataType::I32:
+    widen<int32_t>(bytes, tensor.values);
+    return tensor;
+  case DataType::I64:
+    widen<int64_t>(bytes, tensor.values);
+    return tensor;
+  case DataType::Bool:
+    widen<uint8_t>(bytes, tensor.values);
+    return tensor;
+  default:
+    return failure(ErrorCode::Unsupported,
+                   "the reference takes no arguments of type {}",
+                   toString(array.type));
+  }
+}
+
+Expected<NpyArray> fromHost(const HostTensor &tensor) {
+  NpyArray array;
+  array.type = tensor.type;
+  array.shape.assign(tensor.shape.begin(), tensor.shape.end());
+  array.bytes.resize(tensor.values.size() * sizeOf(tensor.type));
+  switch (tensor.type) {
+  case DataType::F32:
+    narrow<float>(tensor.values, array.bytes.data());
+    return array;
+  case DataType::F64:
+    narrow<double>(tensor.values, array.bytes.data());
+    return array;
+  case DataType::I32:
+    narrow<int32_t>(tensor.values, array.bytes.data());
+    return array;
+  case DataType::I64:
+    narrow<int64_t>(tensor.values, array.bytes.data());
+    return array;
+  case DataType::Bool:
+    narrow<uint8_t>(tensor.values, array.bytes.data());
+    return array;
+  default:
+    return failure(ErrorCode::Unsupported,
+                   "the reference gives no results of type {}",
+                   toString(tensor.type));
+  }
+}
+
+/// A parameter's values from the bytes that the CPU target embeds.
+void unpack(const artifact::VariableT &variable,
+            const artifact::StorageT &storage, const std::byte *bytes,
+            std::vector<float> &to) {
+  uint64_t columns = variable.shape.empty() ? 1 : variable.shape.back();
+  uint64_t rows = to.size() / columns;
+  bool packed = storage.layout != artifact::Layout::RowMajor;
+  bool transposed = storage.layout == artifact::Layout::PackedTransposed;
+  for (uint64_t row = 0; row < rows; ++row)
+    loadRow(bytes, toDataType(variable.type), packed, transposed, rows, columns,
+            row, to.data() + row * columns);
+}
+
+class Runner : public ReferenceModel {
+public:
+  Runner() : context(mlir::MLIRContext::Threading::DISABLED) {
+    ir::loadDialects(context);
+  }
+
+  Status open(const Artifact &artifact, const std::string &folder);
+  Expected<std::vector<NpyArray>>
+  run(const std::string &entry,
+      const std::vector<NpyArray> &arguments) override;
+
+private:
+  Status loadWeights(const Artifact &artifact, const std::string &folder);
+
+  mlir::MLIRContext context;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  HostVariables variables;
+};
+
+Status Runner::open(const Artifact &artifact, const std::string &folder) {
+  const artifact::TargetT *target = artifact.findTarget("reference");
+  if (!target)
+    return failure(ErrorCode::NotFound,
+                   "'{}' holds nothing for the reference; compile with "
+                   "--target cpu,reference",
+                   artifact.path());
+  auto bytes = artifact.blob(*target->module_);
+  std::string errors;
+  mlir::ScopedDiagnosticHandler handler(&context,
+                                        [&](mlir::Diagnostic &diagnostic) {
+                                          errors += diagnostic.str() + "; ";
+                                          return mlir::success();
+                                        });
+  module = mlir::parseSourceString<mlir::ModuleOp>(
+      llvm::StringRef(reinterpret_cast<const char *>(bytes.data()),
+                      bytes.size()),
+      &context);
+  if (!module)
+    return failure(ErrorCode::Corrupt,
+                   "the reference module of '{}' is damaged ({}); compile it "
+                   "again",
+                   artifact.path(), errors);
+  return loadWeights(artifact, folder);
+}
+
+Status Runner::loadWeights(const Artifact &artifact,
+                           const std::string &folder) {
+  const artifact::ManifestT &manifest = artifact.manifest();
+  std::string path = folder.empty() ? manifest.source->checkpoint : folder;
+  const artifact::TargetT *cpu = artifact.findTarget("cpu");
+  bool embedded = manifest.source->embedded && cpu && folder.empty();
+  std::optional<Checkpoint> checkpoint;
+  if (!embedded && !path.empty()) {
+    GPTC_TRY(checkpoint, Checkpoint::open(path));
+    if (folder.empty() && checkpoint->digest() != manifest.source->digest)
+      return failure(ErrorCode::Corrupt,
+                     "the checkpoint '{}' is not what '{}' was compiled from; "
+                     "compile it again",
+                     path, artifact.path());
+  }
+  GPTC_TRY(auto team, ThreadTeam::create(0));
+  for (size_t i = 0; i < manifest.variables.size(); ++i) {
+    artifact::VariableT variable = *manifest.variables[i];
+    if (variable.role != artifact::Role::Parameter)
+      continue;
+    HostTensor &tensor = variables[variable.name];
+    tensor.shape.assign(variable.shape.begin(), variable.shape.end());
+    std::vector<float> values(elementCount(variable.shape));
+    if (embedded && cpu->storages[i]->embedded) {
+      unpack(variable, *cpu->storages[i],
+             artifact.blob(*cpu->storages[i]->embedded).data(), values);
+    } else {
+      // The model phase is in f32, whatever the CPU stores.
+      variable.type = artifact::ElementType::F32;
+      GPTC_TRY(auto source,
+               VariableSource::create(variable, artifact::Layout::RowMajor,
+                                      checkpoint ? &*checkpoint : nullptr,
+                                      manifest.source->init_seed, *team));
+      source.fillAll(*team, reinterpret_cast<std::byte *>(values.data()));
+    }
+    tensor.values.assign(values.begin(), values.end());
+  }
+  return {};
+}
+
+Expected<std::vector<NpyArray>>
+Runner::run(const std::string &entry, const std::vector<NpyArray> &arguments) {
+  auto function = module->lookupSymbol<mlir::func::FuncOp>(entry);
+  if (!function)
+    return failure(ErrorCode::NotFound, "the reference has no entry '{}'",
+                   entry);
+  std::vector<HostTensor> inputs;
+  for (const NpyArray &argument : arguments) {
+    GPTC_TRY(HostTensor tensor, toHost(argument));
+    inputs.push_back(std::move(tensor));
+  }
+  GPTC_TRY(std::vector<HostTensor> outputs,
+           interpret(function, inputs, variables));
+  std::vector<NpyArray> results;
+  for (const HostTensor &output : outputs) {
+    GPTC_TRY(NpyArray array, fromHost(output));
+    results.push_back(std::move(array));
+  }
+  return results;
+}
+
+} // namespace
+
+Expected<std::vector<char>> toBytecode(mlir::ModuleOp module) {
+  std::string bytes;
+  llvm::raw_string_ostream stream(bytes);
+  if (mlir::failed(mlir::writeBytecodeToFile(module, stream)))
+    return failure(ErrorCode::Internal, "the module has no bytecode");
+  stream.flush();
+  return std::vector<char>(bytes.begin(), bytes.end());
+}
+
+Expected<std::unique_ptr<ReferenceModel>>
+openReference(const Artifact &artifact, const std::string &folder) {
+  auto runner = std::make_unique<Runner>();
+  GPTC_CHECK(runner->open(artifact, folder));
+  return runner;
+}
+
+} // namespace gptc
