@@ -84,25 +84,38 @@ mlir::LogicalResult LayerNormOp::verify() {
 mlir::Value LayerNormOp::decompose(mlir::OpBuilder &builder) {
   namespace arith = mlir::arith;
   auto loc = getLoc();
-  RowMath rows{builder, loc, getX().getType()};
+  // Statistics are f32 or f64, the type of the scalar, even if x is narrower.
+  mlir::Type element = getX().getType().getElementType();
+  mlir::Type wide = element.isF64() ? element : builder.getF32Type();
+  auto cast = [&](Value x, mlir::Type to) -> Value {
+    auto type = llvm::cast<RankedTensorType>(x.getType());
+    if (type.getElementType() == to)
+      return x;
+    return CastOp::create(builder, loc, type.clone(to), x);
+  };
+  Value x = cast(getX(), wide);
+  RowMath rows{builder, loc, llvm::cast<RankedTensorType>(x.getType())};
   RankedTensorType perRow = withoutLast(rows.type);
   Value count = rows.constant(double(rows.type.getShape().back()), perRow);
-  Value mean = arith::DivFOp::create(
-      builder, loc, rows.reduce(ReduceKind::Sum, getX()), count);
-  Value centered =
-      arith::SubFOp::create(builder, loc, getX(), rows.alongRow(mean));
+  Value mean = arith::DivFOp::create(builder, loc,
+                                     rows.reduce(ReduceKind::Sum, x), count);
+  Value centered = arith::SubFOp::create(builder, loc, x, rows.alongRow(mean));
   Value squares = arith::MulFOp::create(builder, loc, centered, centered);
   Value variance = arith::DivFOp::create(
       builder, loc, rows.reduce(ReduceKind::Sum, squares), count);
   Value epsilon =
-      mlir::tensor::SplatOp::create(builder, loc, getEpsilon(), perRow);
+      cast(mlir::tensor::SplatOp::create(builder, loc, getEpsilon(),
+                                         perRow.clone(getEpsilon().getType())),
+           wide);
   Value reciprocal = mlir::math::RsqrtOp::create(
       builder, loc, arith::AddFOp::create(builder, loc, variance, epsilon));
   Value normal =
       arith::MulFOp::create(builder, loc, centered, rows.alongRow(reciprocal));
-  Value scaled =
-      arith::MulFOp::create(builder, loc, normal, rows.alongRows(getGain()));
-  return arith::AddFOp::create(builder, loc, scaled, rows.alongRows(getBias()));
+  Value scaled = arith::MulFOp::create(builder, loc, normal,
+                                       rows.alongRows(cast(getGain(), wide)));
+  Value shifted = arith::AddFOp::create(builder, loc, scaled,
+                                        rows.alongRows(cast(getBias(), wide)));
+  return cast(shifted, element);
 }
 
 mlir::Value SoftmaxOp::decompose(mlir::OpBuilder &builder) {

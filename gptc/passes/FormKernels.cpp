@@ -178,9 +178,10 @@ struct FormKernels : impl::FormKernelsBase<FormKernels> {
       if (mlir::failed(checkSupported(&op)))
         return signalPassFailure();
     llvm::DenseSet<Operation *> late = separateDestinations(function);
-    PaddedRows padding(function);
     Grouping grouping(block, prologueRows);
-    rebuild(block, grouping, padding, late);
+    PaddedRows padding(function);
+    if (mlir::failed(rebuild(block, grouping, padding, late)))
+      signalPassFailure();
   }
 
 private:
@@ -195,9 +196,9 @@ private:
                               "dimensions";
   }
 
-  void rebuild(mlir::Block &block, const Grouping &grouping,
-               const PaddedRows &padding,
-               const llvm::DenseSet<Operation *> &late) {
+  mlir::LogicalResult rebuild(mlir::Block &block, const Grouping &grouping,
+                              const PaddedRows &padding,
+                              const llvm::DenseSet<Operation *> &late) {
     size_t count = grouping.groups().size();
     // What each group must compute for others, and whom it waits for.
     llvm::SmallVector<llvm::SmallVector<Value>> outputs(count);
@@ -256,7 +257,9 @@ private:
                                [](const KernelGroup &g) { return g.alive; });
          built < alive; ++built) {
       int next = pickNext(grouping, waits, done, last);
-      assert(next >= 0 && "groups must be acyclic");
+      if (next < 0)
+        return block.getParentOp()->emitError(
+            "the groups of the entry depend on each other in a circle");
       GroupBuilder group(grouping, next, builder, outside);
       ir::GroupOp op = group.build(outputs[next]);
       padding.mark(op, outputs[next]);
@@ -275,6 +278,7 @@ private:
       if (op->use_empty() && !llvm::isa<ir::AssignOp>(op) &&
           !op->hasTrait<mlir::OpTrait::IsTerminator>())
         op->erase();
+    return mlir::success();
   }
 
   /// The first group in program order of which everything it waits for is

@@ -454,6 +454,50 @@ void Grouping::cut(Operation *op) {
          space.columns);
 }
 
+/// Gives an operand that is cloned a kernel of its own. What else reads the
+/// value keeps its clones: it may be part of what makes the value.
+void Grouping::cutOperand(mlir::OpOperand &operand) {
+  Operation *definition = operand.get().getDefiningOp();
+  if (isReadOnlyBy(operand.get(), operand.getOwner()))
+    return cut(definition);
+  mlir::OpBuilder builder(definition->getContext());
+  builder.setInsertionPointAfter(definition);
+  auto copy = ir::ReshapeOp::create(builder, definition->getLoc(),
+                                    operand.get().getType(), operand.get());
+  cut(copy);
+  operand.set(copy.getResult());
+}
+
+/// Cuts, in the chain of views that an operand is read through, each view that
+/// strides cannot express from what was materialized before it.
+void Grouping::cutChain(mlir::OpOperand &operand) {
+  llvm::SmallVector<Operation *> chain;
+  for (Value value = operand.get();
+       isCloned(value.getDefiningOp()) && ir::isView(value.getDefiningOp());
+       value = value.getDefiningOp()->getOperand(0))
+    chain.push_back(value.getDefiningOp());
+  Value start = chain.back()->getOperand(0), last = start;
+  for (Operation *view : llvm::reverse(chain)) {
+    bool isCut = !ir::resolveView(view->getResult(0), start);
+    bool shared = !isReadOnlyBy(view->getResult(0), operand.getOwner());
+    // Readers of a view that is cut get one of their own; see cutOperand.
+    if (view->getOperand(0) != last || (isCut && shared)) {
+      mlir::OpBuilder builder(view->getContext());
+      builder.setInsertionPointAfter(view);
+      Operation *clone = builder.clone(*view);
+      clone->setOperand(0, last);
+      isCut = !ir::resolveView(clone->getResult(0), start);
+      view = clone;
+    }
+    if (isCut) {
+      cut(view);
+      start = view->getResult(0);
+    }
+    last = view->getResult(0);
+  }
+  operand.set(last);
+}
+
 /// Materializes, by a copy kernel, each view that strides cannot express
 /// where it is read, and each that leaves the function.
 void Grouping::cutViews() {
@@ -467,39 +511,21 @@ void Grouping::cutViews() {
       continue;
     if (owner_.count(op) && ir::isView(op))
       continue;
-    for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
-      Operation *definition = operand.getDefiningOp();
+    for (mlir::OpOperand &operand : op->getOpOperands()) {
+      unsigned i = operand.getOperandNumber();
+      Operation *definition = operand.get().getDefiningOp();
       if (!definition || !isCloned(definition) ||
-          !llvm::isa<RankedTensorType>(operand.getType()))
-        continue;
-      if (leaves) {
-        cut(definition);
-        continue;
-      }
-      if (!ir::isView(definition))
+          !llvm::isa<RankedTensorType>(operand.get().getType()))
         continue;
       // Tables, caches and the inside of another group are read whole.
       bool whole =
           (i == 0 &&
            llvm::isa<ir::GatherOp, ir::SelectRowOp, ir::CacheAppendOp>(op)) ||
           (llvm::isa<ir::AttentionOp>(op) && i > 3);
-      if (whole) {
-        cut(definition);
-        continue;
-      }
-      // The first view, from the root on, that strides cannot express from
-      // what was materialized before it.
-      llvm::SmallVector<Operation *> chain;
-      for (Value value = operand;
-           isCloned(value.getDefiningOp()) && ir::isView(value.getDefiningOp());
-           value = value.getDefiningOp()->getOperand(0))
-        chain.push_back(value.getDefiningOp());
-      Value start = chain.back()->getOperand(0);
-      for (Operation *view : llvm::reverse(chain))
-        if (!ir::resolveView(view->getResult(0), start)) {
-          cut(view);
-          start = view->getResult(0);
-        }
+      if (leaves || whole)
+        cutOperand(operand);
+      else if (ir::isView(definition))
+        cutChain(operand);
     }
   }
 }

@@ -2,7 +2,8 @@
 //
 // The analysis behind FormKernels. It knows no model: it sees one block of
 // pure ops between reads of variables at its start and assignments at its
-// end, and partitions it so that the graph of groups stays acyclic.
+// end, and partitions it so that the graph of groups stays acyclic. It adds
+// copies to the block where a view must be materialized for one reader alone.
 //
 //===----------------------------------------------------------------------===//
 
@@ -61,6 +62,8 @@ private:
   void takeStoredViews();
   void cutViews();
   void cut(mlir::Operation *op);
+  void cutOperand(mlir::OpOperand &operand);
+  void cutChain(mlir::OpOperand &operand);
 
   mlir::Block &block_;
   llvm::SmallVector<KernelGroup> groups_;

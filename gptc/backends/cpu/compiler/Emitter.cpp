@@ -277,14 +277,62 @@ Value Emitter::maskBelow(Value count) {
                                splat(count));
 }
 
+/// The type of a register's value with other elements.
+static Type withElement(Value value, Type element) {
+  if (auto type = llvm::dyn_cast<mlir::VectorType>(value.getType()))
+    return type.clone(element);
+  return element;
+}
+
+Value Emitter::truncate(Value value, Type element) {
+  Type i16 = withElement(value, builder.getI16Type());
+  if (!element.isBF16() || target.bf16Dot) {
+    Value narrow = arith::TruncFOp::create(builder, loc,
+                                           withElement(value, element), value);
+    return element.isBF16()
+               ? Value(arith::BitcastOp::create(builder, loc, i16, narrow))
+               : narrow;
+  }
+  // Without an instruction for it LLVM calls a function that kernels lack.
+  Type i32 = withElement(value, builder.getI32Type());
+  auto number = [&](int32_t bits) -> Value {
+    Value scalar = arith::ConstantOp::create(builder, loc,
+                                             builder.getI32IntegerAttr(bits));
+    return llvm::isa<mlir::VectorType>(i32) ? splat(scalar) : scalar;
+  };
+  Value bits = arith::BitcastOp::create(builder, loc, i32, value);
+  Value half = arith::ShRUIOp::create(builder, loc, bits, number(16));
+  Value odd = arith::AndIOp::create(builder, loc, half, number(1));
+  Value up = arith::AddIOp::create(builder, loc, odd, number(0x7fff));
+  Value sum = arith::AddIOp::create(builder, loc, bits, up);
+  Value rounded = arith::ShRUIOp::create(builder, loc, sum, number(16));
+  Value isNaN = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::UNO,
+                                      value, value);
+  Value quiet = arith::OrIOp::create(builder, loc, half, number(0x40));
+  Value chosen = arith::SelectOp::create(builder, loc, isNaN, quiet, rounded);
+  return arith::TruncIOp::create(builder, loc, i16, chosen);
+}
+
+Value Emitter::extend(Value value) {
+  Type f32 = withElement(value, builder.getF32Type());
+  if (!mlir::getElementTypeOrSelf(value.getType()).isInteger(16))
+    return arith::ExtFOp::create(builder, loc, f32, value);
+  // By its bits: LLVM would move arithmetic on what it sees extended into
+  // bf16, and then call functions that kernels lack.
+  Type i32 = withElement(value, builder.getI32Type());
+  Value wide = arith::ExtUIOp::create(builder, loc, i32, value);
+  Value sixteen =
+      arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(16));
+  if (llvm::isa<mlir::VectorType>(i32))
+    sixteen = splat(sixteen);
+  Value bits = arith::ShLIOp::create(builder, loc, wide, sixteen);
+  return arith::BitcastOp::create(builder, loc, f32, bits);
+}
+
 Value Emitter::round(Value value, Type element) {
   if (!element.isBF16() && !element.isF16())
     return value;
-  Type narrow = element;
-  if (auto type = llvm::dyn_cast<mlir::VectorType>(value.getType()))
-    narrow = type.clone(element);
-  Value narrowed = arith::TruncFOp::create(builder, loc, narrow, value);
-  return arith::ExtFOp::create(builder, loc, value.getType(), narrowed);
+  return extend(truncate(value, element));
 }
 
 //===----------------------------------------------------------------------===//
@@ -314,40 +362,21 @@ Value Emitter::address(Value base, Value index, Type element) {
 }
 
 /// From what memory holds to what a register holds, and back.
-static Value widen(mlir::OpBuilder &builder, mlir::Location loc, Value value,
-                   Type element) {
-  auto like = [&](Type to) -> Type {
-    if (auto type = llvm::dyn_cast<mlir::VectorType>(value.getType()))
-      return type.clone(to);
-    return to;
-  };
-  if (element.isBF16())
-    value = arith::BitcastOp::create(builder, loc, like(element), value);
+static Value widen(Emitter &e, Value value, Type element) {
   if (element.isBF16() || element.isF16())
-    return arith::ExtFOp::create(builder, loc, like(builder.getF32Type()),
-                                 value);
+    return e.extend(value);
   if (element.isInteger(1))
-    return arith::TruncIOp::create(builder, loc, like(element), value);
+    return arith::TruncIOp::create(e.builder, e.loc,
+                                   withElement(value, element), value);
   return value;
 }
 
-static Value narrow(mlir::OpBuilder &builder, mlir::Location loc, Value value,
-                    Type element) {
-  auto like = [&](Type to) -> Type {
-    if (auto type = llvm::dyn_cast<mlir::VectorType>(value.getType()))
-      return type.clone(to);
-    return to;
-  };
-  if (element.isBF16() || element.isF16()) {
-    Value rounded = arith::TruncFOp::create(builder, loc, like(element), value);
-    if (element.isF16())
-      return rounded;
-    return arith::BitcastOp::create(builder, loc, like(builder.getI16Type()),
-                                    rounded);
-  }
+static Value narrow(Emitter &e, Value value, Type element) {
+  if (element.isBF16() || element.isF16())
+    return e.truncate(value, element);
   if (element.isInteger(1))
-    return arith::ExtUIOp::create(builder, loc, like(builder.getI8Type()),
-                                  value);
+    return arith::ExtUIOp::create(
+        e.builder, e.loc, withElement(value, e.builder.getI8Type()), value);
   return value;
 }
 
@@ -355,7 +384,7 @@ Value Emitter::loadScalar(Value base, Value index, Type element) {
   Value loaded =
       LLVM::LoadOp::create(builder, loc, storedType(builder, element),
                            address(base, index, element));
-  return widen(builder, loc, loaded, element);
+  return widen(*this, loaded, element);
 }
 
 Value Emitter::loadVector(Value base, Value index, Type element, Value mask) {
@@ -372,7 +401,7 @@ Value Emitter::loadVector(Value base, Value index, Type element, Value mask) {
     loaded =
         LLVM::LoadOp::create(builder, loc, type, at, bytesOfElement(element));
   }
-  return widen(builder, loc, loaded, element);
+  return widen(*this, loaded, element);
 }
 
 Value Emitter::loadStrided(Value base, Value index, Value stride, Type element,
@@ -401,13 +430,13 @@ Value Emitter::loadStrided(Value base, Value index, Value stride, Type element,
 }
 
 void Emitter::storeScalar(Value value, Value base, Value index, Type element) {
-  LLVM::StoreOp::create(builder, loc, narrow(builder, loc, value, element),
+  LLVM::StoreOp::create(builder, loc, narrow(*this, value, element),
                         address(base, index, element));
 }
 
 void Emitter::storeVector(Value value, Value base, Value index, Type element,
                           Value mask) {
-  Value stored = narrow(builder, loc, splat(value), element);
+  Value stored = narrow(*this, splat(value), element);
   Value at = address(base, index, element);
   if (mask)
     LLVM::MaskedStoreOp::create(builder, loc, stored, at, mask,

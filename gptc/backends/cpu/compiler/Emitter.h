@@ -87,13 +87,18 @@ public:
   Value maskBelow(Value count);
   /// Rounds a register to what an element type can hold.
   Value round(Value value, Type element);
+  /// An f32 register's value in a 16-bit type, nearest, ties to even; a bf16
+  /// is its bits, an i16. And back.
+  Value truncate(Value value, Type element);
+  Value extend(Value value);
 
   // Memory.
   Value address(Value base, Value index, Type element);
   Value loadScalar(Value base, Value index, Type element);
-  /// `width` consecutive elements; lanes outside of `mask` are not read.
+  /// `width` consecutive elements; lanes outside of `mask` are not
+  /// read, and zero.
   Value loadVector(Value base, Value index, Type element, Value mask = {});
-  /// Elements `stride` apart.
+  /// Elements `stride` apart, otherwise the same.
   Value loadStrided(Value base, Value index, Value stride, Type element,
                     Value mask = {});
   void storeScalar(Value value, Value base, Value index, Type element);

@@ -274,6 +274,9 @@ Value Evaluator::elementwise(mlir::Operation *op, const Coordinates &at,
   auto loc = e.loc;
   Value x = operands.empty() ? Value() : operands[0];
   Value result;
+  if (scalar.isF64() && llvm::isa<math::ExpOp, math::LogOp, math::TanhOp,
+                                  math::ErfOp, ir::GeluOp, ir::SiluOp>(op))
+    return giveUp(op, op->getName().getStringRef().str() + " in f64");
   if (auto geluOp = llvm::dyn_cast<ir::GeluOp>(op)) {
     result = gelu(geluOp, x);
   } else if (llvm::isa<ir::SiluOp>(op)) {
@@ -393,6 +396,8 @@ Value Evaluator::logLikelihood(ir::LogLikelihoodOp op, const Coordinates &at) {
   auto type = op.getLogits().getType();
   int64_t extent = type.getShape().back();
   Type scalar = e.registerType(type.getElementType());
+  if (scalar.isF64())
+    return giveUp(op, "gptc.log_likelihood in f64");
   Value target = evaluate(op.getTargets(), at);
   Coordinates row{at.index, -1};
   row.index.push_back(Value());
