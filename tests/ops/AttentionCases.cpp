@@ -100,6 +100,28 @@ void add(std::vector<OpCase> &table, const Form &f) {
   table.push_back(std::move(made));
 }
 
+/// Operands whose last dimension does not lie together.
+void addStrided(std::vector<OpCase> &table) {
+  for (int64_t d : {1, 5, 19})
+    for (int64_t t : {3, 16}) {
+      TensorType type{DataType::F32, {2, d, t, 3}};
+      OpCase made{fmt::format("attention/strided_{}x{}", t, d),
+                  {{"query", type}, {"key", type}, {"value", type}},
+                  {}};
+      made.build = [](Graph &, const std::vector<Tensor> &in) {
+        std::vector<Tensor> turned = in;
+        for (Tensor &x : turned)
+          x = transpose(x, {0, 3, 2, 1});
+        return std::vector<Tensor>{
+            attention(turned[0], turned[1], turned[2], {}),
+            attention(turned[0], turned[1], reshape(in[2], turned[2].shape()),
+                      {})};
+      };
+      made.tolerance = 5e-6;
+      table.push_back(std::move(made));
+    }
+}
+
 } // namespace
 
 void addAttentionCases(std::vector<OpCase> &table) {
@@ -122,6 +144,7 @@ void addAttentionCases(std::vector<OpCase> &table) {
   add(table, {1, 2, 67, 130, 16, true, 0, {63}, {67}});
   add(table, {2, 1, 5, 97, 8, true, 11, {80, 2}, {5, 3}});
   add(table, {2, 2, 1, 130, 64, true, 33, {129, 40}, {1, 1}});
+  addStrided(table);
 }
 
 } // namespace gptc::tests

@@ -2,12 +2,24 @@
 
 #include "CpuRun.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 namespace gptc::tests {
 namespace {
 
 class CpuTopic : public testing::TestWithParam<std::string> {};
+
+/// What a case's error may be when its numbers are rounded to narrow types
+/// after each op, which the interpreter does not do.
+double toleranceOf(const OpCase &opCase) {
+  double tolerance = opCase.tolerance;
+  for (const OpInput &input : opCase.inputs)
+    if (input.type.element == DataType::BF16)
+      tolerance = std::max(tolerance, 0x1p-7);
+    else if (input.type.element == DataType::F16)
+      tolerance = std::max(tolerance, 0x1p-10);
+  return tolerance;
+}
 
 /// Compares a run of a case with the interpreter's.
 void expectSame(const OpCase &opCase) {
@@ -22,6 +34,12 @@ void expectSame(const OpCase &opCase) {
   ASSERT_TRUE(expected) << expected.error().message();
 
   auto compiled = CompiledGraph::compile(graph);
+  if (!compiled && opCase.name.find("f64") != std::string::npos) {
+    // The backend has no products and functions in f64, and says so.
+    EXPECT_EQ(compiled.error().code(), ErrorCode::Unsupported);
+    EXPECT_THAT(compiled.error().message(), testing::HasSubstr("in f64"));
+    return;
+  }
   ASSERT_TRUE(compiled) << compiled.error().message();
   ASSERT_FALSE((*compiled)->variants().empty());
   for (const std::string &variant : (*compiled)->variants()) {
@@ -37,11 +55,11 @@ void expectSame(const OpCase &opCase) {
           return opCase.matters(inputs, element);
         };
       auto unequal =
-          difference((*expected)[i], (*found)[i], opCase.tolerance, matters);
+          difference((*expected)[i], (*found)[i], toleranceOf(opCase), matters);
       EXPECT_FALSE(unequal) << "result " << i << ": " << *unequal;
     }
     for (const auto &[name, value] : variables) {
-      auto unequal = difference(after[name], value, opCase.tolerance);
+      auto unequal = difference(after[name], value, toleranceOf(opCase));
       EXPECT_FALSE(unequal) << "variable '" << name << "': " << *unequal;
     }
   }
@@ -49,7 +67,7 @@ void expectSame(const OpCase &opCase) {
 
 TEST_P(CpuTopic, MatchesTheInterpreter) {
   for (const OpCase &opCase : opTable())
-    if (opCase.name.starts_with(GetParam() + "/") && opCase.isSinglePrecision())
+    if (opCase.name.starts_with(GetParam() + "/"))
       expectSame(opCase);
 }
 

@@ -10,18 +10,6 @@
 
 namespace gptc::tests {
 
-bool OpCase::isSinglePrecision() const {
-  // Casts are to types that no input shows, so their names say it.
-  for (const char *wide : {"f64", "bf16", "f16"})
-    if (name.find(wide) != std::string::npos)
-      return false;
-  return std::all_of(inputs.begin(), inputs.end(), [](const OpInput &input) {
-    DataType type = input.type.element;
-    return type == DataType::F32 || type == DataType::I32 ||
-           type == DataType::Bool;
-  });
-}
-
 const std::vector<OpCase> &opTable() {
   static const std::vector<OpCase> table = [] {
     std::vector<OpCase> made;

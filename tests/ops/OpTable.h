@@ -50,9 +50,6 @@ struct OpCase {
   double tolerance = 2e-6;
   /// Whether anything may depend on an element of result 0; all if empty.
   std::function<bool(const HostTensors &inputs, size_t element)> matters = {};
-
-  /// Whether the case has no element type but f32, i32 and bool.
-  bool isSinglePrecision() const;
 };
 
 const std::vector<OpCase> &opTable();

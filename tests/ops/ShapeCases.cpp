@@ -95,6 +95,40 @@ void addChains(std::vector<OpCase> &table) {
   table.push_back(std::move(strided));
 }
 
+/// Views that are read where they lie and also leave, or are read whole.
+void addSharedViews(std::vector<OpCase> &table) {
+  using Tensors = std::vector<Tensor>;
+  auto add = [&](const std::string &name, const Shape &shape,
+                 decltype(OpCase::build) build) {
+    table.push_back({"view_chain/" + name,
+                     {{"x", {DataType::F32, shape}}},
+                     std::move(build)});
+  };
+  add("returned_and_read", {2, 2}, [](Graph &, const Tensors &in) {
+    Tensor made = exp(in[0]);
+    Tensor view = reshape(made, {1, 2, 2});
+    return Tensors{made, view, view / (absolute(view) + full(view, 1))};
+  });
+  add("selected_from_and_read", {7, 5, 3}, [](Graph &graph, const Tensors &in) {
+    Tensor made = exp(in[0]);
+    Tensor view = reshape(made, {7, 15, 1}), table = reshape(made, {35, 3});
+    Tensor rows = selectRow(view, iota(graph, {7}, 0));
+    Tensor more = gather(table, iota(graph, {2, 4}, 1));
+    return Tensors{rows, more, negate(view), negate(table)};
+  });
+  add("across_rows_and_read", {6, 10}, [](Graph &, const Tensors &in) {
+    Tensor made = exp(in[0]);
+    Tensor odd = reshape(transpose(made, {1, 0}), {4, 15});
+    Tensor twice = reshape(transpose(odd, {1, 0}), {12, 5});
+    return Tensors{softmax(odd),
+                   odd + odd,
+                   softmax(twice),
+                   twice,
+                   negate(transpose(odd, {1, 0})),
+                   made};
+  });
+}
+
 } // namespace
 
 void addShapeCases(std::vector<OpCase> &table) {
@@ -173,6 +207,7 @@ void addShapeCases(std::vector<OpCase> &table) {
       [](T x) { return broadcast(x, {2, 13}); },
       [] { return std::vector<int64_t>(26, 0); });
   addChains(table);
+  addSharedViews(table);
 }
 
 } // namespace gptc::tests
