@@ -14,14 +14,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path root = GPTC_SOURCE_DIR;
+fs::path root() { return GPTC_SOURCE_DIR; }
 
 /// Labels such as matmul_c2 in files of a folder with one extension.
 std::set<std::string> labelsIn(const std::string &folder,
                                const std::string &extension,
                                const std::regex &pattern) {
   std::set<std::string> labels;
-  for (const auto &entry : fs::directory_iterator(root / folder)) {
+  for (const auto &entry : fs::directory_iterator(root() / folder)) {
     if (entry.path().extension() != extension)
       continue;
     std::ifstream file(entry.path());

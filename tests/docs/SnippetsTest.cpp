@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using Lines = std::vector<std::string>;
 
-const fs::path root = GPTC_SOURCE_DIR;
+fs::path root() { return GPTC_SOURCE_DIR; }
 
 Lines linesOf(const fs::path &path) {
   Lines lines;
@@ -44,7 +44,7 @@ std::vector<Snippet> snippetsOf(const fs::path &document) {
     if (!lines[i].starts_with(begin) || !lines[i].ends_with(end))
       continue;
     Snippet snippet{
-        fs::relative(document, root),
+        fs::relative(document, root()),
         i + 1,
         lines[i].substr(begin.size(),
                         lines[i].size() - begin.size() - end.size()),
@@ -79,9 +79,9 @@ bool standsIn(const Lines &text, const Lines &file) {
 
 std::vector<fs::path> documents() {
   std::vector<fs::path> result;
-  if (fs::exists(root / "README.md"))
-    result.push_back(root / "README.md");
-  for (const auto &entry : fs::recursive_directory_iterator(root / "docs"))
+  if (fs::exists(root() / "README.md"))
+    result.push_back(root() / "README.md");
+  for (const auto &entry : fs::recursive_directory_iterator(root() / "docs"))
     if (entry.path().extension() == ".md")
       result.push_back(entry.path());
   std::sort(result.begin(), result.end());
@@ -96,9 +96,9 @@ TEST(Snippets, AreWhatTheFilesSay) {
       std::string where =
           snippet.document + ":" + std::to_string(snippet.line) + ": ";
       ASSERT_FALSE(snippet.text.empty()) << where << "no block follows";
-      ASSERT_TRUE(fs::exists(root / snippet.file))
+      ASSERT_TRUE(fs::exists(root() / snippet.file))
           << where << "there is no " << snippet.file;
-      EXPECT_TRUE(standsIn(snippet.text, linesOf(root / snippet.file)))
+      EXPECT_TRUE(standsIn(snippet.text, linesOf(root() / snippet.file)))
           << where << "the block is not in " << snippet.file;
     }
   EXPECT_GE(count, 10U);

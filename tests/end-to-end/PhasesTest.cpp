@@ -12,8 +12,8 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::vector<std::string> phases = {"model", "gradient", "fused",
-                                         "kernels", "program"};
+constexpr const char *phases[] = {"model", "gradient", "fused", "kernels",
+                                  "program"};
 
 struct Case {
   std::string model;
@@ -57,7 +57,7 @@ TEST_P(Phases, PrintParseAndCompileOn) {
   std::string expected = artifactOf(request());
   ASSERT_FALSE(expected.empty());
   CompileRequest before = request();
-  for (const std::string &phase : phases) {
+  for (const std::string phase : phases) {
     std::string text = textOf(request(), phase);
     EXPECT_THAT(text, HasSubstr("gptc.phase = \"" + phase + "\""));
     // On from the phase before gives what all at once gives.
