@@ -4,6 +4,7 @@
 
 #include "gptc/compiler/Phases.h"
 #include "gptc/frontend/GraphState.h"
+#include "gptc/passes/Passes.h"
 #include "gptc/runtime/base/Sha256.h"
 
 namespace gptc {
@@ -75,6 +76,23 @@ Status checkSizes(const CompileRequest &request, const ModelInfo &model) {
   return {};
 }
 
+/// The cost of each entry: bytes in the types that the module is lowered to.
+Status addCosts(mlir::ModuleOp module, ModuleInfo &info) {
+  mlir::OwningOpRef<mlir::ModuleOp> lowered;
+  if (info.type != "f32") {
+    lowered = module.clone();
+    mlir::PassManager manager(module.getContext());
+    manager.addPass(passes::createLowerPrecision({info.type}));
+    if (mlir::failed(manager.run(*lowered)))
+      return failure(ErrorCode::Internal, "the module cannot be lowered to {}",
+                     info.type);
+  }
+  for (auto function :
+       (lowered ? *lowered : module).getOps<mlir::func::FuncOp>())
+    info.entries[function.getSymName().str()] = costOf(function);
+  return {};
+}
+
 } // namespace
 
 Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
@@ -123,8 +141,7 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
   if (source.checkpoint)
     GPTC_CHECK(checkCheckpoint(module, *source.checkpoint));
   info.parameters = countParameters(module);
-  for (auto function : module.getOps<mlir::func::FuncOp>())
-    info.entries[function.getSymName().str()] = costOf(function);
+  GPTC_CHECK(addCosts(module, info));
   attach(module, info);
   std::string text = printModule(module);
   info.sourceHash = Sha256::hex(Sha256::of(std::as_bytes(std::span(text))));
