@@ -37,6 +37,9 @@ struct Mistake {
   std::function<void(Graph &)> make;
   std::string message;
 };
+void PrintTo(const Mistake &mistake, std::ostream *out) {
+  *out << mistake.name;
+}
 
 Tensor argument(Graph &graph, const std::string &name, const TensorType &type) {
   return graph.argument(name, type);

@@ -19,6 +19,9 @@ struct Case {
   std::string model;
   std::string type;
 };
+void PrintTo(const Case &item, std::ostream *out) {
+  *out << item.model << " in " << item.type;
+}
 
 class Phases : public testing::TestWithParam<Case> {
 protected:
