@@ -47,6 +47,21 @@ describeParameter(llvm::StringRef name, mlir::Type type) {
   return parameter;
 }
 
+/// Bytes that a kernel reads of an input of `all` bytes: where only rows of it
+/// are looked up, those alone.
+uint64_t bytesRead(mlir::BlockArgument input, uint64_t all) {
+  uint64_t rows = 0;
+  for (mlir::OpOperand &use : input.getUses()) {
+    mlir::Operation *user = use.getOwner();
+    if (use.getOperandNumber() != 0 ||
+        !llvm::isa<ir::GatherOp, ir::SelectRowOp, ir::CacheAppendOp>(user))
+      return all;
+    if (!llvm::isa<ir::CacheAppendOp>(user))
+      rows += ir::bytesOf(user->getResult(0).getType());
+  }
+  return std::min(rows, all);
+}
+
 /// The position of an entry's argument among its arguments proper, or of a
 /// result among the results, which follow them.
 struct Place {
@@ -113,6 +128,8 @@ Expected<uint32_t> ProgramDescriber::bufferOf(mlir::Value value) {
                    "nor a variable; the module is not in phase program",
                    function.getSymName().str());
   }
+  auto memory = llvm::cast<mlir::MemRefType>(value.getType());
+  GPTC_TRY(buffer->type, elementOf(memory.getElementType()));
   auto index = uint32_t(program->buffers.size());
   program->buffers.push_back(std::move(buffer));
   buffers[value] = index;
@@ -151,7 +168,9 @@ ProgramDescriber::describeLaunch(ir::LaunchOp launch) {
   dispatch->scope = ir::scopeOf(launch.getLoc()).str();
   for (mlir::Operation &op : kernel.getBody().front())
     dispatch->flops += ir::flopsOf(&op);
-  for (mlir::Value input : launch.getInputs()) {
+  llvm::DenseSet<uint32_t> counted;
+  for (auto [input, argument] :
+       llvm::zip(launch.getInputs(), kernel.getBody().getArguments())) {
     if (!llvm::isa<mlir::MemRefType>(input.getType())) {
       GPTC_TRY(auto scalar, scalarOf(input));
       dispatch->scalars.push_back(std::move(scalar));
@@ -159,15 +178,18 @@ ProgramDescriber::describeLaunch(ir::LaunchOp launch) {
     }
     GPTC_TRY(uint32_t buffer, bufferOf(input));
     dispatch->buffers.push_back(buffer);
+    if (counted.insert(buffer).second)
+      dispatch->bytes += bytesRead(argument, program->buffers[buffer]->bytes);
   }
-  for (mlir::Value output : launch.getOutputs()) {
+  for (auto [output, value] :
+       llvm::zip(launch.getOutputs(), kernel.getYield().getValues())) {
     GPTC_TRY(uint32_t buffer, bufferOf(output));
     dispatch->buffers.push_back(buffer);
+    auto append = value.getDefiningOp<ir::CacheAppendOp>();
+    dispatch->bytes += append ? ir::bytesOf(append.getRows().getType())
+                              : program->buffers[buffer]->bytes;
+    ++dispatch->outputs;
   }
-  llvm::DenseSet<uint32_t> counted;
-  for (uint32_t buffer : dispatch->buffers)
-    if (counted.insert(buffer).second)
-      dispatch->bytes += program->buffers[buffer]->bytes;
   if (auto lengths = launch->getAttrOfType<mlir::StringAttr>("gptc.lengths")) {
     for (unsigned i = 0; i < function.getNumArguments(); ++i)
       if (function.getArgAttr(i, ir::nameAttr) == lengths)

@@ -76,14 +76,26 @@ Status addVariants(mlir::ModuleOp module, const ModuleInfo &info,
   return {};
 }
 
+/// Notes how wide each piece of a variable is, which an export of embedded
+/// weights needs to take them apart.
+void notePieces(artifact::VariableT &variable, const Checkpoint &checkpoint) {
+  for (const auto &piece : variable.pieces)
+    if (const TensorView *tensor = checkpoint.find(piece->tensor);
+        tensor && !tensor->shape.empty())
+      piece->width =
+          piece->transposed ? tensor->shape.front() : tensor->shape.back();
+}
+
 /// Blobs with the packed weights of a target.
-void embedWeights(const artifact::ManifestT &manifest,
-                  artifact::TargetT &target, const Checkpoint *checkpoint,
-                  ThreadTeam &team, std::vector<PendingBlob> &blobs) {
+void embedWeights(artifact::ManifestT &manifest, artifact::TargetT &target,
+                  const Checkpoint *checkpoint, ThreadTeam &team,
+                  std::vector<PendingBlob> &blobs) {
   for (size_t i = 0; i < manifest.variables.size(); ++i) {
-    const artifact::VariableT &variable = *manifest.variables[i];
+    artifact::VariableT &variable = *manifest.variables[i];
     if (variable.role != artifact::Role::Parameter)
       continue;
+    if (checkpoint)
+      notePieces(variable, *checkpoint);
     artifact::StorageT &storage = *target.storages[i];
     storage.embedded = std::make_unique<artifact::BlobT>();
     uint64_t seed = manifest.source->init_seed;

@@ -127,6 +127,13 @@ Status gptc::validateManifest(const ManifestT &manifest, uint64_t manifestEnd,
   }
   for (const auto &file : manifest.files) {
     GPTC_CHECK(files.add(file->name, "file"));
+    // An export writes the file under this name.
+    if (file->name == "." || file->name == ".." ||
+        file->name.find_first_of(std::string_view("/\0", 2)) !=
+            std::string::npos)
+      return wrong("it carries a file named '{}', which is no name of a file "
+                   "in a folder",
+                   file->name);
     GPTC_CHECK(validateBlob(file->blob.get(),
                             fmt::format("file '{}'", file->name), manifestEnd,
                             fileBytes));

@@ -164,6 +164,8 @@ Status TargetValidator::checkBuffer(const ProgramT &program,
     return wrong("lies in the unknown space {}",
                  static_cast<unsigned>(buffer.space));
   }
+  if (buffer.type > ElementType::MAX)
+    return wrong("has an unknown element type");
   if (buffer.offset % 64 != 0)
     return wrong("lies at {}, not at a multiple of 64", buffer.offset);
   if (buffer.space != BufferSpace::Arena && buffer.offset != 0)
@@ -214,6 +216,9 @@ Status TargetValidator::checkDispatch(const ProgramT &program,
   for (uint32_t buffer : dispatch.buffers)
     if (buffer >= program.buffers.size())
       return wrong("uses buffer {} of {}", buffer, program.buffers.size());
+  if (dispatch.outputs > dispatch.buffers.size())
+    return wrong("has {} outputs among {} buffers", dispatch.outputs,
+                 dispatch.buffers.size());
   for (const auto &scalar : dispatch.scalars)
     GPTC_CHECK(checkScalar(entry, *scalar));
   GPTC_CHECK(checkLengths(entry, dispatch));

@@ -107,17 +107,23 @@ Expected<Checkpoint> Checkpoint::open(const std::string &folder) {
     checkpoint.files_.push_back(std::move(file));
   }
   for (const SafetensorsFile &file : checkpoint.files_)
-    for (const auto &[name, view] : file.tensors())
+    for (const auto &[name, view] : file.tensors()) {
       if (!checkpoint.tensors_.emplace(withoutPrefix(name), view).second)
         return failure(ErrorCode::Corrupt,
                        "'{}' holds tensor '{}' a second time", file.path(),
                        name);
+      checkpoint.storedNames_.emplace(withoutPrefix(name), name);
+    }
   return checkpoint;
 }
 
 const TensorView *Checkpoint::find(const std::string &name) const {
   auto found = tensors_.find(withoutPrefix(name));
   return found == tensors_.end() ? nullptr : &found->second;
+}
+
+const std::string &Checkpoint::storedName(const std::string &name) const {
+  return storedNames_.at(withoutPrefix(name));
 }
 
 std::vector<std::string> Checkpoint::names() const {

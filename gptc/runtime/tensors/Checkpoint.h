@@ -26,6 +26,8 @@ public:
   /// A tensor by its name, with or without the prefix "transformer."; null if
   /// there is none.
   const TensorView *find(const std::string &name) const;
+  /// The name under which the file holds a tensor that find() knows.
+  const std::string &storedName(const std::string &name) const;
   /// Every stored name without that prefix.
   std::vector<std::string> names() const;
   /// Identifies the content in milliseconds: SHA-256 over all headers and
@@ -36,6 +38,7 @@ private:
   std::string folder_;
   std::vector<SafetensorsFile> files_;
   std::map<std::string, TensorView> tensors_;
+  std::map<std::string, std::string> storedNames_;
 };
 
 } // namespace gptc

@@ -44,15 +44,28 @@ void RunOptions::add(CLI::App &command) {
                      "artifact names");
 }
 
-Expected<std::unique_ptr<Program>> loadProgram(const std::string &file,
-                                               const RunOptions &options) {
+static Expected<std::unique_ptr<Program>>
+loadProgram(std::shared_ptr<const Artifact> artifact,
+            const RunOptions &options) {
   if (!options.backend.empty() && options.backend != "cpu")
     return failure(ErrorCode::Unsupported,
                    "--backend: '{}' is not supported; the backend is cpu",
                    options.backend);
-  GPTC_TRY(auto artifact, Artifact::open(file));
   return Program::load(std::move(artifact),
                        {options.threads, options.cpu, options.checkpoint});
+}
+
+Expected<std::unique_ptr<Program>> loadProgram(const std::string &file,
+                                               const RunOptions &options) {
+  GPTC_TRY(auto artifact, Artifact::open(file));
+  return loadProgram(std::move(artifact), options);
+}
+
+Expected<std::unique_ptr<Runner>>
+loadRunner(std::shared_ptr<const Artifact> artifact,
+           const RunOptions &options) {
+  GPTC_TRY(auto program, loadProgram(std::move(artifact), options));
+  return createRunner(std::move(program));
 }
 
 void print(std::string_view text) {

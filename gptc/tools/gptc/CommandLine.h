@@ -6,6 +6,7 @@
 #include "gptc/compiler/Service.h"
 #include "gptc/runtime/artifact/Artifact.h"
 #include "gptc/runtime/program/Program.h"
+#include "gptc/runtime/session/Runner.h"
 #include "gptc/runtime/text/Tokenizer.h"
 
 #include <CLI/CLI.hpp>
@@ -47,6 +48,10 @@ struct RunOptions {
 /// Opens and loads an artifact on the backend that is asked for.
 Expected<std::unique_ptr<Program>> loadProgram(const std::string &file,
                                                const RunOptions &options);
+
+/// The same as something that runs entry points on arrays.
+Expected<std::unique_ptr<Runner>>
+loadRunner(std::shared_ptr<const Artifact> artifact, const RunOptions &options);
 
 /// Writes to standard output; a failure is reported by flushOutput at the
 /// latest.

@@ -39,6 +39,8 @@ int main(int argc, char **argv) {
   tool::addCompile(app, action);
   tool::addGenerate(app, action);
   tool::addScore(app, action);
+  tool::addRun(app, action);
+  tool::addExport(app, action);
   tool::addInspect(app, action);
   tool::addTokenize(app, action);
   tool::addDevices(app, action);

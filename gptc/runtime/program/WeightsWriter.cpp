@@ -1,0 +1,200 @@
+//===- WeightsWriter.cpp --------------------------------------------------===//
+
+#include "gptc/runtime/program/WeightsWriter.h"
+
+#include "gptc/runtime/program/VariableSource.h"
+#include "gptc/runtime/tensors/SafetensorsWriter.h"
+
+#include <cstring>
+#include <fmt/ranges.h>
+
+namespace gptc {
+
+namespace {
+
+using artifact::VariableT;
+
+/// The name in a checkpoint of a causal language model: transformers keeps the
+/// head beside the body, which it calls so for every GPT.
+std::string qualified(const std::string &name) {
+  return name.starts_with("lm_head.") ? name : "transformer." + name;
+}
+
+/// Elements [begin, end) of the last dimension as a tensor.
+struct Part {
+  std::string name;
+  bool transposed = false;
+  uint64_t begin = 0, end = 0;
+};
+
+uint64_t columnsOf(const VariableT &variable) {
+  return variable.shape.empty() ? 1 : variable.shape.back();
+}
+
+Expected<std::vector<Part>> partsOf(const VariableT &variable) {
+  uint64_t columns = columnsOf(variable);
+  std::vector<Part> parts;
+  if (variable.pieces.empty())
+    return std::vector<Part>{{variable.name, false, 0, columns}};
+  uint64_t at = 0;
+  for (const auto &piece : variable.pieces) {
+    // Widths are there where a checkpoint was; drawn weights know none.
+    uint64_t width =
+        piece->width ? piece->width : columns / variable.pieces.size();
+    width = std::min(width, columns - at);
+    parts.push_back({piece->tensor, piece->transposed, at, at + width});
+    at += width;
+  }
+  if (at != columns || variable.shape.size() > 2)
+    return failure(ErrorCode::Unsupported,
+                   "'{}' is no matrix of {} parts that make its {} columns",
+                   variable.name, variable.pieces.size(), columns);
+  return parts;
+}
+
+void narrow(float value, DataType type, std::byte *to) {
+  if (type == DataType::F32) {
+    std::memcpy(to, &value, 4);
+    return;
+  }
+  uint16_t bits = type == DataType::BF16 ? toBF16(value) : toF16(value);
+  std::memcpy(to, &bits, 2);
+}
+
+/// All of a part's elements in the tensor's own order.
+std::vector<std::byte> unpack(const VariableT &variable,
+                              artifact::Layout layout,
+                              std::span<const std::byte> stored,
+                              const Part &part) {
+  DataType type = toDataType(variable.type);
+  uint64_t columns = columnsOf(variable);
+  uint64_t rows = elementCount(variable.shape) / columns;
+  uint64_t width = part.end - part.begin;
+  size_t size = sizeOf(type);
+  std::vector<std::byte> bytes(rows * width * size);
+  std::vector<float> row(columns);
+  for (uint64_t r = 0; r < rows; ++r) {
+    loadRow(stored.data(), type, layout != artifact::Layout::RowMajor,
+            layout == artifact::Layout::PackedTransposed, rows, columns, r,
+            row.data());
+    for (uint64_t c = 0; c < width; ++c) {
+      uint64_t to = part.transposed ? c * rows + r : r * width + c;
+      narrow(row[part.begin + c], type, bytes.data() + to * size);
+    }
+  }
+  return bytes;
+}
+
+/// The same of a variable's initial values.
+Expected<std::vector<std::byte>> draw(const VariableT &variable, uint64_t seed,
+                                      ThreadTeam &team, const Part &part) {
+  constexpr auto layout = artifact::Layout::RowMajor;
+  GPTC_TRY(auto source,
+           VariableSource::create(variable, layout, nullptr, seed, team));
+  std::vector<std::byte> stored(source.units() * source.unitBytes());
+  source.fillAll(team, stored.data());
+  return unpack(variable, layout, stored, part);
+}
+
+/// The tensors that a variable is made of, each from `load`, which gives the
+/// tensor's bytes when it is its turn.
+Status addParts(
+    const VariableT &variable,
+    const std::function<Expected<std::vector<std::byte>>(const Part &)> &load,
+    std::vector<PendingTensor> &tensors) {
+  DataType type = toDataType(variable.type);
+  if (type != DataType::F32 && type != DataType::F16 && type != DataType::BF16)
+    return failure(ErrorCode::Unsupported,
+                   "'{}' is stored in {}, which is not exported", variable.name,
+                   toString(type));
+  GPTC_TRY(std::vector<Part> parts, partsOf(variable));
+  for (const Part &part : parts) {
+    std::vector<uint64_t> shape = variable.shape;
+    if (!shape.empty())
+      shape.back() = part.end - part.begin;
+    if (part.transposed && shape.size() == 2)
+      std::swap(shape[0], shape[1]);
+    tensors.push_back({qualified(part.name), type, shape,
+                       [load, part](const PendingTensor::Sink &sink) -> Status {
+                         GPTC_TRY(auto bytes, load(part));
+                         return sink(bytes);
+                       }});
+  }
+  return {};
+}
+
+/// The checkpoint's own tensors that the variables are made of.
+Status addOriginals(const VariableT &variable, const Checkpoint &checkpoint,
+                    std::vector<PendingTensor> &tensors) {
+  for (const auto &piece : variable.pieces) {
+    const TensorView *view = checkpoint.find(piece->tensor);
+    if (!view)
+      return failure(ErrorCode::NotFound,
+                     "the checkpoint '{}' has no tensor '{}'",
+                     checkpoint.folder(), piece->tensor);
+    tensors.push_back({checkpoint.storedName(piece->tensor), view->type,
+                       view->shape, [view](const PendingTensor::Sink &sink) {
+                         return sink(view->bytes);
+                       }});
+  }
+  return {};
+}
+
+Expected<std::optional<Checkpoint>> openCheckpoint(const Artifact &artifact) {
+  const artifact::SourceT &source = *artifact.manifest().source;
+  if (source.embedded || source.checkpoint.empty())
+    return std::optional<Checkpoint>();
+  auto checkpoint = Checkpoint::open(source.checkpoint);
+  if (!checkpoint)
+    return tl::unexpected(checkpoint.error().in(
+        fmt::format("the weights of '{}'", artifact.path())));
+  if (checkpoint->digest() != source.digest)
+    return failure(ErrorCode::Corrupt,
+                   "the checkpoint '{}' is not what '{}' was compiled from; "
+                   "compile it again",
+                   source.checkpoint, artifact.path());
+  return std::optional<Checkpoint>(std::move(*checkpoint));
+}
+
+} // namespace
+
+Expected<WrittenWeights> writeWeights(const Artifact &artifact,
+                                      const std::string &path) {
+  const artifact::ManifestT &manifest = artifact.manifest();
+  GPTC_TRY(std::optional<Checkpoint> checkpoint, openCheckpoint(artifact));
+  const artifact::TargetT *target = artifact.findTarget("cpu");
+  GPTC_TRY(auto team, ThreadTeam::create(0));
+  std::vector<PendingTensor> tensors;
+  WrittenWeights written;
+  for (size_t i = 0; i < manifest.variables.size(); ++i) {
+    const VariableT &variable = *manifest.variables[i];
+    if (variable.role != artifact::Role::Parameter)
+      continue;
+    const artifact::StorageT *storage =
+        target ? target->storages[i].get() : nullptr;
+    if (storage && storage->embedded) {
+      auto load = [&variable, &artifact, storage](const Part &part) {
+        return unpack(variable, storage->layout,
+                      artifact.blob(*storage->embedded), part);
+      };
+      GPTC_CHECK(addParts(variable, load, tensors));
+    } else if (checkpoint && !variable.pieces.empty()) {
+      GPTC_CHECK(addOriginals(variable, *checkpoint, tensors));
+      written.original = true;
+    } else {
+      auto load = [&variable, &manifest, &team](const Part &part) {
+        return draw(variable, manifest.source->init_seed, *team, part);
+      };
+      GPTC_CHECK(addParts(variable, load, tensors));
+    }
+  }
+  if (tensors.empty())
+    return failure(ErrorCode::NotFound, "'{}' holds no weights",
+                   artifact.path());
+  for (const PendingTensor &tensor : tensors)
+    ++written.tensors[tensor.type];
+  GPTC_CHECK(writeSafetensors(path, std::move(tensors)));
+  return written;
+}
+
+} // namespace gptc

@@ -1,0 +1,29 @@
+//===- WeightsWriter.h - An artifact's weights as a checkpoint -*- C++ -*-===//
+
+#ifndef GPTC_RUNTIME_PROGRAM_WEIGHTSWRITER_H
+#define GPTC_RUNTIME_PROGRAM_WEIGHTSWRITER_H
+
+#include "gptc/runtime/artifact/Artifact.h"
+
+#include <map>
+
+namespace gptc {
+
+/// What writeWeights wrote.
+struct WrittenWeights {
+  /// Number of tensors of each type.
+  std::map<DataType, size_t> tensors;
+  /// Whether they are the checkpoint's, word for word.
+  bool original = false;
+};
+
+/// Writes a safetensors file with the parameters of an artifact. Weights that
+/// are not embedded are copied from the checkpoint that the artifact names,
+/// with its types and names (its digest must be right), or drawn from the
+/// seed. Embedded ones are unpacked, in the type that they are stored in.
+Expected<WrittenWeights> writeWeights(const Artifact &artifact,
+                                      const std::string &path);
+
+} // namespace gptc
+
+#endif // GPTC_RUNTIME_PROGRAM_WEIGHTSWRITER_H

@@ -1,0 +1,84 @@
+//===- Runner.cpp ---------------------------------------------------------===//
+
+#include "gptc/runtime/session/Runner.h"
+
+#include <chrono>
+#include <cstring>
+
+namespace gptc {
+
+namespace {
+
+class CpuRunner : public Runner {
+public:
+  explicit CpuRunner(std::unique_ptr<Program> program)
+      : program_(std::move(program)) {}
+
+  std::string name() const override {
+    unsigned threads = program_->threads().size();
+    return fmt::format("cpu {}, {} thread{}", program_->variant(), threads,
+                       threads == 1 ? "" : "s");
+  }
+  const Artifact &artifact() const override { return program_->artifact(); }
+  bool has(uint32_t entry) const override { return program_->has(entry); }
+  Expected<std::vector<NpyArray>> run(uint32_t entry,
+                                      std::span<const NpyArray> arguments,
+                                      double *seconds) override {
+    using Clock = std::chrono::steady_clock;
+    setArguments(*program_, entry, arguments);
+    Clock::time_point begin = Clock::now();
+    program_->run(entry);
+    if (seconds)
+      *seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    std::vector<NpyArray> results;
+    for (size_t i = 0; i < artifact().manifest().entries[entry]->results.size();
+         ++i)
+      results.push_back(readResult(*program_, entry, i));
+    return results;
+  }
+  void reset() override { program_->reset(); }
+  Program *program() override { return program_.get(); }
+
+private:
+  std::unique_ptr<Program> program_;
+};
+
+} // namespace
+
+std::unique_ptr<Runner> createRunner(std::unique_ptr<Program> program) {
+  return std::make_unique<CpuRunner>(std::move(program));
+}
+
+void setArguments(Program &program, uint32_t entry,
+                  std::span<const NpyArray> arguments) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    auto to = program.argument(entry, i);
+    std::memset(to.data(), 0, to.size());
+    std::memcpy(to.data(), arguments[i].bytes.data(),
+                std::min(to.size(), arguments[i].bytes.size()));
+  }
+}
+
+NpyArray readResult(Program &program, uint32_t entry, size_t index) {
+  const artifact::ParameterT &parameter =
+      *program.artifact().manifest().entries[entry]->results[index];
+  auto bytes = program.result(entry, index);
+  NpyArray array{toDataType(parameter.type), parameter.shape, {}};
+  if (array.type != DataType::BF16) {
+    array.bytes.assign(bytes.begin(),
+                       bytes.begin() +
+                           int64_t(denseBytes(array.shape, parameter.type)));
+    return array;
+  }
+  array.type = DataType::F32;
+  array.bytes.resize(bytes.size() * 2);
+  for (size_t i = 0; i < bytes.size() / 2; ++i) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, bytes.data() + i * 2, 2);
+    float value = fromBF16(bits);
+    std::memcpy(array.bytes.data() + i * 4, &value, 4);
+  }
+  return array;
+}
+
+} // namespace gptc
