@@ -166,7 +166,7 @@ Status Program::loadEntry(const artifact::ProgramT &program) {
   const artifact::EntryT &description =
       *artifact_->manifest().entries[program.entry];
   Entry &entry = entries_[program.entry];
-  entry.present = true;
+  entry.description = &program;
 
   // Arguments and results, one after the other.
   uint64_t bytes = 0;
@@ -249,7 +249,7 @@ Status Program::loadEntry(const artifact::ProgramT &program) {
 }
 
 bool Program::has(uint32_t entry) const {
-  return entry < entries_.size() && entries_[entry].present;
+  return entry < entries_.size() && entries_[entry].description;
 }
 
 std::span<std::byte> Program::argument(uint32_t entry, size_t index) {
@@ -281,15 +281,35 @@ void Program::run(uint32_t index, std::span<double> seconds) {
   for (const Patch &patch : entry.patches)
     *patch.to = *patch.from;
   counters_[0].value.store(0, std::memory_order_relaxed);
-  team_->run([&](unsigned thread) { runSteps(entry, thread, seconds); });
+  team_->run([&](unsigned thread) {
+    runSteps(entry, 0, entry.steps.size(), thread, seconds);
+  });
 }
 
-void Program::runSteps(const Entry &entry, unsigned thread,
-                       std::span<double> seconds) {
+void Program::runDispatches(uint32_t index, size_t from, size_t to) {
+  Entry &entry = entries_[index];
+  for (const Patch &patch : entry.patches)
+    *patch.to = *patch.from;
+  counters_[from % 2].value.store(0, std::memory_order_relaxed);
+  team_->run([&](unsigned thread) { runSteps(entry, from, to, thread, {}); });
+}
+
+std::span<const std::byte> Program::buffer(uint32_t index, size_t dispatch,
+                                           size_t position) const {
+  const Entry &entry = entries_[index];
+  const artifact::ProgramT &program = *entry.description;
+  uint32_t buffer = program.dispatches[dispatch]->buffers[position];
+  return {
+      static_cast<const std::byte *>(entry.steps[dispatch].buffers[position]),
+      program.buffers[buffer]->bytes};
+}
+
+void Program::runSteps(const Entry &entry, size_t from, size_t to,
+                       unsigned thread, std::span<double> seconds) {
   using Clock = std::chrono::steady_clock;
   void *scratch = scratch_.data() + thread * scratchBytes_;
   Clock::time_point begin = Clock::now();
-  for (size_t i = 0; i < entry.steps.size(); ++i) {
+  for (size_t i = from; i < to; ++i) {
     const Step &step = entry.steps[i];
     std::atomic<uint32_t> &next = counters_[i % 2].value;
     // Nobody takes tiles of the next dispatch before the barrier.

@@ -32,6 +32,11 @@ public:
   const Artifact &artifact() const { return *artifact_; }
   /// Name of the instruction set in use.
   const std::string &variant() const { return variant_->name; }
+  /// What the instruction set in use needs, as /proc/cpuinfo spells it.
+  const std::vector<std::string> &features() const {
+    return variant_->features;
+  }
+  const artifact::TargetT &target() const { return *target_; }
   ThreadTeam &threads() { return *team_; }
 
   /// Whether the target has that entry of the manifest.
@@ -57,6 +62,18 @@ public:
   /// blocks of its heaviest dispatch.
   uint64_t computedRows(uint32_t entry, uint64_t rows) const;
 
+  /// The dispatches and buffers of an entry that the target has.
+  const artifact::ProgramT &describe(uint32_t entry) const {
+    return *entries_[entry].description;
+  }
+  /// Runs dispatches [from, to) alone, so that what each leaves can be looked
+  /// at. A whole run begins with from = 0 and leaves none out.
+  void runDispatches(uint32_t entry, size_t from, size_t to);
+  /// The memory of one of a dispatch's buffers. In the arena it holds what was
+  /// written there last.
+  std::span<const std::byte> buffer(uint32_t entry, size_t dispatch,
+                                    size_t position) const;
+
   /// The stored bytes of a variable, in its target's layout.
   std::span<std::byte> variable(size_t index);
   /// Sets caches and counters to zero.
@@ -81,7 +98,7 @@ private:
   };
   /// One entry point; empty steps where the target lacks it.
   struct Entry {
-    bool present = false;
+    const artifact::ProgramT *description = nullptr;
     Region memory;
     std::vector<std::span<std::byte>> arguments, results;
     std::vector<void *> buffers;
@@ -96,7 +113,8 @@ private:
   Status checkMemory() const;
   Status loadVariables(const std::string &checkpoint);
   Status loadEntry(const artifact::ProgramT &program);
-  void runSteps(const Entry &entry, unsigned thread, std::span<double> seconds);
+  void runSteps(const Entry &entry, size_t from, size_t to, unsigned thread,
+                std::span<double> seconds);
 
   std::shared_ptr<const Artifact> artifact_;
   const artifact::TargetT *target_ = nullptr;

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <dlfcn.h>
 #include <fmt/ranges.h>
+#include <fstream>
 #include <unistd.h>
 
 namespace gptc::tool {
@@ -33,9 +34,10 @@ Expected<CompilerService *> loadCompiler() {
 }
 
 void RunOptions::add(CLI::App &command) {
-  command.add_option("--backend", backend, "Backend to run on: cpu");
-  command.add_option("--threads", threads,
-                     "Threads to use (default: one for each CPU)");
+  command.add_option("--backend", backend,
+                     "Backend to run on: cpu, or an instruction set of it as "
+                     "cpu:x86-64-v3");
+  addThreads(command);
   command.add_option("--cpu", cpu,
                      "Instruction set to run, x86-64-v4 or x86-64-v3 "
                      "(default: the best that this CPU has)");
@@ -44,15 +46,23 @@ void RunOptions::add(CLI::App &command) {
                      "artifact names");
 }
 
+void RunOptions::addThreads(CLI::App &command) {
+  command.add_option("--threads", threads,
+                     "Threads to use (default: one for each CPU)");
+}
+
 static Expected<std::unique_ptr<Program>>
 loadProgram(std::shared_ptr<const Artifact> artifact,
             const RunOptions &options) {
-  if (!options.backend.empty() && options.backend != "cpu")
+  std::string variant = options.cpu;
+  if (options.backend.starts_with("cpu:"))
+    variant = options.backend.substr(4);
+  else if (!options.backend.empty() && options.backend != "cpu")
     return failure(ErrorCode::Unsupported,
                    "--backend: '{}' is not supported; the backend is cpu",
                    options.backend);
   return Program::load(std::move(artifact),
-                       {options.threads, options.cpu, options.checkpoint});
+                       {options.threads, variant, options.checkpoint});
 }
 
 Expected<std::unique_ptr<Program>> loadProgram(const std::string &file,
@@ -113,6 +123,14 @@ Expected<std::vector<int32_t>> parseIds(const std::string &text,
       return ids;
     at = next + 1;
   }
+}
+
+std::string cpuName() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name"))
+      return line.substr(line.find(':') + 2);
+  return "unknown CPU";
 }
 
 std::string formatBytes(uint64_t bytes) {

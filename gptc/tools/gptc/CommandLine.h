@@ -44,6 +44,8 @@ struct RunOptions {
   std::string cpu;
   std::string checkpoint;
   void add(CLI::App &command);
+  /// Those that do not depend on what is run.
+  void addThreads(CLI::App &command);
 };
 /// Opens and loads an artifact on the backend that is asked for.
 Expected<std::unique_ptr<Program>> loadProgram(const std::string &file,
@@ -65,6 +67,8 @@ Expected<std::string> readStandardInput();
 /// "5,9,2" as ids; errors name the option.
 Expected<std::vector<int32_t>> parseIds(const std::string &text,
                                         const std::string &option);
+/// The CPU's name as /proc/cpuinfo has it.
+std::string cpuName();
 /// "1.5 GiB", "12.0 MiB", "3.0 KiB", "17 B".
 std::string formatBytes(uint64_t bytes);
 /// Ids separated by `separator`.

@@ -6,19 +6,10 @@
 #include "gptc/runtime/program/Memory.h"
 
 #include <fmt/ranges.h>
-#include <fstream>
 
 namespace gptc::tool {
 
 namespace {
-
-std::string cpuName() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name"))
-      return line.substr(line.find(':') + 2);
-  return "unknown CPU";
-}
 
 struct InstructionSet {
   const char *name;

@@ -41,6 +41,8 @@ int main(int argc, char **argv) {
   tool::addScore(app, action);
   tool::addRun(app, action);
   tool::addExport(app, action);
+  tool::addBench(app, action);
+  tool::addCompare(app, action);
   tool::addInspect(app, action);
   tool::addTokenize(app, action);
   tool::addDevices(app, action);

@@ -1,0 +1,54 @@
+//===- Benchmark.h - Timing entry points -----------------------*- C++ -*-===//
+
+#ifndef GPTC_RUNTIME_SESSION_BENCHMARK_H
+#define GPTC_RUNTIME_SESSION_BENCHMARK_H
+
+#include "gptc/runtime/program/Program.h"
+#include "gptc/runtime/program/Roof.h"
+
+namespace gptc {
+
+/// Work of an entry or a kernel in one run, and how long it took. Flops and
+/// bytes are useful ones: of a cache, only what the position lets be seen.
+struct MeasuredWork {
+  double seconds = 0;
+  double flops = 0;
+  double bytes = 0;
+  /// Of the roof's two lines, the larger share reached.
+  double shareOfRoof = 0;
+};
+
+struct MeasuredKernel {
+  std::string name;
+  std::string family;
+  size_t dispatches = 0;
+  MeasuredWork work;
+};
+
+struct MeasuredEntry {
+  std::string name;
+  uint64_t tokens = 0;   ///< B times T, 0 where the entry takes no tokens.
+  uint64_t position = 0; ///< Tokens in the cache before the run.
+  uint64_t repeats = 0;
+  MeasuredWork work; ///< The median run.
+  /// By time, longest first; the mean of runs in which every dispatch is
+  /// timed.
+  std::vector<MeasuredKernel> kernels;
+};
+
+struct BenchmarkOptions {
+  /// Runs to take the median of; 0: at least 5, and as many as fit a second.
+  uint64_t repeats = 0;
+  /// Tokens in the cache; by default none for prefill and half of the context
+  /// for decode. Lowered to what fits.
+  std::optional<uint64_t> position;
+};
+
+/// Times an entry that the program has, on random valid arguments, after a run
+/// that warms up.
+MeasuredEntry benchmark(Program &program, uint32_t entry, const Roof &roof,
+                        const BenchmarkOptions &options);
+
+} // namespace gptc
+
+#endif // GPTC_RUNTIME_SESSION_BENCHMARK_H

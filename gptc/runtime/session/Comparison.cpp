@@ -1,0 +1,281 @@
+//===- Comparison.cpp -----------------------------------------------------===//
+
+#include "gptc/runtime/session/Comparison.h"
+
+#include "gptc/runtime/session/Arguments.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <map>
+
+namespace gptc {
+
+namespace {
+
+using artifact::DispatchT;
+using artifact::EntryT;
+
+template <typename T> T at(std::span<const std::byte> bytes, size_t i) {
+  T value;
+  std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
+  return value;
+}
+
+double valueAt(std::span<const std::byte> bytes, DataType type, size_t i) {
+  switch (type) {
+  case DataType::F32:
+    return at<float>(bytes, i);
+  case DataType::F64:
+    return at<double>(bytes, i);
+  case DataType::BF16:
+    return fromBF16(at<uint16_t>(bytes, i));
+  case DataType::F16:
+    return fromF16(at<uint16_t>(bytes, i));
+  case DataType::I32:
+    return at<int32_t>(bytes, i);
+  case DataType::U32:
+    return at<uint32_t>(bytes, i);
+  case DataType::I64:
+    return double(at<int64_t>(bytes, i));
+  case DataType::U64:
+    return double(at<uint64_t>(bytes, i));
+  case DataType::I16:
+    return at<int16_t>(bytes, i);
+  case DataType::U16:
+    return at<uint16_t>(bytes, i);
+  case DataType::I8:
+    return at<int8_t>(bytes, i);
+  case DataType::U8:
+  case DataType::Bool:
+    return at<uint8_t>(bytes, i);
+  }
+  return 0;
+}
+
+/// The two sides of a comparison with the entry in each.
+struct Sides {
+  Runner &first, &second;
+  uint32_t entries[2] = {0, 0};
+
+  const EntryT &entry(int side) const {
+    const Runner &runner = side == 0 ? first : second;
+    return *runner.artifact().manifest().entries[entries[side]];
+  }
+};
+
+bool equalParameters(
+    const std::vector<std::unique_ptr<artifact::ParameterT>> &a,
+    const std::vector<std::unique_ptr<artifact::ParameterT>> &b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto &x, const auto &y) {
+                      return x->name == y->name && x->type == y->type &&
+                             x->shape == y->shape && x->scalar == y->scalar;
+                    });
+}
+
+/// Whether both sides have the entry, with equal arguments and results.
+Expected<Sides> findEntry(Runner &first, Runner &second,
+                          const std::string &name) {
+  Sides sides{first, second};
+  for (int i : {0, 1}) {
+    Runner &runner = i == 0 ? first : second;
+    GPTC_TRY(sides.entries[i], requireEntry(runner.artifact(), name));
+    if (!runner.has(sides.entries[i]))
+      return failure(ErrorCode::NotFound, "'{}' has entry '{}' not for {}",
+                     runner.artifact().path(), name, runner.name());
+  }
+  const EntryT &a = sides.entry(0), &b = sides.entry(1);
+  if (!equalParameters(a.arguments, b.arguments) ||
+      !equalParameters(a.results, b.results))
+    return failure(ErrorCode::InvalidArgument,
+                   "entry '{}' of '{}' and '{}' has other arguments or "
+                   "results; compile both with equal --batch and --context",
+                   name, first.artifact().path(), second.artifact().path());
+  return sides;
+}
+
+/// Fills the caches of both with as many tokens as one prefill takes, and
+/// returns their number.
+Expected<uint64_t> fillCaches(Runner &first, Runner &second, uint64_t seed) {
+  uint64_t most = 0;
+  std::string name;
+  for (const auto &entry : first.artifact().manifest().entries)
+    if (entry->name.starts_with("prefill") && runsOverCaches(*entry))
+      for (const auto &argument : entry->arguments)
+        if (argument->name == "tokens" && argument->shape.size() == 2 &&
+            argument->shape[1] > most) {
+          most = argument->shape[1];
+          name = entry->name;
+        }
+  if (most == 0)
+    return 0;
+  auto sides = findEntry(first, second, name);
+  if (!sides)
+    return 0;
+  auto arguments =
+      sampleArguments(first.artifact(), sides->entries[0], seed, 0);
+  GPTC_TRY(auto results, first.run(sides->entries[0], arguments));
+  GPTC_TRY(results, second.run(sides->entries[1], arguments));
+  return most;
+}
+
+Expected<double> medianOf(Runner &runner, uint32_t entry,
+                          std::span<const NpyArray> arguments, uint64_t repeats,
+                          std::vector<NpyArray> &results) {
+  std::vector<double> times;
+  GPTC_TRY(results, runner.run(entry, arguments)); // Warms up.
+  for (uint64_t i = 0; i < std::max<uint64_t>(repeats, 1); ++i) {
+    double seconds = 0;
+    GPTC_TRY(results, runner.run(entry, arguments, &seconds));
+    times.push_back(seconds);
+  }
+  std::sort(times.begin(), times.end());
+  return times[times.size() / 2];
+}
+
+/// Dispatches of one program by scope, and by number where a scope has many.
+std::vector<std::string> keysOf(const artifact::ProgramT &program) {
+  std::map<std::string, int> seen;
+  std::vector<std::string> keys;
+  for (const auto &dispatch : program.dispatches)
+    keys.push_back(
+        fmt::format("{}#{}", dispatch->scope, seen[dispatch->scope]++));
+  return keys;
+}
+
+/// Runs two programs side by side, dispatch by dispatch.
+class Lockstep {
+public:
+  Lockstep(Program &first, Program &second, const Sides &sides)
+      : programs_{&first, &second},
+        entries_{sides.entries[0], sides.entries[1]},
+        descriptions_{&first.describe(entries_[0]),
+                      &second.describe(entries_[1])} {}
+
+  void run(Comparison &comparison);
+
+private:
+  bool compareOutputs(size_t i, size_t j, ErrorSize &error) const;
+  const artifact::BufferT &bufferOf(int side, size_t dispatch,
+                                    size_t position) const {
+    const artifact::ProgramT &program = *descriptions_[side];
+    return *program.buffers[program.dispatches[dispatch]->buffers[position]];
+  }
+
+  Program *programs_[2];
+  uint32_t entries_[2];
+  const artifact::ProgramT *descriptions_[2];
+};
+
+bool Lockstep::compareOutputs(size_t i, size_t j, ErrorSize &error) const {
+  const DispatchT &a = *descriptions_[0]->dispatches[i];
+  const DispatchT &b = *descriptions_[1]->dispatches[j];
+  if (a.outputs != b.outputs || a.outputs == 0)
+    return false;
+  for (uint32_t k = 0; k < a.outputs; ++k) {
+    size_t p = a.buffers.size() - a.outputs + k;
+    size_t q = b.buffers.size() - b.outputs + k;
+    auto x = programs_[0]->buffer(entries_[0], i, p);
+    auto y = programs_[1]->buffer(entries_[1], j, q);
+    DataType xType = toDataType(bufferOf(0, i, p).type);
+    DataType yType = toDataType(bufferOf(1, j, q).type);
+    if (x.size() / sizeOf(xType) != y.size() / sizeOf(yType))
+      return false;
+    ErrorSize one = errorOf(x, xType, y, yType);
+    error.absolute = std::max(error.absolute, one.absolute);
+    error.relative = std::max(error.relative, one.relative);
+  }
+  return true;
+}
+
+void Lockstep::run(Comparison &comparison) {
+  std::vector<std::string> keys[2] = {keysOf(*descriptions_[0]),
+                                      keysOf(*descriptions_[1])};
+  std::map<std::string, size_t> places; // of scopes in the comparison
+  size_t next = 0;                      // of the second program
+  for (size_t i = 0; i < keys[0].size(); ++i) {
+    programs_[0]->runDispatches(entries_[0], i, i + 1);
+    auto found =
+        std::find(keys[1].begin() + int64_t(next), keys[1].end(), keys[0][i]);
+    ErrorSize error;
+    bool equal = false;
+    if (found != keys[1].end()) {
+      auto j = size_t(found - keys[1].begin());
+      programs_[1]->runDispatches(entries_[1], next, j + 1);
+      next = j + 1;
+      equal = compareOutputs(i, j, error);
+    }
+    if (!equal) {
+      ++comparison.unmatched;
+      continue;
+    }
+    ++comparison.matched;
+    const std::string &scope = descriptions_[0]->dispatches[i]->scope;
+    auto [place, fresh] = places.emplace(scope, comparison.scopes.size());
+    if (fresh)
+      comparison.scopes.push_back({scope, {}});
+    ErrorSize &most = comparison.scopes[place->second].size;
+    most.absolute = std::max(most.absolute, error.absolute);
+    most.relative = std::max(most.relative, error.relative);
+  }
+  programs_[1]->runDispatches(entries_[1], next, keys[1].size());
+}
+
+} // namespace
+
+ErrorSize errorOf(std::span<const std::byte> first, DataType firstType,
+                  std::span<const std::byte> second, DataType secondType) {
+  size_t count = std::min(first.size() / sizeOf(firstType),
+                          second.size() / sizeOf(secondType));
+  double largest = 0;
+  ErrorSize error;
+  for (size_t i = 0; i < count; ++i) {
+    double a = valueAt(first, firstType, i), b = valueAt(second, secondType, i);
+    if (std::isfinite(a))
+      largest = std::max(largest, std::abs(a));
+    if (a == b || (std::isnan(a) && std::isnan(b)))
+      continue;
+    double difference = std::abs(a - b);
+    error.absolute =
+        std::max(error.absolute, std::isfinite(difference)
+                                     ? difference
+                                     : std::numeric_limits<double>::infinity());
+  }
+  if (error.absolute > 0)
+    error.relative = error.absolute / largest;
+  return error;
+}
+
+Expected<Comparison> compare(Runner &first, Runner &second,
+                             const std::string &entry,
+                             const ComparisonOptions &options) {
+  GPTC_TRY(Sides sides, findEntry(first, second, entry));
+  Comparison comparison;
+  comparison.entry = entry;
+  first.reset();
+  second.reset();
+  uint64_t capacity = first.artifact().manifest().model->capacity;
+  if (entry == "decode" && capacity > 0) {
+    GPTC_TRY(comparison.position, fillCaches(first, second, options.seed + 1));
+    comparison.position = std::min(comparison.position, capacity - 1);
+  }
+  auto arguments = sampleArguments(first.artifact(), sides.entries[0],
+                                   options.seed, comparison.position);
+  std::vector<NpyArray> results[2];
+  GPTC_TRY(comparison.seconds[0], medianOf(first, sides.entries[0], arguments,
+                                           options.repeats, results[0]));
+  GPTC_TRY(comparison.seconds[1], medianOf(second, sides.entries[1], arguments,
+                                           options.repeats, results[1]));
+  for (size_t i = 0; i < results[0].size(); ++i)
+    comparison.results.push_back(
+        {sides.entry(0).results[i]->name,
+         errorOf(results[0][i].bytes, results[0][i].type, results[1][i].bytes,
+                 results[1][i].type)});
+  if (first.program() && second.program())
+    Lockstep(*first.program(), *second.program(), sides).run(comparison);
+  return comparison;
+}
+
+} // namespace gptc

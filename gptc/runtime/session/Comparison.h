@@ -1,0 +1,55 @@
+//===- Comparison.h - Two ways of running one entry point ------*- C++ -*-===//
+
+#ifndef GPTC_RUNTIME_SESSION_COMPARISON_H
+#define GPTC_RUNTIME_SESSION_COMPARISON_H
+
+#include "gptc/runtime/session/Runner.h"
+
+namespace gptc {
+
+/// Largest errors over values that should be equal. Infinite where one side
+/// alone is no finite number.
+struct ErrorSize {
+  double absolute = 0;
+  /// Parts of the largest finite magnitude on the first side.
+  double relative = 0;
+};
+
+/// Of a result's name or a scope.
+struct NamedError {
+  std::string name;
+  ErrorSize size;
+};
+
+struct Comparison {
+  std::string entry;
+  uint64_t position = 0; ///< Tokens in the cache before the run.
+  double seconds[2] = {0, 0};
+  std::vector<NamedError> results;
+  /// In the order of the first program; empty unless both are programs.
+  std::vector<NamedError> scopes;
+  /// Dispatches of the first program with and without a counterpart, which is
+  /// one of the same scope whose outputs have as many values.
+  uint64_t matched = 0, unmatched = 0;
+};
+
+struct ComparisonOptions {
+  uint64_t seed = 1;
+  uint64_t repeats = 5; ///< Runs to take the median time of.
+};
+
+/// Largest errors of `second` against `first`, of equal numbers of values; of
+/// any floating point or integer type up to 32 bits.
+ErrorSize errorOf(std::span<const std::byte> first, DataType firstType,
+                  std::span<const std::byte> second, DataType secondType);
+
+/// Runs the entry of that name on equal random arguments. `decode` runs after
+/// a prefill, where both have one. Fails when one side lacks the entry, or its
+/// arguments or results differ.
+Expected<Comparison> compare(Runner &first, Runner &second,
+                             const std::string &entry,
+                             const ComparisonOptions &options);
+
+} // namespace gptc
+
+#endif // GPTC_RUNTIME_SESSION_COMPARISON_H

@@ -1,0 +1,175 @@
+//===- Bench.cpp - gptc bench ---------------------------------------------===//
+
+#include "CommandLine.h"
+
+#include "gptc/runtime/session/Arguments.h"
+#include "gptc/runtime/session/Benchmark.h"
+
+#include <unistd.h>
+
+namespace gptc::tool {
+
+namespace {
+
+struct Options {
+  std::string file, entry;
+  BenchmarkOptions benchmark;
+  RunOptions run;
+  bool json = false;
+};
+
+double giga(double value) { return value * 1e-9; }
+
+/// The members that entries and kernels share.
+void addRates(Json &json, const MeasuredWork &work) {
+  bool any = work.seconds > 0;
+  json["gflop_s"] = any ? giga(work.flops / work.seconds) : 0;
+  json["gb_s"] = any ? giga(work.bytes / work.seconds) : 0;
+  json["share_of_roof"] = work.shareOfRoof;
+}
+
+double sumOf(const std::vector<MeasuredKernel> &kernels) {
+  double seconds = 0;
+  for (const MeasuredKernel &kernel : kernels)
+    seconds += kernel.work.seconds;
+  return std::max(seconds, 1e-12);
+}
+
+Json entryJson(const MeasuredEntry &entry) {
+  Json json = {{"name", entry.name},
+               {"tokens", entry.tokens},
+               {"position", entry.position},
+               {"repeats", entry.repeats},
+               {"seconds", entry.work.seconds},
+               {"tokens_per_s", double(entry.tokens) / entry.work.seconds}};
+  addRates(json, entry.work);
+  json["kernels"] = Json::array();
+  for (const MeasuredKernel &kernel : entry.kernels) {
+    Json one = {{"name", kernel.name},
+                {"family", kernel.family},
+                {"dispatches", kernel.dispatches},
+                {"seconds", kernel.work.seconds},
+                {"share_of_time", kernel.work.seconds / sumOf(entry.kernels)}};
+    addRates(one, kernel.work);
+    json["kernels"].push_back(one);
+  }
+  return json;
+}
+
+Json roofJson(const Roof &roof) {
+  Json json = {
+      {"read_gb_s", giga(roof.readBytes)},
+      {"gflop_s",
+       {{"f32", giga(roof.f32)}, {"bf16", nullptr}, {"int8", nullptr}}}};
+  if (roof.bf16)
+    json["gflop_s"]["bf16"] = giga(*roof.bf16);
+  if (roof.int8)
+    json["gflop_s"]["int8"] = giga(*roof.int8);
+  return json;
+}
+
+std::string orNone(const std::optional<double> &peak) {
+  return peak ? fmt::format("{:.0f}", giga(*peak)) : std::string("no");
+}
+
+/// "GFLOP/s GB/s share" in columns.
+std::string ratesOf(const MeasuredWork &work) {
+  double seconds = std::max(work.seconds, 1e-12);
+  return fmt::format("{:>10.1f}{:>9.1f}{:>8.1f} %", giga(work.flops / seconds),
+                     giga(work.bytes / seconds), 100 * work.shareOfRoof);
+}
+
+void printEntry(const MeasuredEntry &entry) {
+  print(fmt::format("\n{}: {} tokens after {}, median of {} runs {:.3f} ms, "
+                    "{:.1f} tokens/s\n",
+                    entry.name, entry.tokens, entry.position, entry.repeats,
+                    entry.work.seconds * 1e3,
+                    double(entry.tokens) / entry.work.seconds));
+  print(fmt::format("  {:<34}{:>6}{:>10}{:>9}{:>10}{:>9}{:>10}\n", "", "runs",
+                    "ms", "time", "GFLOP/s", "GB/s", "of roof"));
+  print(fmt::format("  {:<34}{:>6}{:>10.3f}{:>9}{}\n", "all", "",
+                    entry.work.seconds * 1e3, "", ratesOf(entry.work)));
+  for (const MeasuredKernel &kernel : entry.kernels)
+    print(fmt::format(
+        "  {:<34}{:>6}{:>10.3f}{:>7.1f} %{}\n",
+        fmt::format("{} {}", kernel.family, kernel.name).substr(0, 33),
+        kernel.dispatches, kernel.work.seconds * 1e3,
+        100 * kernel.work.seconds / sumOf(entry.kernels),
+        ratesOf(kernel.work)));
+}
+
+/// Says on a terminal what is going on; an empty text takes it away.
+void showProgress(const std::string &text) {
+  if (::isatty(STDERR_FILENO))
+    fmt::print(stderr, "\r\033[K{}", text);
+}
+
+Status run(const Options &options) {
+  GPTC_TRY(auto program, loadProgram(options.file, options.run));
+  const artifact::ManifestT &manifest = program->artifact().manifest();
+  std::vector<uint32_t> entries;
+  if (!options.entry.empty()) {
+    GPTC_TRY(uint32_t entry, requireEntry(program->artifact(), options.entry));
+    entries.push_back(entry);
+  } else {
+    for (uint32_t i = 0; i < manifest.entries.size(); ++i)
+      entries.push_back(i);
+  }
+  std::erase_if(entries, [&](uint32_t i) { return !program->has(i); });
+  if (entries.empty())
+    return failure(ErrorCode::NotFound, "'{}' has nothing to run on the CPU",
+                   options.file);
+  showProgress("measuring the machine");
+  GPTC_TRY(Roof roof, measureRoof(program->threads()));
+  std::vector<MeasuredEntry> measured;
+  for (uint32_t entry : entries) {
+    showProgress("measuring " + manifest.entries[entry]->name);
+    measured.push_back(benchmark(*program, entry, roof, options.benchmark));
+  }
+  showProgress("");
+  if (options.json) {
+    Json json = {
+        {"roof", roofJson(roof)},        {"cpu", cpuName()},
+        {"variant", program->variant()}, {"threads", program->threads().size()},
+        {"version", GPTC_VERSION},       {"entries", Json::array()}};
+    for (const MeasuredEntry &entry : measured)
+      json["entries"].push_back(entryJson(entry));
+    printJson(json);
+    return {};
+  }
+  print(fmt::format("{}: {}, {}, {} threads, gptc {}\n"
+                    "roof: {:.1f} GB/s of reading; GFLOP/s: {:.0f} in f32, {} "
+                    "in bf16, {} in int8\n",
+                    options.file, cpuName(), program->variant(),
+                    program->threads().size(), GPTC_VERSION,
+                    giga(roof.readBytes), giga(roof.f32), orNone(roof.bf16),
+                    orNone(roof.int8)));
+  for (const MeasuredEntry &entry : measured)
+    printEntry(entry);
+  return {};
+}
+
+} // namespace
+
+void addBench(CLI::App &app, Action &action) {
+  CLI::App *command = app.add_subcommand(
+      "bench", "Time each entry point and kernel against this machine's roof");
+  auto options = std::make_shared<Options>();
+  command->add_option("FILE", options->file, "The artifact")->required();
+  command->add_option("--entry", options->entry,
+                      "Entry point (default: all of them)");
+  command
+      ->add_option("--repeat", options->benchmark.repeats,
+                   "Runs to take the median of (default: a second of them)")
+      ->check(CLI::Range(uint64_t(1), uint64_t(1) << 20));
+  command->add_option("--position", options->benchmark.position,
+                      "Tokens in the cache (default: none for prefill, half "
+                      "of the context for decode)");
+  options->run.add(*command);
+  command->add_flag("--json", options->json, "Print JSON");
+  command->footer("Example: gptc bench gpt2.gptc --entry decode");
+  command->callback(
+      [&action, options] { action = [options] { return run(*options); }; });
+}
+
+} // namespace gptc::tool

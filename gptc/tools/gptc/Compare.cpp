@@ -1,0 +1,185 @@
+//===- Compare.cpp - gptc compare -----------------------------------------===//
+
+#include "CommandLine.h"
+
+#include "gptc/runtime/session/Comparison.h"
+
+#include <algorithm>
+
+namespace gptc::tool {
+
+namespace {
+
+struct Options {
+  std::string files[2];
+  std::vector<std::string> backends;
+  std::string entry;
+  ComparisonOptions comparison;
+  RunOptions run;
+  bool json = false, markdown = false;
+};
+
+/// The entry to compare where none is named: all of a text, or what there is.
+Expected<std::string> defaultEntry(const Artifact &a, const Artifact &b) {
+  std::vector<std::string> common;
+  for (const auto &entry : a.manifest().entries)
+    if (b.findEntry(entry->name) >= 0)
+      common.push_back(entry->name);
+  if (common.empty())
+    return failure(ErrorCode::NotFound,
+                   "'{}' and '{}' have no entry of the same name", a.path(),
+                   b.path());
+  for (const char *name : {"logits", "decode"})
+    if (std::find(common.begin(), common.end(), name) != common.end())
+      return std::string(name);
+  return common.front();
+}
+
+Json errorsJson(const std::vector<NamedError> &errors, const char *key) {
+  Json json = Json::array();
+  for (const NamedError &error : errors)
+    json.push_back({{key, error.name},
+                    {"absolute_error", error.size.absolute},
+                    {"relative_error", error.size.relative}});
+  return json;
+}
+
+Json sideJson(Runner &runner, double seconds) {
+  return {{"file", runner.artifact().path()},
+          {"backend", runner.name()},
+          {"compiler", runner.artifact().manifest().compiler_version},
+          {"source_hash", runner.artifact().manifest().source_hash},
+          {"seconds", seconds}};
+}
+
+/// A table's line, for reading or as Markdown.
+std::string row(bool markdown, const std::string &a, const std::string &b,
+                const std::string &c) {
+  return markdown ? fmt::format("| {} | {} | {} |\n", a, b, c)
+                  : fmt::format("{:<36}{:>14}{:>14}\n", a, b, c);
+}
+
+std::string header(bool markdown, const std::string &a, const std::string &b,
+                   const std::string &c) {
+  return "\n" + row(markdown, a, b, c) + (markdown ? "|---|---:|---:|\n" : "");
+}
+
+std::string errorRow(bool markdown, const NamedError &error) {
+  return row(markdown, error.name, fmt::format("{:.3e}", error.size.absolute),
+             fmt::format("{:.3e}", error.size.relative));
+}
+
+void printText(const Comparison &comparison, Runner *runners[2],
+               bool markdown) {
+  print(fmt::format("{}{} after {} tokens, gptc {}, {}\n",
+                    markdown ? "### " : "", comparison.entry,
+                    comparison.position, GPTC_VERSION, cpuName()));
+  print(header(markdown, "side", "ms", "compiler"));
+  for (int i : {0, 1})
+    print(row(markdown,
+              fmt::format("{} ({})", runners[i]->artifact().path(),
+                          runners[i]->name()),
+              fmt::format("{:.3f}", comparison.seconds[i] * 1e3),
+              runners[i]->artifact().manifest().compiler_version));
+  print(header(markdown, "result", "abs. error", "rel. error"));
+  for (const NamedError &error : comparison.results)
+    print(errorRow(markdown, error));
+  if (comparison.matched + comparison.unmatched == 0)
+    return;
+  // The worst ones tell where it begins; --json has all.
+  std::vector<NamedError> worst = comparison.scopes;
+  std::stable_sort(worst.begin(), worst.end(),
+                   [](const NamedError &a, const NamedError &b) {
+                     return a.size.relative > b.size.relative;
+                   });
+  constexpr size_t shown = 12;
+  worst.resize(std::min(worst.size(), shown));
+  print(header(markdown, "scope, largest errors first", "abs. error",
+               "rel. error"));
+  for (const NamedError &error : worst)
+    print(errorRow(markdown, error));
+  print(fmt::format("\n{} of {} scopes; {} dispatches compared, {} have no "
+                    "counterpart\n",
+                    worst.size(), comparison.scopes.size(), comparison.matched,
+                    comparison.unmatched));
+}
+
+Status run(const Options &options) {
+  bool two = !options.files[1].empty();
+  std::vector<std::string> backends = options.backends;
+  if (backends.empty() && two)
+    backends = {"cpu", "cpu"};
+  if (backends.size() != 2)
+    return failure(ErrorCode::InvalidArgument,
+                   "there is nothing to compare '{}' with: give a second "
+                   "artifact, or two backends as --backends A,B",
+                   options.files[0]);
+  GPTC_TRY(auto first, Artifact::open(options.files[0]));
+  auto second = first;
+  if (two) {
+    GPTC_TRY(second, Artifact::open(options.files[1]));
+  }
+  std::string entry = options.entry;
+  if (entry.empty()) {
+    GPTC_TRY(entry, defaultEntry(*first, *second));
+  }
+  RunOptions runOptions = options.run;
+  runOptions.backend = backends[0];
+  GPTC_TRY(auto firstRunner, loadRunner(first, runOptions));
+  runOptions.backend = backends[1];
+  GPTC_TRY(auto secondRunner, loadRunner(second, runOptions));
+  GPTC_TRY(Comparison comparison,
+           compare(*firstRunner, *secondRunner, entry, options.comparison));
+  Runner *runners[2] = {firstRunner.get(), secondRunner.get()};
+  if (!options.json) {
+    printText(comparison, runners, options.markdown);
+    return {};
+  }
+  printJson({{"entry", comparison.entry},
+             {"position", comparison.position},
+             {"cpu", cpuName()},
+             {"version", GPTC_VERSION},
+             {"sides",
+              {sideJson(*runners[0], comparison.seconds[0]),
+               sideJson(*runners[1], comparison.seconds[1])}},
+             {"results", errorsJson(comparison.results, "name")},
+             {"scopes", errorsJson(comparison.scopes, "scope")},
+             {"dispatches_compared", comparison.matched},
+             {"dispatches_without_counterpart", comparison.unmatched}});
+  return {};
+}
+
+} // namespace
+
+void addCompare(CLI::App &app, Action &action) {
+  CLI::App *command = app.add_subcommand(
+      "compare", "Run one entry point in two ways: times and largest errors");
+  auto options = std::make_shared<Options>();
+  command->add_option("FILE", options->files[0], "The artifact")->required();
+  command->add_option("FILE2", options->files[1],
+                      "A second artifact with the same entry");
+  command
+      ->add_option("--backends", options->backends,
+                   "Two backends, one for each side: cpu, or an instruction "
+                   "set of it as cpu:x86-64-v3")
+      ->delimiter(',')
+      ->expected(2);
+  command->add_option("--entry", options->entry,
+                      "Entry point (default: logits, decode or the first)");
+  command->add_option("--seed", options->comparison.seed,
+                      "Seed of the random arguments");
+  command
+      ->add_option("--repeat", options->comparison.repeats,
+                   "Runs to take the median time of")
+      ->check(CLI::Range(uint64_t(1), uint64_t(1) << 20));
+  options->run.addThreads(*command);
+  auto *json = command->add_flag("--json", options->json, "Print JSON");
+  command->add_flag("--markdown", options->markdown, "Print Markdown")
+      ->excludes(json);
+  command->footer("Example: gptc compare gpt2.gptc --backends "
+                  "cpu:x86-64-v4,cpu:x86-64-v3 --entry decode");
+  command->callback(
+      [&action, options] { action = [options] { return run(*options); }; });
+}
+
+} // namespace gptc::tool
