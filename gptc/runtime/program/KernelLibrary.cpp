@@ -14,7 +14,9 @@
 namespace gptc {
 
 Expected<KernelLibrary> KernelLibrary::load(std::span<const std::byte> elf) {
-  int file = ::memfd_create("gptc-kernels", MFD_CLOEXEC);
+  KernelLibrary library;
+  library.file_ = ::memfd_create("gptc-kernels", MFD_CLOEXEC);
+  int file = library.file_;
   if (file < 0)
     return tl::unexpected(
         systemError(errno, "create memory for", "the kernels"));
@@ -22,37 +24,40 @@ Expected<KernelLibrary> KernelLibrary::load(std::span<const std::byte> elf) {
     ssize_t written = ::write(file, elf.data() + done, elf.size() - done);
     if (written < 0 && errno == EINTR)
       continue;
-    if (written <= 0) {
-      Error error = systemError(errno, "write to memory", "the kernels");
-      ::close(file);
-      return tl::unexpected(std::move(error));
-    }
+    if (written <= 0)
+      return tl::unexpected(
+          systemError(errno, "write to memory", "the kernels"));
     done += size_t(written);
   }
-  KernelLibrary library;
+  // The loader knows libraries by their paths: the file stays open as long as
+  // the library is loaded, so that no other one gets its number.
   std::string path = "/proc/self/fd/" + std::to_string(file);
   library.handle_ = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  const char *reason = library.handle_ ? nullptr : ::dlerror();
-  ::close(file);
-  if (!library.handle_)
+  if (!library.handle_) {
+    const char *reason = ::dlerror();
     return failure(ErrorCode::Corrupt,
                    "the artifact's kernels cannot be loaded ({}); compile it "
                    "again",
                    reason ? reason : "no reason is given");
+  }
   return library;
 }
 
 KernelLibrary::KernelLibrary(KernelLibrary &&other) noexcept
-    : handle_(std::exchange(other.handle_, nullptr)) {}
+    : handle_(std::exchange(other.handle_, nullptr)),
+      file_(std::exchange(other.file_, -1)) {}
 
 KernelLibrary &KernelLibrary::operator=(KernelLibrary &&other) noexcept {
   std::swap(handle_, other.handle_);
+  std::swap(file_, other.file_);
   return *this;
 }
 
 KernelLibrary::~KernelLibrary() {
   if (handle_)
     ::dlclose(handle_);
+  if (file_ >= 0)
+    ::close(file_);
 }
 
 Expected<KernelFunction> KernelLibrary::find(const std::string &symbol) const {

@@ -27,6 +27,7 @@ public:
 
 private:
   void *handle_ = nullptr;
+  int file_ = -1;
 };
 
 /// Which of `features`, as /proc/cpuinfo spells them, this machine lacks.
