@@ -157,6 +157,9 @@ Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
     module->setAttr(ir::phaseAttr,
                     mlir::StringAttr::get(context, toString(phase)));
     GPTC_CHECK(verified(phase));
+    // What a pass leaves is half of a phase; this is where one can go on.
+    if (dump.active())
+      dump.numbered(toString(phase).str() + ".mlir", printModule(module));
   }
   if (!remarks.empty())
     dump.file("remarks.txt", remarks);
