@@ -46,6 +46,14 @@ int main(int argc, char **argv) {
   tool::addInspect(app, action);
   tool::addTokenize(app, action);
   tool::addDevices(app, action);
+  // CLI11 would say that a command is missing, and not which one is unknown.
+  auto isChosen = [&](const CLI::App *command) {
+    return command->check_name(argv[1]);
+  };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(isChosen).empty())
+    return report(
+        Error(ErrorCode::InvalidArgument,
+              fmt::format("'{}' is no command; see 'gptc --help'", argv[1])));
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success &success) {
