@@ -56,7 +56,10 @@ uint64_t bytesRead(mlir::BlockArgument input, uint64_t all) {
     if (use.getOperandNumber() != 0 ||
         !llvm::isa<ir::GatherOp, ir::SelectRowOp, ir::CacheAppendOp>(user))
       return all;
-    if (!llvm::isa<ir::CacheAppendOp>(user))
+    bool appended = llvm::isa<ir::CacheAppendOp>(user);
+    if (appended && !llvm::all_of(user->getUsers(), llvm::IsaPred<ir::YieldOp>))
+      return all; // The kernel goes on to read what is in the cache.
+    if (!appended)
       rows += ir::bytesOf(user->getResult(0).getType());
   }
   return std::min(rows, all);

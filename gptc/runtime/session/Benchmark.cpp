@@ -162,10 +162,10 @@ MeasuredEntry benchmark(Program &program, uint32_t index, const Roof &roof,
          roof.readBytes);
     measured.kernels.push_back(std::move(kernels[k]));
   }
-  std::stable_sort(measured.kernels.begin(), measured.kernels.end(),
-                   [](const MeasuredKernel &a, const MeasuredKernel &b) {
-                     return a.work.seconds > b.work.seconds;
-                   });
+  std::sort(measured.kernels.begin(), measured.kernels.end(),
+            [](const MeasuredKernel &a, const MeasuredKernel &b) {
+              return a.work.seconds > b.work.seconds;
+            });
   return measured;
 }
 

@@ -88,10 +88,12 @@ void printText(const Comparison &comparison, Runner *runners[2],
     return;
   // The worst ones tell where it begins; --json has all.
   std::vector<NamedError> worst = comparison.scopes;
-  std::stable_sort(worst.begin(), worst.end(),
-                   [](const NamedError &a, const NamedError &b) {
-                     return a.size.relative > b.size.relative;
-                   });
+  std::sort(worst.begin(), worst.end(),
+            [](const NamedError &a, const NamedError &b) {
+              return a.size.relative != b.size.relative
+                         ? a.size.relative > b.size.relative
+                         : a.name < b.name;
+            });
   constexpr size_t shown = 12;
   worst.resize(std::min(worst.size(), shown));
   print(header(markdown, "scope, largest errors first", "abs. error",
