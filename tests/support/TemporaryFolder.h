@@ -40,8 +40,12 @@ public:
     return *this / name;
   }
   std::string read(const std::string &name) const {
+    return readFile(*this / name);
+  }
+  /// The content of any file.
+  static std::string readFile(const std::string &path) {
     std::ostringstream content;
-    content << std::ifstream(*this / name, std::ios::binary).rdbuf();
+    content << std::ifstream(path, std::ios::binary).rdbuf();
     return content.str();
   }
   /// Number of names in the folder, hidden ones included.

@@ -1,0 +1,475 @@
+//===- CommandTest.cpp - The command line as its users see it -------------===//
+//
+// Every subcommand as a process: help, JSON, and for every kind of mistake
+// exit code 1, one sentence, and nothing left behind.
+//
+//===----------------------------------------------------------------------===//
+
+#include "tests/support/Command.h"
+#include "gptc/runtime/tensors/Npy.h"
+#include "gptc/runtime/tensors/Safetensors.h"
+
+#include <algorithm>
+#include <cstring>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace gptc {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+using testing::HasSubstr;
+
+const std::string models = GPTC_SOURCE_DIR "/tests/golden/models";
+const std::string tokenizer = GPTC_SOURCE_DIR "/tests/golden/text/gpt2";
+/// Vocabulary 101, context 23.
+const std::string model = models + "/gpt2-gelu";
+
+const std::vector<std::string> subcommands{
+    "bench",   "compare", "compile", "devices", "export", "generate",
+    "inspect", "models",  "plan",    "run",     "score",  "tokenize"};
+
+/// Asserts that a command fails as commands should.
+void expectFailure(const CommandResult &result, const std::string &text) {
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, testing::StartsWith("gptc: "));
+  EXPECT_THAT(result.err, HasSubstr(text));
+  EXPECT_THAT(result.err, testing::EndsWith("\n"));
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
+      << result.err;
+}
+
+Json jsonOf(const CommandResult &result) {
+  EXPECT_EQ(result.code, 0) << result.err;
+  Json json = Json::parse(result.out, nullptr, false);
+  EXPECT_FALSE(json.is_discarded()) << result.out;
+  return json;
+}
+
+void expectKeys(const Json &json, std::initializer_list<const char *> keys) {
+  for (const char *key : keys)
+    EXPECT_TRUE(json.is_object() && json.contains(key))
+        << key << " in " << json.dump();
+}
+
+/// Artifacts that all tests read.
+class Command : public testing::Test {
+protected:
+  static void SetUpTestSuite() {
+    folder = new TemporaryFolder();
+    all = *folder / "all.gptc";
+    auto compiled = gptcCommand(
+        {"compile", model, "-o", all, "--cpu", "x86-64-v3", "--dtype", "f32",
+         "--entry", "prefill,decode,logits,score", "--threads-do-not-exist"});
+    expectFailure(compiled, "--threads-do-not-exist");
+    compiled = gptcCommand({"compile", model, "-o", all, "--cpu", "x86-64-v3",
+                            "--dtype", "f32", "--entry",
+                            "prefill,decode,logits,score"});
+    ASSERT_EQ(compiled.code, 0) << compiled.err;
+    decode = *folder / "decode.gptc";
+    compiled =
+        gptcCommand({"compile", model, "-o", decode, "--cpu", "x86-64-v3",
+                     "--dtype", "f32", "--entry", "decode"});
+    ASSERT_EQ(compiled.code, 0) << compiled.err;
+  }
+  static void TearDownTestSuite() {
+    delete folder;
+    folder = nullptr;
+  }
+
+  static std::string writeIds(const std::string &name,
+                              std::vector<uint64_t> shape,
+                              std::vector<int64_t> values) {
+    NpyArray array{DataType::I64, std::move(shape), {}};
+    auto bytes = std::as_bytes(std::span(values));
+    array.bytes.assign(bytes.begin(), bytes.end());
+    auto written = writeNpy(*folder / name, array);
+    EXPECT_TRUE(written) << written.error().message();
+    return "@" + *folder / name;
+  }
+
+  static TemporaryFolder *folder;
+  static std::string all, decode;
+};
+
+TemporaryFolder *Command::folder = nullptr;
+std::string Command::all, Command::decode;
+
+TEST_F(Command, HelpShowsAnExample) {
+  for (const std::string &name : subcommands) {
+    auto result = gptcCommand({name, "--help"});
+    EXPECT_EQ(result.code, 0) << name;
+    EXPECT_THAT(result.out, HasSubstr("Example:")) << name;
+    EXPECT_THAT(result.out, HasSubstr("gptc " + name)) << name;
+    EXPECT_EQ(result.err, "");
+  }
+  auto result = gptcCommand({"--help"});
+  EXPECT_EQ(result.code, 0);
+  for (const std::string &name : subcommands)
+    EXPECT_THAT(result.out, HasSubstr("\n  " + name));
+  EXPECT_EQ(gptcCommand({"--version"}).out, GPTC_VERSION "\n");
+}
+
+TEST_F(Command, MistakesInTheCommandLineAreOneSentence) {
+  expectFailure(gptcCommand({}), "subcommand");
+  expectFailure(gptcCommand({"nonsense"}), "nonsense");
+  expectFailure(gptcCommand({"generate"}), "FILE");
+  expectFailure(gptcCommand({"generate", all, "--max-tokens", "-3"}),
+                "--max-tokens");
+  expectFailure(
+      gptcCommand({"generate", all, "--prompt", "a", "--prompt-ids", "1"}),
+      "--prompt");
+  expectFailure(gptcCommand({"score", all}), "--text");
+  expectFailure(gptcCommand({"compile", "gpt2", "--checkpoint", "x",
+                             "--init-seed", "3", "-o", "y"}),
+                "--init-seed");
+}
+
+TEST_F(Command, FilesThatAreNoArtifactsAreRefused) {
+  folder->write("truncated", folder->read("all.gptc").substr(0, 70'000));
+  folder->write("garbage", std::string(10'000, 'x'));
+  folder->write("empty", "");
+  for (const std::string &name :
+       {"generate", "score", "inspect", "bench", "compare", "run", "export"}) {
+    auto with = [&](const std::string &file) {
+      std::vector<std::string> arguments{name, *folder / file};
+      if (name == "generate")
+        arguments.insert(arguments.end(), {"--prompt-ids", "1"});
+      if (name == "score")
+        arguments.insert(arguments.end(), {"--ids", "1,2"});
+      if (name == "run")
+        arguments.insert(arguments.end(), {"--entry", "logits"});
+      if (name == "export")
+        arguments.push_back(*folder / "exported");
+      if (name == "compare")
+        arguments.push_back(all);
+      return gptcCommand(arguments);
+    };
+    expectFailure(with("missing"), "No such file");
+    expectFailure(with("."), "it is a folder");
+    expectFailure(with("truncated"), "truncated");
+    expectFailure(with("garbage"), "'");
+    expectFailure(with("empty"), "'");
+    EXPECT_FALSE(fs::exists(*folder / "exported"));
+  }
+}
+
+TEST_F(Command, CompileRefusesWhatCannotBe) {
+  std::string output = *folder / "refused.gptc";
+  auto compile = [&](std::vector<std::string> more,
+                     const std::string &what = model) {
+    std::vector<std::string> arguments{"compile", what, "-o", output};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return gptcCommand(arguments);
+  };
+  expectFailure(compile({}, "gpt9"), "'gpt9' is no model");
+  expectFailure(compile({}, all), "is no model");
+  expectFailure(compile({}, folder->path()), "config.json");
+  expectFailure(compile({"--context", "24"}), "the model's context of 23");
+  expectFailure(compile({"--context", "0"}), "--context");
+  expectFailure(compile({"--batch", "100000"}), "--batch");
+  expectFailure(compile({"--dtype", "f8"}), "'f8' is not supported");
+  expectFailure(compile({"--target", "tpu"}), "'tpu' is not supported");
+  expectFailure(compile({"--cpu", "pentium"}), "'pentium' is no target");
+  expectFailure(compile({"--entry", "decode,nope"}), "'nope' is no entry");
+  expectFailure(compile({"--to", "nowhere"}), "nowhere");
+  expectFailure(compile({"--from", "kernels"}), "--from");
+  expectFailure(compile({"--checkpoint", *folder / "none"}), "none");
+  EXPECT_FALSE(fs::exists(output));
+  expectFailure(gptcCommand({"compile", model}), "-o FILE.gptc");
+  size_t before = folder->count();
+  expectFailure(gptcCommand({"compile", model, "-o", *folder / "none/a.gptc",
+                             "--entry", "decode", "--cpu", "x86-64-v3"}),
+                "No such file");
+  expectFailure(gptcCommand({"compile", model, "-o", folder->path(), "--entry",
+                             "decode", "--cpu", "x86-64-v3"}),
+                "it is a folder");
+  EXPECT_EQ(folder->count(), before);
+}
+
+TEST_F(Command, GenerateRefusesPromptsThatDoNotFit) {
+  auto generate = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"generate", all});
+    return gptcCommand(more);
+  };
+  std::string full = "1";
+  for (int i = 0; i < 23; ++i)
+    full += ",1";
+  expectFailure(generate({"--prompt-ids", "1,x"}), "is no list of token ids");
+  expectFailure(generate({"--prompt-ids", ""}), "");
+  expectFailure(generate({"--prompt-ids", full}),
+                "24 tokens, more than the context of 23");
+  expectFailure(generate({"--prompt-ids", "5,101"}),
+                "outside of the vocabulary of 101");
+  expectFailure(generate({"--prompt-ids", "-1"}), "vocabulary");
+  expectFailure(generate({"--prompt", "Hello"}), "carries no tokenizer");
+  expectFailure(generate({"--prompt-ids", "1", "--stop", "x"}), "tokenizer");
+  expectFailure(generate({"--prompt-ids", "1", "--temperature", "-1"}),
+                "temperature");
+  expectFailure(generate({"--prompt-ids", "1", "--top-p", "2"}), "top-p");
+  expectFailure(generate({"--prompt-ids", "1", "--backend", "tpu"}),
+                "'tpu' is not supported");
+  expectFailure(generate({"--prompt-ids", "1", "--cpu", "x86-64-v9"}),
+                "x86-64-v9");
+  expectFailure(generate({"--prompt-ids", "1", "--checkpoint", "/none"}),
+                "/none");
+}
+
+TEST_F(Command, AFullOutputIsAnError) {
+  for (std::vector<std::string> arguments :
+       {std::vector<std::string>{"generate", all, "--prompt-ids", "1,2"},
+        {"score", all, "--ids", "1,2"},
+        {"inspect", all},
+        {"models"},
+        {"compile", model, "--to", "model"},
+        {"devices"}})
+    expectFailure(gptcCommand(arguments, "", "/dev/full"),
+                  "No space left on device");
+}
+
+TEST_F(Command, WeightsThatAreGoneOrOthersAreTold) {
+  std::string copy = *folder / "copy", file = *folder / "copy.gptc";
+  fs::copy(model, copy);
+  auto compiled = gptcCommand(
+      {"compile", copy, "-o", file, "--cpu", "x86-64-v3", "--entry", "decode"});
+  ASSERT_EQ(compiled.code, 0) << compiled.err;
+  EXPECT_EQ(gptcCommand({"generate", file, "--prompt-ids", "1"}).code, 0);
+  fs::copy_file(models + "/gpt1-gelu/model.safetensors",
+                copy + "/model.safetensors",
+                fs::copy_options::overwrite_existing);
+  std::string output = *folder / "copy-exported";
+  for (std::vector<std::string> arguments :
+       {std::vector<std::string>{"generate", file, "--prompt-ids", "1"},
+        {"export", file, output}})
+    expectFailure(gptcCommand(arguments), "is not what");
+  fs::remove_all(copy);
+  for (std::vector<std::string> arguments :
+       {std::vector<std::string>{"generate", file, "--prompt-ids", "1"},
+        {"export", file, output}})
+    expectFailure(gptcCommand(arguments), "does not exist");
+  EXPECT_FALSE(fs::exists(output));
+}
+
+TEST_F(Command, ScoreNeedsItsEntryAndTwoTokens) {
+  expectFailure(gptcCommand({"score", decode, "--ids", "1,2"}),
+                "no entry 'score'");
+  expectFailure(gptcCommand({"score", all, "--ids", "1"}), "at least 2");
+  expectFailure(gptcCommand({"score", all, "--ids", "1,101"}), "vocabulary");
+  expectFailure(gptcCommand({"score", all, "--ids", "1,2", "--stride", "24"}),
+                "--stride");
+  expectFailure(gptcCommand({"score", all, "--file", *folder / "none"}), "'");
+}
+
+TEST_F(Command, TokenizeNeedsATokenizerAndValidIds) {
+  auto result = gptcCommand({"tokenize", tokenizer}, "to be");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(gptcCommand({"tokenize", tokenizer, "--decode"}, result.out).out,
+            "to be");
+  expectFailure(gptcCommand({"tokenize", model}), "'");
+  expectFailure(gptcCommand({"tokenize", *folder / "none"}), "none");
+  expectFailure(gptcCommand({"tokenize", tokenizer, "--decode"}, "1 x"), "x");
+  expectFailure(gptcCommand({"tokenize", tokenizer, "--decode"}, "9999999"),
+                "9999999");
+}
+
+TEST_F(Command, JsonHasItsKeys) {
+  Json list = jsonOf(gptcCommand({"models", "--json"}));
+  ASSERT_TRUE(list.is_array() && !list.empty());
+  for (const Json &one : list)
+    expectKeys(one, {"name", "layers", "width", "heads", "head_size", "context",
+                     "vocabulary", "parameters"});
+  Json plan = jsonOf(gptcCommand({"plan", model, "--json"}));
+  expectKeys(plan, {"parameters", "weights_bytes", "arena_bytes", "cache_bytes",
+                    "optimizer_bytes", "peak_bytes", "entries"});
+  EXPECT_EQ(plan["peak_bytes"], plan["weights_bytes"].get<uint64_t>() +
+                                    plan["arena_bytes"].get<uint64_t>() +
+                                    plan["cache_bytes"].get<uint64_t>());
+  for (const Json &one : plan["entries"])
+    expectKeys(one, {"name", "flops", "bytes"});
+  Json inspect = jsonOf(gptcCommand({"inspect", all, "--json"}));
+  expectKeys(inspect, {"version", "model", "dtype", "variables", "targets"});
+  expectKeys(inspect["targets"]["cpu"],
+             {"entries", "kernels", "dispatches", "arena_bytes"});
+  EXPECT_TRUE(inspect["targets"]["cpu"]["kernels"].is_array());
+  Json score = jsonOf(gptcCommand({"score", all, "--ids", "1,2,3", "--json"}));
+  expectKeys(score, {"tokens", "words", "log_likelihood", "perplexity_by_token",
+                     "perplexity_by_word"});
+  EXPECT_EQ(score["tokens"], 2);
+  Json generated =
+      jsonOf(gptcCommand({"generate", all, "--prompt-ids", "1,2",
+                          "--max-tokens", "3", "--json", "--ignore-end"}));
+  expectKeys(generated,
+             {"prompt_tokens", "tokens", "text", "ids", "load_seconds",
+              "prompt_seconds", "decode_seconds", "first_token_seconds",
+              "tokens_per_s", "peak_rss_bytes"});
+  EXPECT_EQ(generated["prompt_tokens"], 2);
+  EXPECT_EQ(generated["ids"].size(), 3U);
+  expectKeys(jsonOf(gptcCommand({"devices", "--json"})), {"cpu"});
+}
+
+TEST_F(Command, BenchMeasuresEveryEntryAgainstTheRoof) {
+  Json bench = jsonOf(
+      gptcCommand({"bench", all, "--json", "--repeat", "2", "--threads", "1"}));
+  expectKeys(bench, {"roof", "entries"});
+  expectKeys(bench["roof"], {"read_gb_s", "gflop_s"});
+  expectKeys(bench["roof"]["gflop_s"], {"f32", "bf16", "int8"});
+  EXPECT_GT(bench["roof"]["read_gb_s"], 0.1);
+  EXPECT_GT(bench["roof"]["gflop_s"]["f32"], 0.5);
+  ASSERT_EQ(bench["entries"].size(), 5U);
+  for (const Json &entry : bench["entries"]) {
+    expectKeys(entry, {"name", "tokens", "seconds", "tokens_per_s", "gflop_s",
+                       "gb_s", "share_of_roof", "kernels"});
+    EXPECT_GT(entry["seconds"], 0);
+    EXPECT_GT(entry["share_of_roof"], 0);
+    double shares = 0;
+    for (const Json &kernel : entry["kernels"]) {
+      expectKeys(kernel,
+                 {"name", "share_of_time", "gflop_s", "gb_s", "share_of_roof"});
+      shares += kernel["share_of_time"].get<double>();
+    }
+    EXPECT_NEAR(shares, 1, 1e-6);
+  }
+  auto text = gptcCommand({"bench", all, "--entry", "decode", "--repeat", "1"});
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("decode: 1 tokens after 11"));
+  EXPECT_EQ(text.err, "");
+  expectFailure(gptcCommand({"bench", all, "--entry", "nope"}),
+                "it has prefill_16");
+}
+
+TEST_F(Command, RunPadsCutsAndChecks) {
+  std::string tokens = writeIds("tokens.npy", {1, 3}, {1, 2, 3});
+  std::string output = *folder / "logits.npy";
+  Json json = jsonOf(gptcCommand({"run", all, "--entry", "logits", "--input",
+                                  "tokens=" + tokens, "--output",
+                                  "logits=@" + output, "--json"}));
+  expectKeys(json,
+             {"entry", "backend", "load_seconds", "run_seconds", "results"});
+  auto logits = readNpy(output);
+  ASSERT_TRUE(logits) << logits.error().message();
+  EXPECT_EQ(logits->shape, (std::vector<uint64_t>{1, 3, 101}));
+  // The same from the caches, which knows nothing of padding.
+  writeIds("three.npy", {1, 1}, {3});
+  auto run = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"run", all});
+    return gptcCommand(more);
+  };
+  expectFailure(run({"--entry", "nope"}), "it has prefill_16");
+  expectFailure(run({"--entry", "logits"}), "lacks the input tokens");
+  expectFailure(run({"--entry", "logits", "--input", "x=" + tokens}),
+                "it takes tokens");
+  expectFailure(run({"--entry", "logits", "--input", "tokens"}),
+                "NAME=@FILE.npy");
+  expectFailure(run({"--entry", "logits", "--input", "tokens=" + tokens,
+                     "--input", "tokens=" + tokens}),
+                "a second time");
+  expectFailure(run({"--entry", "logits", "--input", "tokens=@/none"}),
+                "No such file");
+  expectFailure(run({"--entry", "logits", "--input", "tokens=@" + all}), all);
+  expectFailure(run({"--entry", "logits", "--input", "tokens=" + tokens,
+                     "--output", "y=@" + output}),
+                "it gives logits");
+  expectFailure(run({"--entry", "logits", "--input", "tokens=" + tokens,
+                     "--output", "logits=@" + *folder / "none/a.npy"}),
+                "No such file");
+  std::string longer =
+      writeIds("long.npy", {1, 24}, std::vector<int64_t>(24, 1));
+  expectFailure(run({"--entry", "logits", "--input", "tokens=" + longer}),
+                "i32 [1, 24], expected i32 [1, 23] or smaller");
+  std::string outside = writeIds("outside.npy", {1, 1}, {101});
+  expectFailure(run({"--entry", "logits", "--input", "tokens=" + outside}),
+                "expected 0 to 100");
+}
+
+TEST_F(Command, CompareFindsErrorsByScope) {
+  std::string narrow = *folder / "narrow.gptc";
+  auto compiled =
+      gptcCommand({"compile", model, "-o", narrow, "--cpu", "x86-64-v3",
+                   "--dtype", "bf16", "--entry", "logits,decode"});
+  ASSERT_EQ(compiled.code, 0) << compiled.err;
+  for (const char *entry : {"logits", "decode"}) {
+    Json equal =
+        jsonOf(gptcCommand({"compare", all, all, "--entry", entry, "--json"}));
+    expectKeys(equal,
+               {"entry", "cpu", "version", "sides", "results", "scopes"});
+    ASSERT_EQ(equal["results"].size(), 1U);
+    EXPECT_EQ(equal["results"][0]["absolute_error"], 0);
+    EXPECT_GT(equal["dispatches_compared"], 3);
+    EXPECT_EQ(equal["dispatches_without_counterpart"], 0);
+    for (const Json &scope : equal["scopes"])
+      EXPECT_EQ(scope["absolute_error"], 0) << scope;
+    Json other = jsonOf(
+        gptcCommand({"compare", all, narrow, "--entry", entry, "--json"}));
+    EXPECT_GT(other["results"][0]["relative_error"], 1e-5);
+    EXPECT_LT(other["results"][0]["relative_error"], 0.1);
+    EXPECT_FALSE(other["scopes"].empty());
+  }
+  auto markdown = gptcCommand({"compare", all, narrow, "--markdown"});
+  EXPECT_EQ(markdown.code, 0) << markdown.err;
+  EXPECT_THAT(markdown.out, HasSubstr("|---|---:|---:|\n| logits |"));
+  expectFailure(gptcCommand({"compare", all}), "give a second artifact");
+  expectFailure(gptcCommand({"compare", all, decode, "--entry", "logits"}),
+                "no entry 'logits'");
+  expectFailure(gptcCommand({"compare", all, "--backends", "cpu,tpu"}),
+                "'tpu' is not supported");
+}
+
+TEST_F(Command, ExportIsBitEqual) {
+  std::string output = *folder / "exported";
+  Json json = jsonOf(gptcCommand({"export", all, output, "--json"}));
+  EXPECT_EQ(json["original"], true);
+  auto before = SafetensorsFile::open(model + "/model.safetensors");
+  auto after = SafetensorsFile::open(output + "/model.safetensors");
+  ASSERT_TRUE(before && after);
+  ASSERT_EQ(before->tensors().size(), after->tensors().size());
+  for (const auto &[name, view] : before->tensors()) {
+    const TensorView &other = after->tensors().at(name);
+    EXPECT_EQ(view.type, other.type) << name;
+    EXPECT_EQ(view.shape, other.shape) << name;
+    EXPECT_TRUE(std::equal(view.bytes.begin(), view.bytes.end(),
+                           other.bytes.begin(), other.bytes.end()))
+        << name;
+  }
+  EXPECT_EQ(TemporaryFolder::readFile(output + "/config.json"),
+            TemporaryFolder::readFile(model + "/config.json"));
+  expectFailure(gptcCommand({"export", all, output}), "is not empty");
+  expectFailure(gptcCommand({"export", all, all}), "it is a file");
+  expectFailure(gptcCommand({"export", all, *folder / "none/x"}),
+                "No such file");
+}
+
+TEST_F(Command, ExportTakesEmbeddedAndSeededWeightsApart) {
+  // Joined and transposed pieces: the projections of GPT-Neo.
+  std::string neo = models + "/neo-global-and-local";
+  std::string file = *folder / "neo.gptc", output = *folder / "neo";
+  auto compiled =
+      gptcCommand({"compile", neo, "-o", file, "--cpu", "x86-64-v3", "--dtype",
+                   "f32", "--entry", "decode", "--embed-weights"});
+  ASSERT_EQ(compiled.code, 0) << compiled.err;
+  auto exported = gptcCommand({"export", file, output});
+  ASSERT_EQ(exported.code, 0) << exported.err;
+  EXPECT_EQ(exported.err, "");
+  auto before = SafetensorsFile::open(neo + "/model.safetensors");
+  auto after = SafetensorsFile::open(output + "/model.safetensors");
+  ASSERT_TRUE(before && after);
+  size_t equal = 0;
+  for (const auto &[name, view] : after->tensors()) {
+    auto found = before->tensors().find(name);
+    if (found == before->tensors().end())
+      found = before->tensors().find(name.substr(name.find('.') + 1));
+    ASSERT_NE(found, before->tensors().end()) << name;
+    ASSERT_EQ(found->second.type, DataType::F32);
+    EXPECT_EQ(view.shape, found->second.shape) << name;
+    EXPECT_TRUE(std::equal(view.bytes.begin(), view.bytes.end(),
+                           found->second.bytes.begin(),
+                           found->second.bytes.end()))
+        << name;
+    ++equal;
+  }
+  EXPECT_GT(equal, 20U);
+}
+
+} // namespace
+} // namespace gptc
