@@ -405,6 +405,7 @@ TEST_F(Command, CompareFindsErrorsByScope) {
     EXPECT_GT(other["results"][0]["relative_error"], 1e-5);
     EXPECT_LT(other["results"][0]["relative_error"], 0.1);
     EXPECT_FALSE(other["scopes"].empty());
+    EXPECT_EQ(other["dispatches_without_counterpart"], 0);
   }
   auto markdown = gptcCommand({"compare", all, narrow, "--markdown"});
   EXPECT_EQ(markdown.code, 0) << markdown.err;

@@ -158,6 +158,8 @@ public:
 
 private:
   bool compareOutputs(size_t i, size_t j, ErrorSize &error) const;
+  bool equalShape() const;
+  std::vector<uint64_t> outputsOf(int side, size_t dispatch) const;
   const artifact::BufferT &bufferOf(int side, size_t dispatch,
                                     size_t position) const {
     const artifact::ProgramT &program = *descriptions_[side];
@@ -168,6 +170,30 @@ private:
   uint32_t entries_[2];
   const artifact::ProgramT *descriptions_[2];
 };
+
+/// Numbers of values of a dispatch's outputs.
+std::vector<uint64_t> Lockstep::outputsOf(int side, size_t dispatch) const {
+  const DispatchT &one = *descriptions_[side]->dispatches[dispatch];
+  std::vector<uint64_t> values;
+  for (size_t k = one.buffers.size() - one.outputs; k < one.buffers.size();
+       ++k) {
+    const artifact::BufferT &buffer = bufferOf(side, dispatch, k);
+    values.push_back(buffer.bytes / sizeOf(toDataType(buffer.type)));
+  }
+  return values;
+}
+
+/// Whether both programs are the same steps. Then their order tells what
+/// belongs together: scopes may differ, such as where a cast ends a kernel.
+bool Lockstep::equalShape() const {
+  size_t count = descriptions_[0]->dispatches.size();
+  if (descriptions_[1]->dispatches.size() != count)
+    return false;
+  for (size_t i = 0; i < count; ++i)
+    if (outputsOf(0, i) != outputsOf(1, i))
+      return false;
+  return true;
+}
 
 bool Lockstep::compareOutputs(size_t i, size_t j, ErrorSize &error) const {
   const DispatchT &a = *descriptions_[0]->dispatches[i];
@@ -193,6 +219,8 @@ bool Lockstep::compareOutputs(size_t i, size_t j, ErrorSize &error) const {
 void Lockstep::run(Comparison &comparison) {
   std::vector<std::string> keys[2] = {keysOf(*descriptions_[0]),
                                       keysOf(*descriptions_[1])};
+  if (equalShape())
+    keys[1] = keys[0];
   std::map<std::string, size_t> places; // of scopes in the comparison
   size_t next = 0;                      // of the second program
   for (size_t i = 0; i < keys[0].size(); ++i) {

@@ -28,8 +28,9 @@ struct Comparison {
   std::vector<NamedError> results;
   /// In the order of the first program; empty unless both are programs.
   std::vector<NamedError> scopes;
-  /// Dispatches of the first program with and without a counterpart, which is
-  /// one of the same scope whose outputs have as many values.
+  /// Dispatches of the first program with and without a counterpart: the one
+  /// in the same place where both programs are the same steps, else one of the
+  /// same scope whose outputs have as many values.
   uint64_t matched = 0, unmatched = 0;
 };
 

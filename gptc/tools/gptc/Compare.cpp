@@ -56,7 +56,7 @@ Json sideJson(Runner &runner, double seconds) {
 std::string row(bool markdown, const std::string &a, const std::string &b,
                 const std::string &c) {
   return markdown ? fmt::format("| {} | {} | {} |\n", a, b, c)
-                  : fmt::format("{:<36}{:>14}{:>14}\n", a, b, c);
+                  : fmt::format("{:<52}{:>12}{:>12}\n", a, b, c);
 }
 
 std::string header(bool markdown, const std::string &a, const std::string &b,
