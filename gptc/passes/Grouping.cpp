@@ -314,38 +314,43 @@ bool Grouping::placeInEpilogue(Operation *op) {
   return false;
 }
 
+/// Whether an op of a row program reads the values of `group`, which is part
+/// of it or would be, as they lie in its rows.
+bool Grouping::readsByRow(Operation *op, int group, int64_t rows,
+                          int64_t columns) const {
+  auto result = llvm::cast<RankedTensorType>(op->getResult(0).getType());
+  RowSpace space = rowSpaceOf(op);
+  bool full = space.rows == rows && space.columns == columns;
+  bool perRow = !full && isElementwise(op) &&
+                classifyShape(result, rows, columns) == RowClass::PerRow;
+  bool fits = full || perRow;
+  for (Value operand : op->getOperands()) {
+    if (!llvm::isa<RankedTensorType>(operand.getType()))
+      continue;
+    Value root = ir::viewRoot(operand);
+    if (groupOf(root) != group) {
+      // Index arithmetic on the group's values stays outside.
+      fits &= groupOf(root) >= 0 || !root.getDefiningOp() ||
+              !llvm::is_contained(producers(root.getDefiningOp()), group);
+      continue;
+    }
+    RowClass found = classifyThroughViews(operand, root, rows, columns);
+    bool isTarget =
+        llvm::isa<ir::LogLikelihoodOp>(op) && operand == op->getOperand(1);
+    fits &= found == (full && !isTarget ? RowClass::Full : RowClass::PerRow);
+  }
+  return fits;
+}
+
 void Grouping::placeInRows(Operation *op) {
   int home = -1;
-  auto result = llvm::cast<RankedTensorType>(op->getResult(0).getType());
   for (int group : producers(op)) {
     KernelGroup &candidate = groups_[group];
     bool takes = candidate.family == Family::Rowwise ||
                  (candidate.family == Family::Gather &&
                   llvm::isa<ir::GatherOp, ir::SelectRowOp>(candidate.anchor));
-    if (!takes)
-      continue;
-    int64_t rows = candidate.rows, columns = candidate.columns;
-    RowSpace space = rowSpaceOf(op);
-    bool full = space.rows == rows && space.columns == columns;
-    bool perRow = !full && isElementwise(op) &&
-                  classifyShape(result, rows, columns) == RowClass::PerRow;
-    // Every operand from that group must lie in its rows as the op does.
-    bool fits = full || perRow;
-    for (Value operand : op->getOperands()) {
-      if (!llvm::isa<RankedTensorType>(operand.getType()))
-        continue;
-      Value root = ir::viewRoot(operand);
-      if (groupOf(root) != group) {
-        // Index arithmetic on the group's values stays outside.
-        fits &= groupOf(root) >= 0 || !root.getDefiningOp() ||
-                !llvm::is_contained(producers(root.getDefiningOp()), group);
-        continue;
-      }
-      RowClass found = classifyThroughViews(operand, root, rows, columns);
-      bool isTarget =
-          llvm::isa<ir::LogLikelihoodOp>(op) && operand == op->getOperand(1);
-      fits &= found == (full && !isTarget ? RowClass::Full : RowClass::PerRow);
-    }
+    bool fits =
+        takes && readsByRow(op, group, candidate.rows, candidate.columns);
     if (!fits)
       continue;
     if (home < 0) {
@@ -359,6 +364,11 @@ void Grouping::placeInRows(Operation *op) {
       home = group;
     } else if (candidate.rows == groups_[home].rows &&
                candidate.columns == groups_[home].columns &&
+               llvm::all_of(groups_[home].ops,
+                            [&](Operation *reader) {
+                              return readsByRow(reader, group, candidate.rows,
+                                                candidate.columns);
+                            }) &&
                canMerge(group, home)) {
       merge(group, home);
     }

@@ -56,6 +56,8 @@ private:
 
   void place(mlir::Operation *op);
   bool placeInEpilogue(mlir::Operation *op);
+  bool readsByRow(mlir::Operation *op, int group, int64_t rows,
+                  int64_t columns) const;
   void placeInRows(mlir::Operation *op);
   void placeAttention(ir::AttentionOp op);
   void takePrologues(int64_t prologueRows);

@@ -87,6 +87,22 @@ void addFused(std::vector<OpCase> &table) {
     }
 }
 
+/// Rows that are both operands of a product, or read beside it.
+void addShared(std::vector<OpCase> &table) {
+  for (int64_t rows : {1, 3, 5}) {
+    OpCase made{fmt::format("linear/rows_on_both_sides_[{}]", rows),
+                {{"x", {DataType::F32, {rows, 19}}}},
+                {}};
+    made.build = [](Graph &, const std::vector<Tensor> &in) {
+      Tensor y = tanh(in[0]);
+      Tensor scores = matmul(y, y, false, true);
+      return std::vector<Tensor>{scores, matmul(scores, y) + y};
+    };
+    made.tolerance = 2e-5;
+    table.push_back(std::move(made));
+  }
+}
+
 } // namespace
 
 void addContractionCases(std::vector<OpCase> &table) {
@@ -133,6 +149,7 @@ void addContractionCases(std::vector<OpCase> &table) {
                   DataType::F32,
                   Source::Parameter});
   addFused(table);
+  addShared(table);
 }
 
 } // namespace gptc::tests

@@ -116,6 +116,13 @@ void addSharedViews(std::vector<OpCase> &table) {
     Tensor more = gather(table, iota(graph, {2, 4}, 1));
     return Tensors{rows, more, negate(view), negate(table)};
   });
+  // What lies along the row on one way and along the rows on another.
+  add("row_read_as_column", {8, 8}, [](Graph &graph, const Tensors &in) {
+    Tensor made = in[0] + in[0];
+    Tensor turned = broadcast(reduceMax(made, 1), {8, 8}) * in[0];
+    Tensor column = iota(graph, {8, 8}, 1);
+    return Tensors{choose(equal(column, full(column, 1)), turned, made)};
+  });
   add("across_rows_and_read", {6, 10}, [](Graph &, const Tensors &in) {
     Tensor made = exp(in[0]);
     Tensor odd = reshape(transpose(made, {1, 0}), {4, 15});

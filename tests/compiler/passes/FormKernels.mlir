@@ -127,3 +127,50 @@ func.func @old_value() -> tensor<4xf32> {
   gptc.assign @count, %1 : tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// Swapped variables: what is read from a variable that is assigned as well is
+// copied before, and the copies into the variables come last.
+// CHECK-LABEL: func.func @swapped
+// CHECK: %[[K:.*]] = gptc.read @keys
+// CHECK: %[[V:.*]] = gptc.read @values
+// CHECK: %[[OLD_V:.*]] = gptc.group gather (%{{.*}} = %[[V]]
+// CHECK: %[[OLD_K:.*]] = gptc.group gather (%{{.*}} = %[[K]]
+// CHECK: %[[NEW_K:.*]] = gptc.group gather (%{{.*}} = %[[OLD_V]]
+// CHECK: %[[NEW_V:.*]] = gptc.group gather (%{{.*}} = %[[OLD_K]]
+// CHECK: gptc.assign @keys, %[[NEW_K]]
+// CHECK: gptc.assign @values, %[[NEW_V]]
+func.func @swapped() {
+  %k = gptc.read @keys : tensor<1x2x6x4xf32>
+  %v = gptc.read @values : tensor<1x2x6x4xf32>
+  gptc.assign @keys, %v : tensor<1x2x6x4xf32>
+  gptc.assign @values, %k : tensor<1x2x6x4xf32>
+  return
+}
+
+// A view that leaves and is read by what makes it: a copy for the result
+// alone.
+// CHECK-LABEL: func.func @view_leaves
+// CHECK: %[[M:.*]]:2 = gptc.group rowwise
+// CHECK: %[[C:.*]] = gptc.group gather (%{{.*}} = %[[M]]#0
+// CHECK: return %[[C]], %[[M]]#1
+func.func @view_leaves(%x: tensor<2x2xf32>) -> (tensor<1x2x2xf32>, tensor<1x2x2xf32>) {
+  %0 = math.exp %x : tensor<2x2xf32>
+  %1 = gptc.reshape %0 : tensor<2x2xf32> to tensor<1x2x2xf32>
+  %2 = math.absf %1 : tensor<1x2x2xf32>
+  return %1, %2 : tensor<1x2x2xf32>, tensor<1x2x2xf32>
+}
+
+// A value of each row that another op reads along the rows: two programs.
+// CHECK-LABEL: func.func @turned
+// CHECK: %[[A:.*]]:2 = gptc.group rowwise
+// CHECK: gptc.reduce
+// CHECK: gptc.group rowwise
+// CHECK: gptc.broadcast
+func.func @turned(%x: tensor<8x8xf32>) -> tensor<8x8xf32> {
+  %0 = arith.addf %x, %x : tensor<8x8xf32>
+  %1 = gptc.reduce max %0 [1] : tensor<8x8xf32> to tensor<8xf32>
+  %2 = gptc.broadcast %1 [1] : tensor<8xf32> to tensor<8x8xf32>
+  %3 = arith.mulf %2, %x : tensor<8x8xf32>
+  %4 = arith.subf %3, %0 : tensor<8x8xf32>
+  return %4 : tensor<8x8xf32>
+}
