@@ -99,6 +99,11 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
                                 const CompileRequest &request) {
   const ModelInfo &model = source.definition.info;
   GPTC_CHECK(checkSizes(request, model));
+  if (source.checkpoint && request.initSeed)
+    return failure(ErrorCode::InvalidArgument,
+                   "--init-seed: '{}' has weights of its own; a seed is for "
+                   "models without a checkpoint",
+                   source.folder);
   ModuleInfo info;
   info.name = source.definition.name;
   info.model = model;
@@ -109,7 +114,7 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
     info.type = source.checkpoint ? typeOf(*source.checkpoint) : "f32";
   info.reference = llvm::is_contained(request.targets, "reference");
   info.cpu = request.cpu;
-  info.initSeed = request.initSeed;
+  info.initSeed = request.initSeed.value_or(0);
   info.embed = request.embedWeights;
   info.checkpoint = source.folder;
   if (source.checkpoint)

@@ -13,6 +13,7 @@
 #include "gptc/runtime/tensors/Npy.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,8 @@ struct CompileRequest {
   std::string model;  ///< A name, a checkpoint folder, a .so or a .mlir file.
   std::string output; ///< Of the artifact; empty with `toPhase`.
   std::string checkpoint; ///< Folder with the weights, if not `model`.
-  uint64_t initSeed = 0;  ///< Seeds the weights where there is no checkpoint.
+  /// Seeds the weights where there is no checkpoint, 0 if not given.
+  std::optional<uint64_t> initSeed;
   bool embedWeights = false;
   std::vector<std::string> targets; ///< cpu, reference.
   std::string dtype;                ///< f32 or bf16.
