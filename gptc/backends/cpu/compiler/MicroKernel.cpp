@@ -133,8 +133,12 @@ Values emitRegisterTile(Emitter &e, const TileRows &rows,
   TileEmitter tile(e, rows, panel, vectors);
   int64_t step = panel.form == PanelForm::Rows ? 1 : 2;
   size_t count = initial.size();
-  // Few accumulators would wait for one another: several partial sums.
+  // Few accumulators would wait for one another: several partial sums, as many
+  // as registers hold beside a row of the panel and an element of the left.
   int64_t unroll = count <= 4 ? 4 : count <= 8 ? 2 : 1;
+  size_t registers = e.target.vectorWidth == 16 ? 32 : 16;
+  while (unroll > 1 && count * unroll + vectors + 1 > registers)
+    unroll /= 2;
   Values sums(initial);
   if (unroll > 1) {
     Value zero = e.splat(e.floatConstant(0.0, e.builder.getF32Type()));
