@@ -244,6 +244,8 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
   }
 
   CompileSummary summary;
+  if (info.checkpoint.empty())
+    summary.seed = info.initSeed;
   summary.kernels = target->kernels.size();
   for (const auto &program : target->programs)
     summary.dispatches += program->dispatches.size();

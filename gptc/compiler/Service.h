@@ -56,6 +56,8 @@ struct CompileSummary {
   uint64_t dispatches = 0;
   uint64_t bytes = 0; ///< Of the artifact.
   double seconds = 0;
+  /// The seed, where the weights are random for want of a checkpoint.
+  std::optional<uint64_t> seed;
 };
 
 struct PlanEntry {

@@ -203,7 +203,9 @@ Status run(const std::string &path, bool json) {
   std::vector<std::string> files;
   for (const auto &file : manifest.files)
     files.push_back(file->name);
-  print(fmt::format("files: {}\n\nentry points\n", fmt::join(files, ", ")));
+  print(fmt::format("files: {}\n\nentry points\n",
+                    files.empty() ? "none"
+                                  : fmt::format("{}", fmt::join(files, ", "))));
   for (const auto &entry : manifest.entries) {
     std::vector<std::string> arguments, results;
     for (const auto &parameter : entry->arguments)
