@@ -1,0 +1,211 @@
+//===- VariableSourceTest.cpp - Values that variables begin with ----------===//
+
+#include "gptc/runtime/program/VariableSource.h"
+#include "tests/support/Matchers.h"
+
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <set>
+
+namespace gptc {
+namespace {
+
+using artifact::ElementType;
+using artifact::InitializerKind;
+using artifact::Layout;
+
+artifact::VariableT normal(const std::string &name, std::vector<uint64_t> shape,
+                           float mean, float deviation,
+                           ElementType type = ElementType::F32) {
+  artifact::VariableT variable;
+  variable.name = name;
+  variable.type = type;
+  variable.shape = std::move(shape);
+  variable.initializer = std::make_unique<artifact::InitializerT>();
+  variable.initializer->kind = InitializerKind::Normal;
+  variable.initializer->a = mean;
+  variable.initializer->b = deviation;
+  return variable;
+}
+
+/// The stored bytes of a variable; empty after a failure of the test.
+std::vector<std::byte> stored(const artifact::VariableT &variable,
+                              Layout layout, uint64_t seed, unsigned threads) {
+  auto team = ThreadTeam::create(threads);
+  if (!team) {
+    ADD_FAILURE() << team.error().message();
+    return {};
+  }
+  auto source = VariableSource::create(variable, layout, nullptr, seed, **team);
+  if (!source) {
+    ADD_FAILURE() << source.error().message();
+    return {};
+  }
+  auto bytes = storedBytes(variable.shape, variable.type, layout);
+  if (!bytes) {
+    ADD_FAILURE() << bytes.error().message();
+    return {};
+  }
+  EXPECT_EQ(*bytes, source->units() * source->unitBytes());
+  std::vector<std::byte> result(*bytes, std::byte(0xff));
+  source->fillAll(**team, result.data());
+  return result;
+}
+
+std::vector<float> plain(const artifact::VariableT &variable, uint64_t seed) {
+  auto bytes = stored(variable, Layout::RowMajor, seed, 1);
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+/// Mean, deviation, skewness and kurtosis of what is drawn, within five
+/// standard errors of those of the normal distribution.
+TEST(VariableSource, DrawsFromTheNormalDistribution) {
+  for (auto [mean, deviation] : {std::pair(0.0F, 0.02F), {3.0F, 0.5F}}) {
+    auto values = plain(normal("w", {512, 1000}, mean, deviation), 7);
+    ASSERT_EQ(values.size(), 512000U);
+    double n = double(values.size()), m1 = 0, m2 = 0, m3 = 0, m4 = 0;
+    for (float value : values) {
+      double x = (double(value) - mean) / deviation;
+      ASSERT_TRUE(std::isfinite(x));
+      m1 += x / n;
+      m2 += x * x / n;
+      m3 += x * x * x / n;
+      m4 += x * x * x * x / n;
+    }
+    EXPECT_NEAR(m1, 0, 5 * std::sqrt(1 / n));
+    EXPECT_NEAR(m2, 1, 5 * std::sqrt(2 / n));
+    EXPECT_NEAR(m3, 0, 5 * std::sqrt(15 / n));
+    EXPECT_NEAR(m4, 3, 5 * std::sqrt(96 / n));
+    // The share beyond two deviations, and that far tails are drawn at all.
+    double beyond = 0, furthest = 0;
+    for (float value : values) {
+      double x = std::abs((double(value) - mean) / deviation);
+      beyond += x > 2;
+      furthest = std::max(furthest, x);
+    }
+    EXPECT_NEAR(beyond / n, 0.0455, 5 * std::sqrt(0.0455 * 0.9545 / n));
+    EXPECT_GT(furthest, 4);
+    EXPECT_LT(furthest, 6);
+  }
+}
+
+TEST(VariableSource, NeighboursAreNotCorrelated) {
+  auto values = plain(normal("w", {1, 1 << 18}, 0, 1), 3);
+  for (size_t lag : {1, 2, 64, 768, 4096}) {
+    double sum = 0;
+    for (size_t i = 0; i + lag < values.size(); ++i)
+      sum += double(values[i]) * values[i + lag];
+    double n = double(values.size() - lag);
+    EXPECT_NEAR(sum / n, 0, 5 / std::sqrt(n)) << lag;
+  }
+}
+
+TEST(VariableSource, SeedAndNameDecide) {
+  auto variable = normal("h.0.mlp.c_fc.weight", {8, 64}, 0, 1);
+  auto values = plain(variable, 1);
+  EXPECT_EQ(values, plain(variable, 1));
+  EXPECT_NE(values, plain(variable, 2));
+  variable.name = "h.1.mlp.c_fc.weight";
+  auto other = plain(variable, 1);
+  EXPECT_NE(values, other);
+  // Not the same draws at other places either.
+  std::set<float> first(values.begin(), values.end());
+  size_t common = 0;
+  for (float value : other)
+    common += first.contains(value);
+  EXPECT_LT(common, 3U);
+  // The shape does not matter: the element's index does.
+  variable.shape = {64, 8};
+  EXPECT_EQ(plain(variable, 1), other);
+}
+
+TEST(VariableSource, ConstantsAreWhatTheySay) {
+  auto variable = normal("ln_f.weight", {70}, 1, 0);
+  variable.initializer->kind = InitializerKind::Constant;
+  EXPECT_EQ(plain(variable, 5), std::vector<float>(70, 1));
+}
+
+struct Case {
+  Layout layout;
+  ElementType type;
+  std::vector<uint64_t> shape;
+};
+
+class VariableSourceLayouts : public testing::TestWithParam<Case> {};
+
+TEST_P(VariableSourceLayouts, HoldTheValuesOfRowMajorOrder) {
+  const Case &c = GetParam();
+  uint64_t rows = c.shape[0], columns = c.shape[1];
+  auto expected = plain(normal("w", c.shape, 0.5, 2), 11);
+  auto bytes = stored(normal("w", c.shape, 0.5, 2, c.type), c.layout, 11, 2);
+  ASSERT_FALSE(bytes.empty());
+  std::vector<float> row(columns);
+  for (uint64_t r = 0; r < rows; ++r) {
+    loadRow(bytes.data(), toDataType(c.type), c.layout != Layout::RowMajor,
+            c.layout == Layout::PackedTransposed, rows, columns, r, row.data());
+    for (uint64_t k = 0; k < columns; ++k) {
+      float value = expected[r * columns + k];
+      if (c.type == ElementType::BF16)
+        value = fromBF16(toBF16(value));
+      ASSERT_EQ(row[k], value) << r << ", " << k;
+    }
+  }
+}
+
+TEST_P(VariableSourceLayouts, DoNotDependOnTheThreads) {
+  const Case &c = GetParam();
+  auto variable = normal("w", c.shape, 0, 1, c.type);
+  auto expected = stored(variable, c.layout, 4, 1);
+  ASSERT_FALSE(expected.empty());
+  for (unsigned threads : {2U, 3U, 5U})
+    EXPECT_TRUE(stored(variable, c.layout, 4, threads) == expected) << threads;
+}
+
+TEST_P(VariableSourceLayouts, AreMadeUnitByUnitAsAtOnce) {
+  const Case &c = GetParam();
+  auto variable = normal("w", c.shape, 0, 1, c.type);
+  auto expected = stored(variable, c.layout, 4, 2);
+  ASSERT_VALUE(auto team, ThreadTeam::create(1));
+  ASSERT_VALUE(auto source,
+               VariableSource::create(variable, c.layout, nullptr, 4, *team));
+  std::vector<std::byte> unit(source.unitBytes());
+  for (uint64_t i = 0; i < source.units(); ++i) {
+    source.fill(i, i + 1, unit.data());
+    ASSERT_EQ(0, std::memcmp(unit.data(), expected.data() + i * unit.size(),
+                             unit.size()))
+        << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Layouts, VariableSourceLayouts,
+    testing::Values(
+        Case{Layout::RowMajor, ElementType::F32, {37, 129}},
+        Case{Layout::RowMajor, ElementType::BF16, {37, 129}},
+        Case{Layout::Packed, ElementType::F32, {37, 129}},
+        Case{Layout::Packed, ElementType::BF16, {37, 129}},
+        Case{Layout::Packed, ElementType::BF16, {500, 700}},
+        Case{Layout::PackedTransposed, ElementType::F32, {129, 37}},
+        Case{Layout::PackedTransposed, ElementType::BF16, {129, 37}},
+        Case{Layout::PackedTransposed, ElementType::F32, {700, 500}}),
+    [](const testing::TestParamInfo<Case> &info) {
+      const Case &c = info.param;
+      return std::string(artifact::EnumNameLayout(c.layout)) + "_" +
+             artifact::EnumNameElementType(c.type) + "_" +
+             std::to_string(c.shape[0]) + "x" + std::to_string(c.shape[1]);
+    });
+
+TEST(VariableSource, WithoutATensorAndAnInitializerIsAnError) {
+  artifact::VariableT variable = normal("w", {2, 2}, 0, 1);
+  variable.initializer = nullptr;
+  ASSERT_VALUE(auto team, ThreadTeam::create(1));
+  EXPECT_THAT(
+      VariableSource::create(variable, Layout::RowMajor, nullptr, 0, *team),
+      FailsWith(ErrorCode::NotFound, "'w' has neither a tensor"));
+}
+
+} // namespace
+} // namespace gptc
