@@ -51,13 +51,19 @@ class Gptc_Attr<string name, string attrMnemonic, list<Trait> traits = []>
   let mnemonic = attrMnemonic;
 }
 
-def Gptc_Float : AnyTypeOf<[F32, BF16, F16, F64]>;
-def Gptc_Tensor : StaticShapeTensorOf<[Gptc_Float, I1, I32, I64]>;
+def Gptc_Float : AnyTypeOf<[F32, BF16, F16, F64], "f32, bf16, f16 or f64">;
+def Gptc_Element : AnyTypeOf<[Gptc_Float, I1, I32, I64],
+                             "f32, bf16, f16, f64, i1, i32 or i64">;
+def Gptc_Tensor : StaticShapeTensorOf<[Gptc_Element]>;
 def Gptc_FloatTensor : StaticShapeTensorOf<[Gptc_Float]>;
 def Gptc_IndexTensor : StaticShapeTensorOf<[I32]>;
-def Gptc_Buffer : StaticShapeMemRefOf<[Gptc_Float, I1, I32, I64]>;
-def Gptc_Scalar : AnyTypeOf<[F32, F64, I32, I64]>;
-def Gptc_TensorOrScalar : AnyTypeOf<[Gptc_Tensor, Gptc_Scalar]>;
-def Gptc_BufferOrScalar : AnyTypeOf<[Gptc_Buffer, Gptc_Scalar]>;
+def Gptc_Buffer : StaticShapeMemRefOf<[Gptc_Element]>;
+def Gptc_Scalar : AnyTypeOf<[F32, F64, I32, I64], "f32, f64, i32 or i64">;
+def Gptc_TensorOrScalar
+    : AnyTypeOf<[Gptc_Tensor, Gptc_Scalar],
+                "statically shaped tensor, or scalar of f32, f64, i32 or i64">;
+def Gptc_BufferOrScalar
+    : AnyTypeOf<[Gptc_Buffer, Gptc_Scalar],
+                "statically shaped memref, or scalar of f32, f64, i32 or i64">;
 
 #endif // GPTC_IR_DIALECT_TD
