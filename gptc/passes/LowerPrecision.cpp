@@ -105,11 +105,15 @@ struct LowerPrecision : impl::LowerPrecisionBase<LowerPrecision> {
 private:
   mlir::Type narrow;
 
+  /// A conversion belongs to the scope that makes the value; to `loc` where the
+  /// value comes from outside of the function.
   Value cast(mlir::OpBuilder &builder, mlir::Location loc, Value value,
              mlir::Type element) {
     if (llvm::cast<RankedTensorType>(value.getType()).getElementType() ==
         element)
       return value;
+    if (mlir::Operation *definition = value.getDefiningOp())
+      loc = definition->getLoc();
     return ir::CastOp::create(builder, loc,
                               withElement(value.getType(), element), value);
   }
