@@ -209,9 +209,8 @@ TEST_P(Statistics, AreTheGoldenOnes) {
     GTEST_SKIP() << "wrote " << statisticsFile;
   }
   std::string lines;
-  Json was = all.contains(model) && all[model].contains(type)
-                 ? all[model][type]
-                 : Json();
+  Json was = all.contains(model) && all[model].contains(type) ? all[model][type]
+                                                              : Json();
   difference(was, found, model + "/" + type, lines);
   EXPECT_TRUE(lines.empty())
       << lines << "If this is meant, write " << statisticsFile
