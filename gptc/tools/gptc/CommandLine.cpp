@@ -133,6 +133,18 @@ std::string cpuName() {
   return "unknown CPU";
 }
 
+CLI::Validator aboveZero() {
+  auto check = [](const std::string &text) -> std::string {
+    uint64_t value = 0;
+    const char *end = text.data() + text.size();
+    auto [next, code] = std::from_chars(text.data(), end, value);
+    if (code == std::errc() && next == end && value > 0)
+      return "";
+    return fmt::format("'{}' is no whole number above 0", text);
+  };
+  return CLI::Validator(check, "above 0");
+}
+
 std::string formatBytes(uint64_t bytes) {
   constexpr const char *units[] = {"KiB", "MiB", "GiB", "TiB"};
   if (bytes < 1024)

@@ -69,6 +69,8 @@ Expected<std::vector<int32_t>> parseIds(const std::string &text,
                                         const std::string &option);
 /// The CPU's name as /proc/cpuinfo has it.
 std::string cpuName();
+/// Lets whole numbers above 0 pass, for an option's check().
+CLI::Validator aboveZero();
 /// "1.5 GiB", "12.0 MiB", "3.0 KiB", "17 B".
 std::string formatBytes(uint64_t bytes);
 /// Ids separated by `separator`.

@@ -71,11 +71,11 @@ void addCompile(CLI::App &app, Action &action) {
                    "prefill,decode)")
       ->delimiter(',');
   command->add_option("--batch", request.batch, "Sequences side by side")
-      ->check(CLI::PositiveNumber);
+      ->check(aboveZero());
   command
       ->add_option("--context", request.context,
                    "Tokens of a sequence (default: the model's context)")
-      ->check(CLI::PositiveNumber);
+      ->check(aboveZero());
   command->add_option("--cpu", request.cpu,
                       "host, x86-64-v3 or x86-64-v4 (default: both of the "
                       "latter)");

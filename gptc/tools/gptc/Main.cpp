@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <fmt/ranges.h>
 
 using namespace gptc;
 
@@ -16,10 +17,14 @@ int report(const Error &error) {
 
 /// CLI11's message as one sentence.
 int reportUsage(const CLI::Error &error, const CLI::App &app) {
-  std::string name = "gptc";
-  for (const CLI::App *command : app.get_subcommands())
+  std::string name = "gptc", message = error.what();
+  for (const CLI::App *command : app.get_subcommands()) {
     name += " " + command->get_name();
-  fmt::print(stderr, "gptc: {}; see '{} --help'\n", error.what(), name);
+    // CLI11 lists these from the last to the first.
+    if (auto extras = command->remaining(); !extras.empty())
+      message = fmt::format("not expected here: {}", fmt::join(extras, " "));
+  }
+  fmt::print(stderr, "gptc: {}; see '{} --help'\n", message, name);
   return 1;
 }
 

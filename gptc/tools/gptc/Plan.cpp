@@ -56,9 +56,9 @@ void addPlan(CLI::App &app, Action &action) {
                    "with a definition")
       ->required();
   command->add_option("--batch", request.batch, "Sequences side by side")
-      ->check(CLI::PositiveNumber);
+      ->check(aboveZero());
   command->add_option("--context", request.context, "Tokens of a sequence")
-      ->check(CLI::PositiveNumber);
+      ->check(aboveZero());
   command->add_option("--dtype", request.dtype, "f32 or bf16");
   command
       ->add_option("--entry", request.entries,

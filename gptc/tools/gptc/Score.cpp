@@ -89,7 +89,7 @@ void addScore(CLI::App &app, Action &action) {
       ->add_option("--stride", options->stride,
                    "Tokens from window to window of a text that is longer "
                    "than the context (default: half the context)")
-      ->check(CLI::PositiveNumber);
+      ->check(aboveZero());
   options->run.add(*command);
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example: gptc score gpt2.gptc --text 'To be or not to be'");
