@@ -111,6 +111,7 @@ public:
   Expected<std::vector<NpyArray>>
   run(const std::string &entry,
       const std::vector<NpyArray> &arguments) override;
+  void reset() override;
 
 private:
   Status loadWeights(const Artifact &artifact, const std::string &folder);
@@ -184,6 +185,13 @@ Status Runner::loadWeights(const Artifact &artifact,
     tensor.values.assign(values.begin(), values.end());
   }
   return {};
+}
+
+void Runner::reset() {
+  // The interpreter starts absent caches and counters with zeros.
+  for (auto variable : module->getOps<ir::VariableOp>())
+    if (variable.getRole() != ir::Role::Parameter)
+      variables.erase(variable.getSymName().str());
 }
 
 Expected<std::vector<NpyArray>>

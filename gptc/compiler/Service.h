@@ -84,6 +84,8 @@ public:
   /// results. Variables keep their values from run to run.
   virtual Expected<std::vector<NpyArray>>
   run(const std::string &entry, const std::vector<NpyArray> &arguments) = 0;
+  /// Sets caches and counters to zero.
+  virtual void reset() = 0;
 };
 
 /// Thread safe; one instance lives as long as the library is loaded.

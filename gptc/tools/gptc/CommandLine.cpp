@@ -2,6 +2,8 @@
 
 #include "CommandLine.h"
 
+#include "ReferenceBackend.h"
+
 #include "gptc/runtime/session/TextGeneration.h"
 
 #include <cerrno>
@@ -35,8 +37,8 @@ Expected<CompilerService *> loadCompiler() {
 
 void RunOptions::add(CLI::App &command) {
   command.add_option("--backend", backend,
-                     "Backend to run on: cpu, or an instruction set of it as "
-                     "cpu:x86-64-v3");
+                     "Backend to run on: cpu, an instruction set of it as "
+                     "cpu:x86-64-v3, or for run also reference");
   addThreads(command);
   command.add_option("--cpu", cpu,
                      "Instruction set to run, x86-64-v4 or x86-64-v3 "
@@ -59,7 +61,9 @@ loadProgram(std::shared_ptr<const Artifact> artifact,
     variant = options.backend.substr(4);
   else if (!options.backend.empty() && options.backend != "cpu")
     return failure(ErrorCode::Unsupported,
-                   "--backend: '{}' is not supported; the backend is cpu",
+                   "--backend: '{}' is not supported here; choose cpu, "
+                   "cpu:x86-64-v4 or cpu:x86-64-v3, and for run and compare "
+                   "also reference",
                    options.backend);
   return Program::load(std::move(artifact),
                        {options.threads, variant, options.checkpoint});
@@ -74,6 +78,8 @@ Expected<std::unique_ptr<Program>> loadProgram(const std::string &file,
 Expected<std::unique_ptr<Runner>>
 loadRunner(std::shared_ptr<const Artifact> artifact,
            const RunOptions &options) {
+  if (options.backend == "reference")
+    return createReferenceRunner(std::move(artifact), options.checkpoint);
   GPTC_TRY(auto program, loadProgram(std::move(artifact), options));
   return createRunner(std::move(program));
 }

@@ -111,12 +111,15 @@ Status run(const Options &options) {
   std::vector<std::string> backends = options.backends;
   if (backends.empty() && two)
     backends = {"cpu", "cpu"};
+  GPTC_TRY(auto first, Artifact::open(options.files[0]));
+  if (backends.empty() && first->findTarget("reference"))
+    backends = {"cpu", "reference"};
   if (backends.size() != 2)
     return failure(ErrorCode::InvalidArgument,
                    "there is nothing to compare '{}' with: give a second "
-                   "artifact, or two backends as --backends A,B",
+                   "artifact, or two backends as --backends A,B (compile with "
+                   "--target cpu,reference to compare with the reference)",
                    options.files[0]);
-  GPTC_TRY(auto first, Artifact::open(options.files[0]));
   auto second = first;
   if (two) {
     GPTC_TRY(second, Artifact::open(options.files[1]));
@@ -161,9 +164,10 @@ void addCompare(CLI::App &app, Action &action) {
   command->add_option("FILE2", options->files[1],
                       "A second artifact with the same entry");
   command
-      ->add_option("--backends", options->backends,
-                   "Two backends, one for each side: cpu, or an instruction "
-                   "set of it as cpu:x86-64-v3")
+      ->add_option(
+          "--backends", options->backends,
+          "Two backends, one for each side: cpu, reference, or an instruction "
+          "set of it as cpu:x86-64-v3")
       ->delimiter(',')
       ->expected(2);
   command->add_option("--entry", options->entry,

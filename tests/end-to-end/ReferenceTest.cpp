@@ -1,0 +1,69 @@
+//===- ReferenceTest.cpp - Whole models on the CPU and the reference ------===//
+
+#include "tests/support/Command.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace gptc {
+namespace {
+
+using Json = nlohmann::json;
+
+const std::string models = GPTC_SOURCE_DIR "/tests/golden/models";
+
+class Reference : public testing::TestWithParam<const char *> {};
+
+/// Every entry point in f32, with weights from the checkpoint and embedded.
+TEST_P(Reference, AgreesWithTheCpuOnEveryEntry) {
+  TemporaryFolder folder;
+  std::string file = folder / "both.gptc";
+  for (bool embed : {false, true}) {
+    std::vector<std::string> arguments{
+        "compile",  models + "/" + GetParam(),
+        "-o",       file,
+        "--target", "cpu,reference",
+        "--dtype",  "f32",
+        "--entry",  "prefill,decode,logits,score",
+        "--cpu",    "x86-64-v3"};
+    if (embed)
+      arguments.push_back("--embed-weights");
+    auto compiled = gptcCommand(arguments);
+    ASSERT_EQ(compiled.code, 0) << compiled.err;
+    for (std::string entry : {"logits", "decode", "score"}) {
+      auto compared =
+          gptcCommand({"compare", file, "--backends", "cpu,reference",
+                       "--entry", entry, "--json"});
+      ASSERT_EQ(compared.code, 0) << compared.err;
+      Json json = Json::parse(compared.out);
+      ASSERT_FALSE(json["results"].empty());
+      for (const Json &result : json["results"])
+        EXPECT_LT(result["relative_error"].get<double>(), 2e-5)
+            << entry << " " << result.dump();
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Reference,
+                         testing::Values("gpt1-gelu", "gpt3-band",
+                                         "neo-local-untied", "gpt2-gelu"),
+                         [](const auto &info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(ReferenceTarget, IsAskedForWhereItIsMissing) {
+  TemporaryFolder folder;
+  std::string file = folder / "cpu.gptc";
+  auto compiled = gptcCommand({"compile", models + "/gpt2-gelu", "-o", file,
+                               "--cpu", "x86-64-v3", "--entry", "decode"});
+  ASSERT_EQ(compiled.code, 0) << compiled.err;
+  auto result = gptcCommand({"compare", file, "--backends", "cpu,reference"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("--target cpu,reference"), std::string::npos)
+      << result.err;
+}
+
+} // namespace
+} // namespace gptc
