@@ -8,7 +8,7 @@ packages=(
   g++ clang-22 lld-22 llvm-22-dev libmlir-22-dev mlir-22-tools libclang-rt-22-dev liblld-22-dev
   clang-tidy-22 clang-format-22 llvm-22-tools zlib1g-dev libzstd-dev libexpected-dev libgtest-dev
   libgmock-dev libbenchmark-dev libflatbuffers-dev flatbuffers-compiler libcli11-dev
-  nlohmann-json3-dev libspdlog-dev libfmt-dev libpcre2-dev libutf8proc-dev pkg-config ninja-build
+  nlohmann-json3-dev libspdlog-dev libfmt-dev libutf8proc-dev pkg-config ninja-build
   ccache cmake python3 python3-venv
 )
 
