@@ -353,14 +353,15 @@ void Grouping::placeInRows(Operation *op) {
         takes && readsByRow(op, group, candidate.rows, candidate.columns);
     if (!fits)
       continue;
+    // The op's other operands must not depend on a group it joins.
+    if (llvm::any_of(producers(op), [&](int other) {
+          return other != home && precedes(group, other);
+        })) {
+      remarkRefused(op, "the row program before it",
+                    "another operand depends on that program");
+      continue;
+    }
     if (home < 0) {
-      // The op's other operands must not depend on the group it joins.
-      if (llvm::any_of(producers(op),
-                       [&](int other) { return precedes(group, other); })) {
-        remarkRefused(op, "the row program before it",
-                      "another operand depends on that program");
-        continue;
-      }
       home = group;
     } else if (candidate.rows == groups_[home].rows &&
                candidate.columns == groups_[home].columns &&

@@ -174,3 +174,22 @@ func.func @turned(%x: tensor<8x8xf32>) -> tensor<8x8xf32> {
   %4 = arith.subf %3, %0 : tensor<8x8xf32>
   return %4 : tensor<8x8xf32>
 }
+
+// Two row programs do not become one in an op that also reads what lies
+// between them.
+// CHECK-LABEL: func.func @between
+// CHECK: %[[E:.*]] = gptc.group rowwise
+// CHECK-NEXT: math.exp
+// CHECK: %[[S:.*]] = gptc.group columnwise (%{{.*}} = %[[E]]
+// CHECK: gptc.group rowwise
+// CHECK: arith.select
+func.func @between(%x: tensor<8x5xf32>) -> tensor<8x5xf32> {
+  %0 = math.exp %x : tensor<8x5xf32>
+  %1 = gptc.reduce sum %0 [0] : tensor<8x5xf32> to tensor<5xf32>
+  %2 = gptc.broadcast %1 [1] : tensor<5xf32> to tensor<8x5xf32>
+  %3 = gptc.iota 1 : tensor<8x5xi32>
+  %4 = arith.constant dense<2> : tensor<8x5xi32>
+  %5 = arith.cmpi slt, %3, %4 : tensor<8x5xi32>
+  %6 = arith.select %5, %2, %0 : tensor<8x5xi1>, tensor<8x5xf32>
+  return %6 : tensor<8x5xf32>
+}
