@@ -166,6 +166,18 @@ private:
     attemptBy([&](size_t i) { return slots[i].bytes; });
     attemptBy([&](size_t i) { return slots[i].bytes * length(i); });
     attemptBy([&](size_t i) { return length(i); });
+    // What ends highest goes first in the next attempt.
+    constexpr int improvements = 64;
+    uint64_t least = largestSum(slots);
+    llvm::SmallVector<size_t> improved(order);
+    for (int i = 0; i < improvements && bestTotal > least; ++i) {
+      auto highest = llvm::max_element(improved, [&](size_t a, size_t b) {
+        return slots[a].offset + slots[a].bytes <
+               slots[b].offset + slots[b].bytes;
+      });
+      std::rotate(improved.begin(), highest, highest + 1);
+      attempt(improved);
+    }
     slots = best;
     return slots.empty() ? 0 : bestTotal;
   }
