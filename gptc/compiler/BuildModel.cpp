@@ -124,6 +124,11 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
   if (names.empty())
     names = {"prefill", "decode"};
   std::vector<EntryRequest> entries;
+  for (size_t i = 0; i < names.size(); ++i)
+    if (std::find(names.begin(), names.begin() + i, names[i]) !=
+        names.begin() + i)
+      return failure(ErrorCode::InvalidArgument, "--entry: '{}' is given twice",
+                     names[i]);
   for (const std::string &name : names)
     GPTC_CHECK(
         addEntry(entries, name, int64_t(info.batch), int64_t(info.capacity)));

@@ -181,6 +181,28 @@ Expected<CompileSummary> finish(mlir::ModuleOp module,
   return summary;
 }
 
+/// Refuses to replace what is being compiled.
+Status checkOutput(const CompileRequest &request) {
+  namespace fs = std::filesystem;
+  std::error_code code;
+  fs::path output = request.output;
+  if (output.empty() || !fs::exists(output, code))
+    return {};
+  for (const std::string &input : {request.model, request.checkpoint}) {
+    bool same = fs::equivalent(input, output, code);
+    bool inside =
+        fs::is_directory(input, code) &&
+        fs::equivalent(input, fs::absolute(output).parent_path(), code) &&
+        output.extension() != ".gptc";
+    if (same || inside)
+      return failure(ErrorCode::InvalidArgument,
+                     "-o: '{}' is a file of what is being compiled; write to "
+                     "another one",
+                     request.output);
+  }
+  return {};
+}
+
 Status checkTargets(const std::vector<std::string> &targets) {
   for (const std::string &target : targets)
     if (target != "cpu" && target != "reference")
@@ -282,10 +304,12 @@ Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
 Expected<CompileSummary> compileModel(const CompileRequest &request) {
   Clock::time_point begin = Clock::now();
   GPTC_CHECK(checkTargets(request.targets));
-  if (request.output.empty() && request.toPhase.empty())
+  if (request.output.empty() &&
+      (request.toPhase.empty() || request.toPhase == "artifact"))
     return failure(ErrorCode::InvalidArgument,
                    "there is nowhere to write to: give -o FILE.gptc, or --to "
                    "PHASE to print a phase");
+  GPTC_CHECK(checkOutput(request));
   Expected<CompileSummary> summary = CompileSummary{};
   if (request.model.ends_with(".mlir")) {
     mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);

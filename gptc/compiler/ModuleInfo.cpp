@@ -129,6 +129,14 @@ Expected<ModuleInfo> infoOf(mlir::ModuleOp module) {
                                                uint64_t(cost[1])};
     }
   GPTC_CHECK(members.status);
+  constexpr uint64_t most = uint64_t(1) << 24;
+  if (info.batch == 0 || info.batch > most || info.capacity > most ||
+      info.capacity > info.model.context)
+    return failure(ErrorCode::InvalidArgument,
+                   "the module's attribute {} has a batch of {} and a capacity "
+                   "of {} for a context of {}, which no program can have",
+                   infoAttr.str(), info.batch, info.capacity,
+                   info.model.context);
   if (info.type != "f32" && info.type != "bf16")
     return failure(ErrorCode::InvalidArgument,
                    "the module's type is '{}', expected f32 or bf16",

@@ -472,5 +472,20 @@ TEST_F(Command, ExportTakesEmbeddedAndSeededWeightsApart) {
   EXPECT_GT(equal, 20U);
 }
 
+TEST_F(Command, CompileKeepsWhatItCompiles) {
+  TemporaryFolder folder;
+  std::filesystem::copy(models + "/gpt2-gelu", folder / "model");
+  std::string model = folder / "model", weights = model + "/model.safetensors";
+  auto size = std::filesystem::file_size(weights);
+  expectFailure(gptcCommand({"compile", model, "-o", weights}),
+                "is a file of what is being compiled");
+  EXPECT_EQ(std::filesystem::file_size(weights), size);
+  expectFailure(gptcCommand({"compile", model, "--entry", "decode,decode", "-o",
+                             folder / "a.gptc"}),
+                "'decode' is given twice");
+  expectFailure(gptcCommand({"compile", model, "--to", "artifact"}),
+                "nowhere to write to");
+}
+
 } // namespace
 } // namespace gptc

@@ -101,7 +101,7 @@ void printEntry(const MeasuredEntry &entry) {
 /// Says on a terminal what is going on; an empty text takes it away.
 void showProgress(const std::string &text) {
   if (::isatty(STDERR_FILENO))
-    fmt::print(stderr, "\r\033[K{}", text);
+    say(fmt::format("\r\033[K{}", text));
 }
 
 Status run(const Options &options) {

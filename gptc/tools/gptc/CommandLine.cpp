@@ -88,6 +88,10 @@ void print(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
+void say(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
 void printJson(const Json &json) {
   print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }

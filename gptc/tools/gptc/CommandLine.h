@@ -58,6 +58,8 @@ loadRunner(std::shared_ptr<const Artifact> artifact, const RunOptions &options);
 /// Writes to standard output; a failure is reported by flushOutput at the
 /// latest.
 void print(std::string_view text);
+/// Writes to standard error; that it cannot be written is no failure.
+void say(std::string_view text);
 /// Writes JSON of two spaces' indentation and a newline.
 void printJson(const Json &json);
 /// Everything written so far arrives, or the error says why not.

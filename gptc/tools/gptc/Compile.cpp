@@ -25,14 +25,14 @@ Status run(const Options &options) {
                {"seconds", summary.seconds}});
     return {};
   }
-  fmt::print(stderr,
-             "Wrote {} ({}): {} kernels, {} dispatches, in {:.1f} s{}\n",
-             options.request.output, formatBytes(summary.bytes),
-             summary.kernels, summary.dispatches, summary.seconds,
-             summary.seed ? fmt::format("; its weights are random, from seed "
-                                        "{}, as there is no checkpoint",
-                                        *summary.seed)
-                          : "");
+  say(fmt::format("Wrote {} ({}): {} kernels, {} dispatches, in {:.1f} s{}\n",
+                  options.request.output, formatBytes(summary.bytes),
+                  summary.kernels, summary.dispatches, summary.seconds,
+                  summary.seed
+                      ? fmt::format("; its weights are random, from seed "
+                                    "{}, as there is no checkpoint",
+                                    *summary.seed)
+                      : ""));
   return {};
 }
 

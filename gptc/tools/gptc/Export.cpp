@@ -34,10 +34,9 @@ Status run(const Options &options) {
   GPTC_CHECK(folder.commit());
 
   if (!artifact->findFile("config.json"))
-    fmt::print(stderr,
-               "'{}' carries no config.json, so there is none in '{}': "
-               "transformers needs one to load it.\n",
-               options.file, options.folder);
+    say(fmt::format("'{}' carries no config.json, so there is none in '{}': "
+                    "transformers needs one to load it.\n",
+                    options.file, options.folder));
   size_t total = 0, narrow = 0;
   Json tensors = Json::object();
   std::string types;
@@ -49,10 +48,10 @@ Status run(const Options &options) {
                          toString(type));
   }
   if (narrow > 0)
-    fmt::print(stderr,
-               "The artifact holds {} of {} tensors in less than f32; they "
-               "are written as it holds them.\n",
-               narrow, total);
+    say(fmt::format(
+        "The artifact holds {} of {} tensors in less than f32; they "
+        "are written as it holds them.\n",
+        narrow, total));
   if (options.json)
     printJson({{"folder", options.folder},
                {"files", files},

@@ -192,13 +192,13 @@ Status run(Options &options) {
   print("\n");
   GPTC_CHECK(flushOutput());
   if (result.finish == Finish::Context)
-    fmt::print(stderr, "The context of {} tokens is full.\n",
-               session->capacity());
-  fmt::print(stderr,
-             "{} tokens after a prompt of {}: first token after {:.0f} ms, "
-             "{:.1f} tokens/s, {} resident\n",
-             times.tokens, times.promptTokens, firstToken * 1e3, perSecond,
-             formatBytes(peakRss()));
+    say(fmt::format("The context of {} tokens is full.\n",
+                    session->capacity()));
+  say(fmt::format(
+      "{} tokens after a prompt of {}: first token after {:.0f} ms, "
+      "{:.1f} tokens/s, {} resident\n",
+      times.tokens, times.promptTokens, firstToken * 1e3, perSecond,
+      formatBytes(peakRss())));
   return {};
 }
 

@@ -4,14 +4,16 @@
 
 #include <csignal>
 #include <cstdio>
+#include <fcntl.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 using namespace gptc;
 
 namespace {
 
 int report(const Error &error) {
-  fmt::print(stderr, "gptc: {}\n", error.message());
+  tool::say(fmt::format("gptc: {}\n", error.message()));
   return 1;
 }
 
@@ -24,8 +26,16 @@ int reportUsage(const CLI::Error &error, const CLI::App &app) {
     if (auto extras = command->remaining(); !extras.empty())
       message = fmt::format("not expected here: {}", fmt::join(extras, " "));
   }
-  fmt::print(stderr, "gptc: {}; see '{} --help'\n", message, name);
+  tool::say(fmt::format("gptc: {}; see '{} --help'\n", message, name));
   return 1;
+}
+
+/// Takes the places of standard streams that are closed, so that no file gets
+/// one, and reading and writing them fail as they would.
+void reserveStandardStreams() {
+  for (int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0)
+      (void)::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 } // namespace
@@ -35,6 +45,7 @@ int main(int argc, char **argv) {
   // like others.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
+  reserveStandardStreams();
   CLI::App app{"gptc: compiles GPT models ahead of time and runs them", "gptc"};
   app.set_version_flag("--version", GPTC_VERSION);
   app.require_subcommand(1);
