@@ -312,6 +312,13 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
   GPTC_CHECK(checkOutput(request));
   Expected<CompileSummary> summary = CompileSummary{};
   if (request.model.ends_with(".mlir")) {
+    if (!request.dtype.empty() || request.batch || request.context ||
+        !request.entries.empty() || !request.checkpoint.empty())
+      return failure(ErrorCode::InvalidArgument,
+                     "'{}' has its types, sizes, entry points and checkpoint "
+                     "already; --dtype, --batch, --context, --entry and "
+                     "--checkpoint are for models",
+                     request.model);
     mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
     ir::loadDialects(context);
     GPTC_TRY(auto module, parseModule(request.model, context));

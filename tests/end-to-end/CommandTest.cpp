@@ -485,6 +485,12 @@ TEST_F(Command, CompileKeepsWhatItCompiles) {
                 "'decode' is given twice");
   expectFailure(gptcCommand({"compile", model, "--to", "artifact"}),
                 "nowhere to write to");
+  std::string module = folder / "model.mlir";
+  EXPECT_EQ(gptcCommand({"compile", model, "--to", "model", "-o", module}).code,
+            0);
+  expectFailure(gptcCommand({"compile", module, "-o", folder / "a.gptc",
+                             "--dtype", "bf16"}),
+                "has its types");
 }
 
 } // namespace
