@@ -23,6 +23,8 @@ RankedTensorType typeOf(Value value) {
 }
 
 constexpr int64_t panelWidth = 64;
+/// Steps of k that one pass takes: 512 × 64 × 4 bytes stay in a core's cache.
+constexpr int64_t blockOfK = 512;
 
 class ContractionEmitter {
 public:
@@ -51,7 +53,6 @@ private:
 
   void chooseTiles();
   int64_t tileVectors() const;
-  int64_t blockOfK() const;
   bool dependsOnProduct(Value value);
   Value leftOffset(Value row);
   void fillLeft(bool storeResults);
@@ -249,16 +250,6 @@ int64_t ContractionEmitter::tileVectors() const {
                            rows == 1 ? 4 : e.target.tileVectors);
 }
 
-/// Steps of k that one pass takes. Where a tile is as wide as a panel, 512
-/// steps of it stay in the second-level cache. A narrower tile reads one cache
-/// line in four of them, which fall into a quarter of the first-level cache:
-/// as many steps as fit there, for all rows of the block.
-int64_t ContractionEmitter::blockOfK() const {
-  if (tileVectors() * e.width == panelWidth)
-    return 512;
-  return form == PanelForm::Rows ? 96 : 192;
-}
-
 /// Adds the products over one block of k to the block of sums.
 void ContractionEmitter::multiply(Value number, Value fromK, Value toK,
                                   bool first) {
@@ -416,10 +407,10 @@ void ContractionEmitter::emit() {
     if (!packed)
       fillPanel(number);
     // The first block of k starts from zero, the others add to it.
-    int64_t firstBlock = rows <= tileRows ? steps : std::min(steps, blockOfK());
+    int64_t firstBlock = rows <= tileRows ? steps : std::min(steps, blockOfK);
     multiply(number, e.constant(0), e.constant(firstBlock), true);
-    e.loop(e.constant(firstBlock), e.constant(steps), blockOfK(), [&](Value k) {
-      Value end = e.min(e.add(k, e.constant(blockOfK())), e.constant(steps));
+    e.loop(e.constant(firstBlock), e.constant(steps), blockOfK, [&](Value k) {
+      Value end = e.min(e.add(k, e.constant(blockOfK)), e.constant(steps));
       multiply(number, k, end, false);
     });
     finish(number);
