@@ -65,6 +65,22 @@ TEST_F(TextGeneration, EndsWithTheTokensAskedFor) {
   }
 }
 
+TEST_F(TextGeneration, MovesMappedWeightsWhereItPays) {
+  auto session = open(goldenModel("gpt2-wide"), "--embed-weights --dtype f32");
+  ASSERT_NE(session, nullptr);
+  const Program &program = session->program();
+  auto [prompt, expected] = greedy();
+  for (uint64_t count : {7, 120}) {
+    GenerationOptions options;
+    options.maxTokens = count;
+    ASSERT_VALUE(auto results,
+                 generate(*session, nullptr, {{prompt}}, options));
+    ASSERT_EQ(results.size(), 1U);
+    EXPECT_EQ(results[0].ids, Ids(expected.begin(), expected.begin() + count));
+    EXPECT_EQ(program.mappedBytes(), count == 7 ? program.weightsBytes() : 0);
+  }
+}
+
 TEST_F(TextGeneration, EndsWhereTheContextIsFull) {
   auto session = open(goldenModel("gpt2-wide"), "--dtype f32");
   ASSERT_NE(session, nullptr);

@@ -22,6 +22,11 @@ uint64_t availableMemory() {
   return 0;
 }
 
+void releaseMapped(const std::byte *from, uint64_t bytes) {
+  // What cannot be given back stays resident, which is no error.
+  (void)::madvise(const_cast<std::byte *>(from), bytes, MADV_DONTNEED);
+}
+
 Expected<Region> Region::create(uint64_t bytes, const std::string &what) {
   Region region;
   if (bytes == 0)

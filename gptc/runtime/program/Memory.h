@@ -31,6 +31,10 @@ private:
   uint64_t mappedBytes_ = 0;
 };
 
+/// Gives back resident pages of a mapped file; they are read anew when they
+/// are touched. `from` is at the beginning of a page.
+void releaseMapped(const std::byte *from, uint64_t bytes);
+
 /// Bytes that could be allocated now without swapping, or 0 if unknown.
 uint64_t availableMemory();
 

@@ -147,6 +147,7 @@ Status Program::loadVariables(const std::string &folder) {
       auto bytes = artifact_->blob(*storage.embedded);
       storages_.emplace_back(const_cast<std::byte *>(bytes.data()),
                              bytes.size());
+      mappedBytes_ += bytes.size();
       continue;
     }
     storages_.emplace_back(variables_.data() + storage.offset, storage.bytes);
@@ -267,6 +268,38 @@ uint64_t Program::computedRows(uint32_t entry, uint64_t rows) const {
 
 std::span<std::byte> Program::variable(size_t index) {
   return storages_[index];
+}
+
+void Program::moveWeights(uint64_t bytes) {
+  // What is mapped may be given back at once, so that only a margin is asked.
+  constexpr uint64_t margin = uint64_t(64) << 20;
+  for (uint64_t moved = 0; mappedBytes_ != 0 && moved < bytes; ++firstMapped_) {
+    if (!target_->storages[firstMapped_]->embedded)
+      continue;
+    uint64_t size = storages_[firstMapped_].size();
+    uint64_t available = availableMemory();
+    if (available != 0 && available < size + margin)
+      return;
+    moveVariable(firstMapped_);
+    mappedBytes_ -= size;
+    moved += size;
+  }
+}
+
+void Program::moveVariable(size_t index) {
+  std::span<std::byte> &storage = storages_[index];
+  std::byte *from = storage.data();
+  std::byte *to = variables_.data() + target_->storages[index]->offset;
+  constexpr uint64_t piece = uint64_t(2) << 20;
+  team_->forEach((storage.size() + piece - 1) / piece, [&](uint64_t i) {
+    uint64_t bytes = std::min(piece, storage.size() - i * piece);
+    std::memcpy(to + i * piece, from + i * piece, bytes);
+    releaseMapped(from + i * piece, bytes);
+  });
+  for (Entry &entry : entries_)
+    std::replace(entry.buffers.begin(), entry.buffers.end(),
+                 static_cast<void *>(from), static_cast<void *>(to));
+  storage = {to, storage.size()};
 }
 
 void Program::reset() {

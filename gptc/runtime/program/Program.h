@@ -74,8 +74,16 @@ public:
   std::span<const std::byte> buffer(uint32_t entry, size_t dispatch,
                                     size_t position) const;
 
-  /// The stored bytes of a variable, in its target's layout.
+  /// The stored bytes of a variable, in its target's layout; they may move
+  /// with moveWeights().
   std::span<std::byte> variable(size_t index);
+  /// Bytes of weights that are read where the file is mapped.
+  uint64_t mappedBytes() const { return mappedBytes_; }
+  /// Copies mapped weights, about `bytes` more of them, into memory with huge
+  /// pages, from which they are read faster, and gives their mapped pages
+  /// back: resident memory never counts both. Does nothing where the machine
+  /// has too little memory left.
+  void moveWeights(uint64_t bytes);
   /// Sets caches and counters to zero.
   void reset();
 
@@ -113,6 +121,7 @@ private:
   Status checkMemory() const;
   Status loadVariables(const std::string &checkpoint);
   Status loadEntry(const artifact::ProgramT &program);
+  void moveVariable(size_t index);
   void runSteps(const Entry &entry, size_t from, size_t to, unsigned thread,
                 std::span<double> seconds);
 
@@ -130,8 +139,9 @@ private:
   std::array<Counter, 2> counters_;
   Region variables_, arena_, scratch_;
   uint64_t scratchBytes_ = 0; ///< Of one thread.
-  uint64_t weightsBytes_ = 0, stateBytes_ = 0;
+  uint64_t weightsBytes_ = 0, stateBytes_ = 0, mappedBytes_ = 0;
   std::vector<std::span<std::byte>> storages_;
+  size_t firstMapped_ = 0; ///< Variables before it have been moved.
   std::vector<Entry> entries_;
 };
 

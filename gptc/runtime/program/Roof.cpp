@@ -22,10 +22,6 @@ using Clock = std::chrono::steady_clock;
 #define GPTC_VNNI __attribute__((target("avx512f,avx512vnni"), noinline))
 #define GPTC_AVX_VNNI __attribute__((target("avx2,avxvnni"), noinline))
 
-/// Keeps a register's value from being known to the compiler.
-#define GPTC_OPAQUE(value) asm volatile("" : "+x"(value))
-#define GPTC_OPAQUE_WIDE(value) asm volatile("" : "+v"(value))
-
 /// Registers that are summed into: more than latency times throughput.
 constexpr int chains = 12;
 
@@ -66,72 +62,40 @@ uint64_t sumPlain(const std::byte *from, size_t bytes) {
   return total;
 }
 
-// Each loop runs `rounds` times over all chains. The results are looked at
-// by the assembly line at the end, so that none is left out.
+// A loop that does `step` on `chains` registers, `rounds` times. An instruction
+// set is an attribute of a function, so that these cannot be one template. The
+// assembly lines keep the compiler from knowing operands and from leaving out
+// results; "v" stands for any vector register, "x" for the first 16.
+#define GPTC_PEAK_LOOP(NAME, TARGET, TYPE, REGISTER, ZERO, ONE, STEP)          \
+  TARGET void NAME(uint64_t rounds) {                                          \
+    TYPE sums[chains], one = ONE;                                              \
+    for (TYPE &sum : sums)                                                     \
+      sum = ZERO;                                                              \
+    asm volatile("" : "+" REGISTER(one));                                      \
+    for (uint64_t r = 0; r < rounds; ++r)                                      \
+      for (TYPE &sum : sums)                                                   \
+        sum = STEP;                                                            \
+    for (TYPE &sum : sums)                                                     \
+      asm volatile("" : "+" REGISTER(sum));                                    \
+  }
 
-GPTC_AVX512 void multiplyWide(uint64_t rounds) {
-  __m512 sums[chains] = {}, a = _mm512_set1_ps(0.5F), b = a;
-  GPTC_OPAQUE_WIDE(a);
-  GPTC_OPAQUE_WIDE(b);
-  for (uint64_t r = 0; r < rounds; ++r)
-    for (__m512 &sum : sums)
-      sum = _mm512_fmadd_ps(sum, a, b);
-  for (__m512 &sum : sums)
-    GPTC_OPAQUE_WIDE(sum);
-}
+GPTC_PEAK_LOOP(multiplyWide, GPTC_AVX512, __m512, "v", _mm512_setzero_ps(),
+               _mm512_set1_ps(0.5F), _mm512_fmadd_ps(sum, one, one))
+GPTC_PEAK_LOOP(multiplyNarrow, GPTC_AVX2, __m256, "x", _mm256_setzero_ps(),
+               _mm256_set1_ps(0.5F), _mm256_fmadd_ps(sum, one, one))
+GPTC_PEAK_LOOP(multiplyPlain, , __m128, "x", _mm_setzero_ps(),
+               _mm_set1_ps(0.5F), _mm_add_ps(_mm_mul_ps(sum, one), one))
+GPTC_PEAK_LOOP(multiplyBF16, GPTC_BF16, __m512, "v", _mm512_setzero_ps(),
+               _mm512_castsi512_ps(_mm512_set1_epi16(0x3f80)),
+               _mm512_dpbf16_ps(sum, (__m512bh)one, (__m512bh)one))
+GPTC_PEAK_LOOP(multiplyInt8Wide, GPTC_VNNI, __m512i, "v",
+               _mm512_setzero_si512(), _mm512_set1_epi8(1),
+               _mm512_dpbusd_epi32(sum, one, one))
+GPTC_PEAK_LOOP(multiplyInt8Narrow, GPTC_AVX_VNNI, __m256i, "x",
+               _mm256_setzero_si256(), _mm256_set1_epi8(1),
+               _mm256_dpbusd_avx_epi32(sum, one, one))
 
-GPTC_AVX2 void multiplyNarrow(uint64_t rounds) {
-  __m256 sums[chains] = {}, a = _mm256_set1_ps(0.5F), b = a;
-  GPTC_OPAQUE(a);
-  GPTC_OPAQUE(b);
-  for (uint64_t r = 0; r < rounds; ++r)
-    for (__m256 &sum : sums)
-      sum = _mm256_fmadd_ps(sum, a, b);
-  for (__m256 &sum : sums)
-    GPTC_OPAQUE(sum);
-}
-
-void multiplyPlain(uint64_t rounds) {
-  __m128 sums[chains] = {}, a = _mm_set1_ps(0.5F), b = a;
-  GPTC_OPAQUE(a);
-  GPTC_OPAQUE(b);
-  for (uint64_t r = 0; r < rounds; ++r)
-    for (__m128 &sum : sums)
-      sum = _mm_add_ps(_mm_mul_ps(sum, a), b);
-  for (__m128 &sum : sums)
-    GPTC_OPAQUE(sum);
-}
-
-GPTC_BF16 void multiplyBF16(uint64_t rounds) {
-  __m512 sums[chains] = {};
-  __m512i ones = _mm512_set1_epi16(0x3f80);
-  GPTC_OPAQUE_WIDE(ones);
-  for (uint64_t r = 0; r < rounds; ++r)
-    for (__m512 &sum : sums)
-      sum = _mm512_dpbf16_ps(sum, (__m512bh)ones, (__m512bh)ones);
-  for (__m512 &sum : sums)
-    GPTC_OPAQUE_WIDE(sum);
-}
-
-GPTC_VNNI void multiplyInt8Wide(uint64_t rounds) {
-  __m512i sums[chains] = {}, ones = _mm512_set1_epi8(1);
-  GPTC_OPAQUE_WIDE(ones);
-  for (uint64_t r = 0; r < rounds; ++r)
-    for (__m512i &sum : sums)
-      sum = _mm512_dpbusd_epi32(sum, ones, ones);
-  for (__m512i &sum : sums)
-    GPTC_OPAQUE_WIDE(sum);
-}
-
-GPTC_AVX_VNNI void multiplyInt8Narrow(uint64_t rounds) {
-  __m256i sums[chains] = {}, ones = _mm256_set1_epi8(1);
-  GPTC_OPAQUE(ones);
-  for (uint64_t r = 0; r < rounds; ++r)
-    for (__m256i &sum : sums)
-      sum = _mm256_dpbusd_avx_epi32(sum, ones, ones);
-  for (__m256i &sum : sums)
-    GPTC_OPAQUE(sum);
-}
+#undef GPTC_PEAK_LOOP
 
 bool has(std::vector<std::string> features) {
   return missingFeatures(features).empty();
@@ -143,73 +107,72 @@ template <typename Work> double secondsOf(Work &&work) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+} // namespace
+
+Expected<RoofMeter> RoofMeter::create(ThreadTeam &team) {
+  constexpr uint64_t unit = uint64_t(2) << 20;
+  uint64_t bytes = uint64_t(512) << 20;
+  // Far more than the caches, and less than what is free.
+  if (uint64_t available = availableMemory(); available != 0)
+    bytes = std::clamp(available / 4 / unit * unit, 16 * unit, bytes);
+  GPTC_TRY(Region memory, Region::create(bytes, "measuring bandwidth"));
+  team.forEach(bytes / unit, [&](uint64_t i) {
+    std::memset(memory.data() + i * unit, 1, unit);
+  });
+  return RoofMeter(team, std::move(memory));
+}
+
+/// Bytes per second that all threads read: the best of several runs.
+double RoofMeter::readPeak() {
+  auto sum = has({"avx512f"}) ? sumWide : has({"avx2"}) ? sumNarrow : sumPlain;
+  uint64_t threads = team_->size(), units = memory_.size() / 4096;
+  std::atomic<uint64_t> total = 0;
+  double best = 0;
+  for (int i = 0; i < 6; ++i) {
+    double seconds = secondsOf([&] {
+      team_->run([&](unsigned thread) {
+        uint64_t from = units * thread / threads * 4096;
+        uint64_t to = units * (thread + 1) / threads * 4096;
+        total += sum(memory_.data() + from, to - from);
+      });
+    });
+    best = std::max(best, double(memory_.size()) / seconds);
+  }
+  return best;
+}
+
 /// Operations per second of a loop on all threads: the best of several runs,
-/// of some 20 ms each.
-double peakOf(ThreadTeam &team, void (*loop)(uint64_t), uint64_t operations) {
+/// of some 10 ms each.
+double RoofMeter::peakOf(void (*loop)(uint64_t), uint64_t operations) {
   uint64_t rounds = 1 << 14;
-  while (secondsOf([&] { loop(rounds); }) < 0.01)
+  while (secondsOf([&] { loop(rounds); }) < 0.005)
     rounds *= 2;
   double best = 0;
   for (int i = 0; i < 6; ++i) {
     double seconds =
-        secondsOf([&] { team.run([&](unsigned) { loop(rounds); }); });
+        secondsOf([&] { team_->run([&](unsigned) { loop(rounds); }); });
     best = std::max(best, double(rounds) * chains * double(operations) *
-                              team.size() / seconds);
+                              team_->size() / seconds);
   }
   return best;
 }
 
-Expected<double> readPeak(ThreadTeam &team) {
-  // Far more than the caches, and less than what is free.
-  constexpr uint64_t unit = uint64_t(2) << 20;
-  uint64_t bytes = uint64_t(512) << 20;
-  if (uint64_t available = availableMemory(); available != 0)
-    bytes = std::clamp(available / 4 / unit * unit, 16 * unit, bytes);
-  GPTC_TRY(Region region, Region::create(bytes, "measuring bandwidth"));
-  uint64_t units = bytes / unit, threads = team.size();
-  auto partOf = [&](unsigned thread) {
-    uint64_t from = units * thread / threads;
-    uint64_t to = units * (thread + 1) / threads;
-    return std::span(region.data() + from * unit, (to - from) * unit);
-  };
-  team.run([&](unsigned thread) {
-    auto part = partOf(thread);
-    std::memset(part.data(), 1, part.size());
-  });
-  auto sum = has({"avx512f"}) ? sumWide : has({"avx2"}) ? sumNarrow : sumPlain;
-  std::atomic<uint64_t> total = 0;
-  double best = 0;
-  for (int i = 0; i < 8; ++i) {
-    double seconds = secondsOf([&] {
-      team.run([&](unsigned thread) {
-        auto part = partOf(thread);
-        total += sum(part.data(), part.size());
-      });
-    });
-    best = std::max(best, double(bytes) / seconds);
-  }
-  return best;
-}
-
-} // namespace
-
-Expected<Roof> measureRoof(ThreadTeam &team) {
-  Roof roof;
-  GPTC_TRY(roof.readBytes, readPeak(team));
+void RoofMeter::measure() {
+  roof_.readBytes = std::max(roof_.readBytes, readPeak());
   bool wide = has({"avx512f"});
-  if (wide)
-    roof.f32 = peakOf(team, multiplyWide, 16 * 2);
-  else if (has({"avx2", "fma"}))
-    roof.f32 = peakOf(team, multiplyNarrow, 8 * 2);
-  else
-    roof.f32 = peakOf(team, multiplyPlain, 4 * 2);
+  double f32 = wide                   ? peakOf(multiplyWide, 16 * 2)
+               : has({"avx2", "fma"}) ? peakOf(multiplyNarrow, 8 * 2)
+                                      : peakOf(multiplyPlain, 4 * 2);
+  roof_.f32 = std::max(roof_.f32, f32);
+  auto raise = [](std::optional<double> &best, double found) {
+    best = std::max(best.value_or(0), found);
+  };
   if (wide && has({"avx512_bf16"}))
-    roof.bf16 = peakOf(team, multiplyBF16, 32 * 2);
+    raise(roof_.bf16, peakOf(multiplyBF16, 32 * 2));
   if (wide && has({"avx512_vnni"}))
-    roof.int8 = peakOf(team, multiplyInt8Wide, 64 * 2);
+    raise(roof_.int8, peakOf(multiplyInt8Wide, 64 * 2));
   else if (has({"avx2", "avx_vnni"}))
-    roof.int8 = peakOf(team, multiplyInt8Narrow, 32 * 2);
-  return roof;
+    raise(roof_.int8, peakOf(multiplyInt8Narrow, 32 * 2));
 }
 
 } // namespace gptc

@@ -68,7 +68,7 @@ private:
   CacheUse use_;
 };
 
-void rate(MeasuredWork &work, double peakFlops, double peakBytes) {
+void rateWork(MeasuredWork &work, double peakFlops, double peakBytes) {
   if (work.seconds > 0)
     work.shareOfRoof = std::max(work.flops / work.seconds / peakFlops,
                                 work.bytes / work.seconds / peakBytes);
@@ -83,7 +83,7 @@ std::string familyName(artifact::Family family) {
 
 } // namespace
 
-MeasuredEntry benchmark(Program &program, uint32_t index, const Roof &roof,
+MeasuredEntry benchmark(Program &program, uint32_t index,
                         const BenchmarkOptions &options) {
   const Artifact &artifact = program.artifact();
   const artifact::EntryT &entry = *artifact.manifest().entries[index];
@@ -146,20 +146,12 @@ MeasuredEntry benchmark(Program &program, uint32_t index, const Roof &roof,
     kernel.work.flops += double(dispatch.flops) - flops;
     kernel.work.bytes += double(dispatch.bytes) - bytes;
   }
-  bool narrow = target.type == artifact::ElementType::BF16 && roof.bf16 &&
-                std::count(program.features().begin(), program.features().end(),
-                           "avx512_bf16") > 0;
-  double products = narrow ? *roof.bf16 : roof.f32;
-  rate(measured.work, products, roof.readBytes);
   for (size_t k = 0; k < kernels.size(); ++k) {
     if (kernels[k].dispatches == 0)
       continue;
     artifact::Family family = target.kernels[k]->family;
     kernels[k].name = target.kernels[k]->name;
     kernels[k].family = familyName(family);
-    rate(kernels[k].work,
-         family == artifact::Family::Contraction ? products : roof.f32,
-         roof.readBytes);
     measured.kernels.push_back(std::move(kernels[k]));
   }
   std::sort(measured.kernels.begin(), measured.kernels.end(),
@@ -167,6 +159,22 @@ MeasuredEntry benchmark(Program &program, uint32_t index, const Roof &roof,
               return a.work.seconds > b.work.seconds;
             });
   return measured;
+}
+
+void rate(MeasuredEntry &entry, const Program &program, const Roof &roof) {
+  const std::vector<std::string> &features = program.features();
+  bool narrow = program.target().type == artifact::ElementType::BF16 &&
+                roof.bf16 &&
+                std::find(features.begin(), features.end(), "avx512_bf16") !=
+                    features.end();
+  double products = narrow ? *roof.bf16 : roof.f32;
+  rateWork(entry.work, products, roof.readBytes);
+  for (MeasuredKernel &kernel : entry.kernels)
+    rateWork(kernel.work,
+             kernel.family == familyName(artifact::Family::Contraction)
+                 ? products
+                 : roof.f32,
+             roof.readBytes);
 }
 
 } // namespace gptc

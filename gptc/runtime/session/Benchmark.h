@@ -45,9 +45,12 @@ struct BenchmarkOptions {
 };
 
 /// Times an entry that the program has, on random valid arguments, after a run
-/// that warms up.
-MeasuredEntry benchmark(Program &program, uint32_t entry, const Roof &roof,
+/// that warms up. Shares of the roof are left to rate().
+MeasuredEntry benchmark(Program &program, uint32_t entry,
                         const BenchmarkOptions &options);
+
+/// Sets the shares of the roof of an entry of the program and of its kernels.
+void rate(MeasuredEntry &entry, const Program &program, const Roof &roof);
 
 } // namespace gptc
 

@@ -119,14 +119,21 @@ Status run(const Options &options) {
   if (entries.empty())
     return failure(ErrorCode::NotFound, "'{}' has nothing to run on the CPU",
                    options.file);
+  // What a long generation reads from.
+  program->moveWeights(program->mappedBytes());
   showProgress("measuring the machine");
-  GPTC_TRY(Roof roof, measureRoof(program->threads()));
+  GPTC_TRY(RoofMeter meter, RoofMeter::create(program->threads()));
+  meter.measure();
   std::vector<MeasuredEntry> measured;
   for (uint32_t entry : entries) {
     showProgress("measuring " + manifest.entries[entry]->name);
-    measured.push_back(benchmark(*program, entry, roof, options.benchmark));
+    measured.push_back(benchmark(*program, entry, options.benchmark));
+    meter.measure();
   }
   showProgress("");
+  const Roof &roof = meter.roof();
+  for (MeasuredEntry &entry : measured)
+    rate(entry, *program, roof);
   if (options.json) {
     Json json = {
         {"roof", roofJson(roof)},        {"cpu", cpuName()},

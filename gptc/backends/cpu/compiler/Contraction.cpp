@@ -23,8 +23,7 @@ RankedTensorType typeOf(Value value) {
 }
 
 constexpr int64_t panelWidth = 64;
-/// Steps of k that one pass takes: 512 × 64 × 4 bytes stay in a core's cache.
-constexpr int64_t blockOfK = 512;
+constexpr int64_t cacheLine = 64; ///< In bytes.
 
 class ContractionEmitter {
 public:
@@ -53,6 +52,7 @@ private:
 
   void chooseTiles();
   int64_t tileVectors() const;
+  void prefetchNext(Value number, Value toK, int64_t column, Value r);
   bool dependsOnProduct(Value value);
   Value leftOffset(Value row);
   void fillLeft(bool storeResults);
@@ -105,7 +105,7 @@ void ContractionEmitter::chooseTiles() {
       if (cost(candidate) < cost(tileRows))
         tileRows = candidate;
   }
-  blockRows = std::min<int64_t>(rows, 96 / tileRows * tileRows);
+  blockRows = std::min<int64_t>(rows, e.target.blockRows / tileRows * tileRows);
 }
 
 bool ContractionEmitter::dependsOnProduct(Value value) {
@@ -246,8 +246,31 @@ TilePanel ContractionEmitter::panelAt(Value number, int64_t column) {
 int64_t ContractionEmitter::tileVectors() const {
   if (e.width == 1)
     return 4;
+  // A single row leaves the registers to as much of a panel's width.
   return std::min<int64_t>(panelWidth / e.width,
-                           rows == 1 ? 4 : e.target.tileVectors);
+                           rows == 1 ? 8 : e.target.tileVectors);
+}
+
+/// A part of what follows the block of the panel that ends at `toK`: the next
+/// block, or the first one of the next panel. Tiles narrower than a panel
+/// read it with gaps, which the hardware does not foresee.
+void ContractionEmitter::prefetchNext(Value number, Value toK, int64_t column,
+                                      Value r) {
+  auto element = op.getRhs().getType().getElementType();
+  int64_t width = tileVectors() * e.width;
+  int64_t tilesDown = (blockRows + tileRows - 1) / tileRows;
+  int64_t elements = e.target.blockOfK * panelWidth;
+  int64_t perLine = cacheLine * 8 / element.getIntOrFloatBitWidth();
+  int64_t tiles = tilesDown * (panelWidth / width);
+  int64_t lines = (elements / perLine + tiles - 1) / tiles;
+  Value from =
+      e.add(e.mul(number, paddedDepth * panelWidth), e.mul(toK, panelWidth));
+  Value tile =
+      e.add(e.constant(column / width * tilesDown), e.div(r, tileRows));
+  from = e.add(from, e.mul(tile, lines * perLine));
+  Value base = e.input(llvm::cast<mlir::BlockArgument>(op.getRhs()));
+  for (int64_t line = 0; line < lines; ++line)
+    e.prefetch(base, e.add(from, e.constant(line * perLine)), element, 2);
 }
 
 /// Adds the products over one block of k to the block of sums.
@@ -257,7 +280,10 @@ void ContractionEmitter::multiply(Value number, Value fromK, Value toK,
   auto f32 = e.builder.getF32Type();
   Value count = e.sub(endRow, firstRow);
   Value lastRow = e.sub(endRow, e.constant(1));
+  bool foresee = packed && rows > tileRows && vectors * e.width < panelWidth;
   auto multiplyTile = [&](int64_t column, Value r) {
+    if (foresee)
+      prefetchNext(number, toK, column, r);
     TileRows tile{direct ? e.input(llvm::cast<mlir::BlockArgument>(
                                ir::viewRoot(op.getLhs())))
                          : left,
@@ -407,7 +433,10 @@ void ContractionEmitter::emit() {
     if (!packed)
       fillPanel(number);
     // The first block of k starts from zero, the others add to it.
-    int64_t firstBlock = rows <= tileRows ? steps : std::min(steps, blockOfK);
+    int64_t blockOfK = e.target.blockOfK;
+    // One tile that reads the panel once needs no blocks.
+    bool once = rows <= tileRows && tileVectors() * e.width == panelWidth;
+    int64_t firstBlock = once ? steps : std::min(steps, blockOfK);
     multiply(number, e.constant(0), e.constant(firstBlock), true);
     e.loop(e.constant(firstBlock), e.constant(steps), blockOfK, [&](Value k) {
       Value end = e.min(e.add(k, e.constant(blockOfK)), e.constant(steps));

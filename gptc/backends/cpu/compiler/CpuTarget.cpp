@@ -9,16 +9,17 @@ namespace gptc::cpu {
 namespace {
 
 CpuTarget v4(bool bf16) {
-  CpuTarget target{"x86-64-v4",
-                   "x86-64-v4",
-                   "+prefer-256-bit,-prefer-256-bit",
-                   {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl",
-                    "avx2", "bmi2", "fma", "f16c"},
-                   16,
-                   6,
-                   4,
-                   bf16};
+  CpuTarget target;
+  target.name = target.cpu = "x86-64-v4";
   target.features = "-prefer-256-bit";
+  target.required = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl",
+                     "avx2",    "bmi2",     "fma",      "f16c"};
+  target.vectorWidth = 16;
+  target.tileRows = 6;
+  target.tileVectors = 4;
+  target.blockRows = 96;
+  target.blockOfK = 512;
+  target.bf16Dot = bf16;
   if (bf16) {
     target.features += ",+avx512bf16";
     target.required.push_back("avx512_bf16");
@@ -27,8 +28,15 @@ CpuTarget v4(bool bf16) {
 }
 
 CpuTarget v3() {
-  return {"x86-64-v3", "x86-64-v3", "", {"avx2", "bmi2", "fma", "f16c"},
-          8,           6,           2,  false};
+  CpuTarget target;
+  target.name = target.cpu = "x86-64-v3";
+  target.required = {"avx2", "bmi2", "fma", "f16c"};
+  target.vectorWidth = 8;
+  target.tileRows = 6;
+  target.tileVectors = 2;
+  target.blockRows = 120;
+  target.blockOfK = 256;
+  return target;
 }
 
 /// LLVM's spelling of a feature of /proc/cpuinfo.

@@ -17,11 +17,14 @@ struct CpuTarget {
   std::string features; ///< For LLVM, beyond those of `cpu`.
   /// What the machine must have, as /proc/cpuinfo spells it.
   std::vector<std::string> required;
-  int vectorWidth; ///< f32 values of a vector register.
+  int vectorWidth = 0; ///< f32 values of a vector register.
   /// Rows and vectors of the register tile of a matrix product.
-  int tileRows;
-  int tileVectors;
-  bool bf16Dot; ///< Has the AVX-512 dot product of bf16 pairs.
+  int tileRows = 0;
+  int tileVectors = 0;
+  /// Rows and steps of k of the block of a matrix product that stays in caches.
+  int blockRows = 0;
+  int blockOfK = 0;
+  bool bf16Dot = false; ///< Has the AVX-512 dot product of bf16 pairs.
 };
 
 /// The targets of `--cpu NAME`: both defaults, best first, for an empty name;

@@ -361,6 +361,12 @@ Value Emitter::address(Value base, Value index, Type element) {
       storedType(builder, element), base, mlir::ValueRange{index});
 }
 
+void Emitter::prefetch(Value base, Value index, Type element, int locality) {
+  constexpr int forReading = 0, data = 1;
+  LLVM::Prefetch::create(builder, loc, address(base, index, element),
+                         forReading, locality, data);
+}
+
 /// From what memory holds to what a register holds, and back.
 static Value widen(Emitter &e, Value value, Type element) {
   if (element.isBF16() || element.isF16())

@@ -94,6 +94,9 @@ public:
 
   // Memory.
   Value address(Value base, Value index, Type element);
+  /// Asks for a line of memory ahead of its use; the address may be anywhere.
+  /// `locality` 3 brings it into the first-level cache, 2 into the second.
+  void prefetch(Value base, Value index, Type element, int locality);
   Value loadScalar(Value base, Value index, Type element);
   /// `width` consecutive elements; lanes outside of `mask` are not
   /// read, and zero.
