@@ -10,6 +10,7 @@
 #include "gptc/compiler/BuildModel.h"
 #include "gptc/compiler/Driver.h"
 #include "gptc/frontend/GraphState.h"
+#include "gptc/runtime/program/Program.h"
 #include "gptc/runtime/program/VariableSource.h"
 #include "gptc/runtime/tensors/Safetensors.h"
 
