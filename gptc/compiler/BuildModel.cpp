@@ -4,7 +4,6 @@
 
 #include "gptc/compiler/Phases.h"
 #include "gptc/frontend/GraphState.h"
-#include "gptc/passes/Passes.h"
 #include "gptc/runtime/base/Sha256.h"
 
 namespace gptc {
@@ -38,10 +37,12 @@ Status addEntry(std::vector<EntryRequest> &entries, const std::string &name,
     add(Kind::Logits, name, capacity);
   } else if (name == "score") {
     add(Kind::Score, name, capacity);
+  } else if (name == "loss_and_gradients") {
+    add(Kind::LossAndGradients, name, capacity);
   } else {
     return failure(ErrorCode::InvalidArgument,
                    "--entry: '{}' is no entry point; choose from prefill, "
-                   "decode, logits and score",
+                   "decode, logits, score and loss_and_gradients",
                    name);
   }
   return {};
@@ -73,23 +74,6 @@ Status checkSizes(const CompileRequest &request, const ModelInfo &model) {
     return failure(ErrorCode::Unsupported,
                    "--dtype: '{}' is not supported; choose f32 or bf16",
                    request.dtype);
-  return {};
-}
-
-/// The cost of each entry: bytes in the types that the module is lowered to.
-Status addCosts(mlir::ModuleOp module, ModuleInfo &info) {
-  mlir::OwningOpRef<mlir::ModuleOp> lowered;
-  if (info.type != "f32") {
-    lowered = module.clone();
-    mlir::PassManager manager(module.getContext());
-    manager.addPass(passes::createLowerPrecision({info.type}));
-    if (mlir::failed(manager.run(*lowered)))
-      return failure(ErrorCode::Internal, "the module cannot be lowered to {}",
-                     info.type);
-  }
-  for (auto function :
-       (lowered ? *lowered : module).getOps<mlir::func::FuncOp>())
-    info.entries[function.getSymName().str()] = costOf(function);
   return {};
 }
 

@@ -227,11 +227,13 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
   std::vector<char> bytecode;
   if (info.reference) {
     GPTC_TRY(Phase phase, phaseOf(module));
-    if (phase != Phase::Model)
+    if (phase > Phase::Gradient)
       return failure(ErrorCode::Unsupported,
-                     "the target reference needs the module of phase model, "
-                     "and this one is in phase '{}'; compile without it",
+                     "the target reference needs the module of phase model or "
+                     "gradient, and this one is in phase '{}'; compile without "
+                     "it",
                      toString(phase).str());
+    GPTC_CHECK(advance(module, Phase::Gradient, info.type, dump));
     GPTC_TRY(bytecode, toBytecode(module));
   }
   GPTC_CHECK(advance(module, Phase::Program, info.type, dump));
@@ -294,8 +296,7 @@ Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
   info.type = type;
   info.initSeed = seed;
   info.parameters = countParameters(module);
-  for (auto function : module.getOps<mlir::func::FuncOp>())
-    info.entries[function.getSymName().str()] = costOf(function);
+  GPTC_CHECK(addCosts(module, info));
   attach(module, info);
   GPTC_TRY(auto dump, Dump::create(""));
   return compileModule(module, {}, output, *dump);

@@ -2,6 +2,8 @@
 
 #include "gptc/compiler/ModuleInfo.h"
 
+#include "gptc/passes/Passes.h"
+
 namespace gptc {
 
 namespace {
@@ -159,6 +161,26 @@ ModuleInfo::Cost costOf(mlir::func::FuncOp entry) {
       cost.bytes += bytesRead(read);
   }
   return cost;
+}
+
+Status addCosts(mlir::ModuleOp module, ModuleInfo &info) {
+  std::string errors;
+  mlir::ScopedDiagnosticHandler handler(module.getContext(),
+                                        [&](mlir::Diagnostic &diagnostic) {
+                                          errors += diagnostic.str();
+                                          return mlir::success();
+                                        });
+  mlir::OwningOpRef<mlir::ModuleOp> lowered = module.clone();
+  mlir::PassManager manager(module.getContext());
+  passes::buildGradientPipeline(manager);
+  if (info.type != "f32")
+    manager.addPass(passes::createLowerPrecision({info.type}));
+  if (mlir::failed(manager.run(*lowered)))
+    return failure(ErrorCode::InvalidArgument,
+                   "the model cannot be lowered to {}: {}", info.type, errors);
+  for (auto function : lowered->getOps<mlir::func::FuncOp>())
+    info.entries[function.getSymName().str()] = costOf(function);
+  return {};
 }
 
 uint64_t countParameters(mlir::ModuleOp module) {

@@ -31,14 +31,19 @@ struct ModuleInfo {
     uint64_t flops = 0;
     uint64_t bytes = 0;
   };
-  std::map<std::string, Cost> entries; ///< Of each entry, from phase model.
+  std::map<std::string, Cost> entries; ///< Of each entry, from phase gradient.
 };
 
 void attach(mlir::ModuleOp module, const ModuleInfo &info);
 /// Errors say which attribute is missing or malformed.
 Expected<ModuleInfo> infoOf(mlir::ModuleOp module);
 
-/// Work of one execution of an entry function in phase model: useful
+/// Gives `info` the cost of each entry of a module in phase model: gradients
+/// count as the ops that they are, bytes in the types that the module will be
+/// lowered to.
+Status addCosts(mlir::ModuleOp module, ModuleInfo &info);
+
+/// Work of one execution of an entry function in phase gradient: useful
 /// operations, and each byte of arguments, results and variables counted once
 /// (of a gathered table the gathered rows alone).
 ModuleInfo::Cost costOf(mlir::func::FuncOp entry);

@@ -39,6 +39,17 @@ private:
   std::string before;
 };
 
+/// From phase gradient on nothing asks for gradients any more.
+mlir::LogicalResult verifyExpanded(mlir::ModuleOp module) {
+  auto walked = module.walk([](mlir::Operation *op) {
+    if (!llvm::isa<ir::GradientOp, ir::StopGradientOp>(op))
+      return mlir::WalkResult::advance();
+    op->emitOpError("stands in phase model alone");
+    return mlir::WalkResult::interrupt();
+  });
+  return mlir::failure(walked.wasInterrupted());
+}
+
 void buildPhase(mlir::OpPassManager &manager, Phase to,
                 const std::string &type) {
   switch (to) {
@@ -48,8 +59,9 @@ void buildPhase(mlir::OpPassManager &manager, Phase to,
     return passes::buildKernelsPipeline(manager);
   case Phase::Program:
     return passes::buildProgramPipeline(manager);
+  case Phase::Gradient:
+    return passes::buildGradientPipeline(manager);
   case Phase::Model:
-  case Phase::Gradient: // Programs without gradients pass as they are.
   case Phase::Artifact:
     return;
   }
@@ -137,7 +149,8 @@ Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
         return mlir::success();
       });
   auto verified = [&](Phase at) -> Status {
-    if (mlir::succeeded(mlir::verify(module)))
+    if (mlir::succeeded(mlir::verify(module)) &&
+        (at < Phase::Gradient || mlir::succeeded(verifyExpanded(module))))
       return {};
     return failure(ErrorCode::InvalidArgument,
                    "the module is malformed in phase '{}': {}",
@@ -152,8 +165,9 @@ Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
       manager.addInstrumentation(std::make_unique<DumpChanges>(module, dump));
     buildPhase(manager, phase, type);
     if (mlir::failed(manager.run(module)))
-      return failure(ErrorCode::Internal, "phase '{}' failed: {}",
-                     toString(phase).str(), errors);
+      return failure(phase == Phase::Gradient ? ErrorCode::InvalidArgument
+                                              : ErrorCode::Internal,
+                     "phase '{}' failed: {}", toString(phase).str(), errors);
     module->setAttr(ir::phaseAttr,
                     mlir::StringAttr::get(context, toString(phase)));
     GPTC_CHECK(verified(phase));

@@ -29,9 +29,9 @@ struct ModelInfo {
 };
 
 /// One entry point that is asked for: prefill and decode have `rows` tokens a
-/// sequence and caches of `capacity`; logits and score have `rows` tokens.
+/// sequence and caches of `capacity`; the others have `rows` tokens.
 struct EntryRequest {
-  enum class Kind { Prefill, Decode, Logits, Score } kind;
+  enum class Kind { Prefill, Decode, Logits, Score, LossAndGradients } kind;
   std::string name;
   int64_t batch = 1;
   int64_t rows = 1;

@@ -139,15 +139,32 @@ Tensor full(const Tensor &like, Scalar value, Where where) {
       llvm::cast<mlir::RankedTensorType>(GraphState::unwrap(like).getType());
   auto &builder = state.builder;
   auto loc = state.location();
-  if (!llvm::isa<mlir::FloatType>(type.getElementType()))
+  mlir::Type element = type.getElementType();
+  if (value.isNumber() && !llvm::isa<mlir::FloatType>(element))
     return state.wrap(arith::ConstantOp::create(
         builder, loc,
         mlir::DenseElementsAttr::get(
-            type, builder.getIntegerAttr(type.getElementType(),
-                                         int64_t(value.value())))));
-  Value scalar = arith::ConstantOp::create(
-      builder, loc, builder.getFloatAttr(type.getElementType(), value.value()));
-  return state.wrap(mlir::tensor::SplatOp::create(builder, loc, scalar, type));
+            type, builder.getIntegerAttr(
+                      element, int64_t(GraphState::numberOf(value))))));
+  Value scalar = state.lower(value, element, where);
+  if (!scalar)
+    return {};
+  mlir::Type from = scalar.getType();
+  bool converts = llvm::isa<mlir::FloatType>(element) &&
+                  (llvm::isa<mlir::FloatType>(from) || from.isInteger(32));
+  if (from != element && !converts) {
+    like.graph()->report(
+        fmt::format("full: cannot fill {} with a scalar of {}{}",
+                    like.type().toString(), from.isInteger() ? "i" : "f",
+                    from.getIntOrFloatBitWidth()),
+        where);
+    return {};
+  }
+  Value filled =
+      mlir::tensor::SplatOp::create(builder, loc, scalar, type.clone(from));
+  if (from != element)
+    filled = ir::CastOp::create(builder, loc, type, filled);
+  return state.wrap(filled);
 }
 
 Tensor scale(const Tensor &x, Scalar factor, Where where) {

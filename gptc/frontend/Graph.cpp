@@ -51,6 +51,45 @@ Tensor GraphState::wrap(mlir::Value value) {
   return tensor;
 }
 
+Scalar GraphState::wrapScalar(mlir::Value value) {
+  Scalar scalar(0);
+  scalar.graph_ = &graph;
+  scalar.handle_ = value.getAsOpaquePointer();
+  return scalar;
+}
+
+mlir::Value GraphState::lower(const Scalar &scalar, mlir::Type type,
+                              Where where) {
+  if (scalar.isNumber()) {
+    mlir::TypedAttr number =
+        llvm::isa<mlir::FloatType>(type)
+            ? mlir::TypedAttr(builder.getFloatAttr(type, scalar.value_))
+            : mlir::TypedAttr(
+                  builder.getIntegerAttr(type, int64_t(scalar.value_)));
+    return mlir::arith::ConstantOp::create(builder, location(), number);
+  }
+  if (!scalar.handle_)
+    return {};
+  auto value = mlir::Value::getFromOpaquePointer(scalar.handle_);
+  if (scalar.graph_ == &graph && entry &&
+      value.getParentBlock() == &entry.getBody().front())
+    return value;
+  graph.report("uses a scalar of another entry or graph", where);
+  return {};
+}
+
+mlir::Value GraphState::lowerFloat(const char *name, const Scalar &scalar,
+                                   Where where) {
+  mlir::Value value = lower(scalar, builder.getF32Type(), where);
+  if (!value || llvm::isa<mlir::FloatType>(value.getType()))
+    return value;
+  graph.report(fmt::format("{}: needs a scalar of f32 or f64, found one of "
+                           "i{}",
+                           name, value.getType().getIntOrFloatBitWidth()),
+               where);
+  return {};
+}
+
 bool GraphState::representable(const std::string &what, const TensorType &type,
                                Where where) {
   switch (type.element) {
@@ -195,27 +234,59 @@ void Graph::beginEntry(const std::string &name, Where where) {
   state_->entryBegin = where;
 }
 
+mlir::Value GraphState::argument(const std::string &name, mlir::Type type,
+                                 Where where) {
+  unsigned index = entry.getNumArguments();
+  for (unsigned i = 0; i < index; ++i)
+    if (entry.getArgAttrOfType<mlir::StringAttr>(i, ir::nameAttr) == name) {
+      graph.report(fmt::format("has the argument '{}' a second time", name),
+                   where);
+      return {};
+    }
+  auto attributes = builder.getDictionaryAttr(
+      builder.getNamedAttr(ir::nameAttr, builder.getStringAttr(name)));
+  if (mlir::failed(entry.insertArgument(index, type, attributes, location())))
+    return {};
+  return entry.getArgument(index);
+}
+
 Tensor Graph::argument(const std::string &name, const TensorType &type,
                        Where where) {
   if (!state_->usable({}, where) ||
       !state_->representable(fmt::format("has the argument '{}' as", name),
                              type, where))
     return {};
-  mlir::func::FuncOp entry = state_->entry;
-  unsigned index = entry.getNumArguments();
-  for (unsigned i = 0; i < index; ++i)
-    if (entry.getArgAttrOfType<mlir::StringAttr>(i, ir::nameAttr) == name) {
-      report(fmt::format("has the argument '{}' a second time", name), where);
-      return {};
-    }
-  auto lowered = state_->lower(type);
-  auto attributes =
-      state_->builder.getDictionaryAttr(state_->builder.getNamedAttr(
-          ir::nameAttr, state_->builder.getStringAttr(name)));
-  if (mlir::failed(
-          entry.insertArgument(index, lowered, attributes, state_->location())))
-    return {};
-  return state_->wrap(entry.getArgument(index));
+  mlir::Value value = state_->argument(name, state_->lower(type), where);
+  return value ? state_->wrap(value) : Tensor();
+}
+
+Scalar Graph::scalarArgument(const std::string &name, DataType type,
+                             Where where) {
+  mlir::Builder &builder = state_->builder;
+  mlir::Type lowered;
+  switch (type) {
+  case DataType::F32:
+    lowered = builder.getF32Type();
+    break;
+  case DataType::F64:
+    lowered = builder.getF64Type();
+    break;
+  case DataType::I32:
+    lowered = builder.getI32Type();
+    break;
+  case DataType::I64:
+    lowered = builder.getI64Type();
+    break;
+  default:
+    report(fmt::format("has the scalar '{}' as {}; scalars are of f32, f64, "
+                       "i32 or i64",
+                       name, toString(type)),
+           where);
+    return state_->wrapScalar({});
+  }
+  if (!state_->usable({}, where))
+    return state_->wrapScalar({});
+  return state_->wrapScalar(state_->argument(name, lowered, where));
 }
 
 void Graph::result(const std::string &name, const Tensor &value, Where where) {
@@ -266,6 +337,24 @@ Tensor Graph::parameter(const std::string &name, const TensorType &type,
       state_->builder.getF64FloatAttr(initializer.b));
   return state_->variable(name, type, ir::Role::Parameter, init,
                           state_->builder.getArrayAttr(sources), where);
+}
+
+std::vector<Parameter> Graph::parameters() const {
+  std::vector<Parameter> found;
+  if (!state_->entry)
+    return found;
+  for (auto read : state_->entry.getBody().front().getOps<ir::ReadOp>()) {
+    std::string name = read.getVariable().str();
+    ir::VariableOp variable = state_->variables.lookup(name);
+    if (variable.getRole() != ir::Role::Parameter)
+      continue;
+    Parameter parameter{name, state_->wrap(read.getResult()), {}};
+    for (auto piece : variable.getPiecesAttr().getAsRange<ir::PieceAttr>())
+      parameter.pieces.push_back(
+          {piece.getTensor().str(), piece.getTransposed()});
+    found.push_back(std::move(parameter));
+  }
+  return found;
 }
 
 Tensor Graph::cache(const std::string &name, const TensorType &type,

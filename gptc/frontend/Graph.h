@@ -53,14 +53,25 @@ private:
   void *handle_ = nullptr;
 };
 
-/// A number known when the graph is built, or a scalar argument.
+/// A number known when the graph is built, or a scalar argument (see
+/// Graph::scalarArgument), whose value is known at each run.
 class Scalar {
 public:
   Scalar(double value) : value_(value) {} // NOLINT: a number is a scalar.
-  double value() const { return value_; }
+  bool isNumber() const { return graph_ == nullptr; }
 
 private:
-  double value_;
+  friend struct GraphState;
+  double value_ = 0;
+  Graph *graph_ = nullptr; ///< With the argument's handle, or null.
+  void *handle_ = nullptr; ///< Null after an error.
+};
+
+/// A parameter that an entry reads.
+struct Parameter {
+  std::string name;
+  Tensor value;
+  std::vector<Piece> pieces;
 };
 
 /// A name scope: what is built while it lives is called "outer/name".
@@ -86,6 +97,10 @@ public:
   void beginEntry(const std::string &name, Where where = Where::current());
   Tensor argument(const std::string &name, const TensorType &type,
                   Where where = Where::current());
+  /// A number of f32, f64, i32 or i64 that each run gives: a learning rate, a
+  /// step, a seed. After an error a scalar that operators refuse in silence.
+  Scalar scalarArgument(const std::string &name, DataType type,
+                        Where where = Where::current());
   void result(const std::string &name, const Tensor &value,
               Where where = Where::current());
   void endEntry(Where where = Where::current());
@@ -96,6 +111,9 @@ public:
                    const Initializer &initializer,
                    std::vector<Piece> pieces = {},
                    Where where = Where::current());
+  /// The parameters that the present entry has read so far, each once, in the
+  /// order of their first use; none outside of an entry.
+  std::vector<Parameter> parameters() const;
   /// The value of a cache or counter at the entry's start; zero at first.
   Tensor cache(const std::string &name, const TensorType &type,
                Where where = Where::current());

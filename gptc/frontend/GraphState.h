@@ -42,6 +42,15 @@ struct GraphState {
   /// Whether a usable tensor is of a floating point type, else reports that
   /// `name`, an operator, needs one.
   bool floating(const char *name, const Tensor &tensor, Where where);
+  /// The number as a constant of `type`, or the argument as it is; null after
+  /// an error, or where the argument is of another entry, which is reported.
+  mlir::Value lower(const Scalar &scalar, mlir::Type type, Where where);
+  /// The same for an operator `name` that needs a floating point number.
+  mlir::Value lowerFloat(const char *name, const Scalar &scalar, Where where);
+  static double numberOf(const Scalar &scalar) { return scalar.value_; }
+  /// A new argument of the entry; null after an error.
+  mlir::Value argument(const std::string &name, mlir::Type type, Where where);
+  Scalar wrapScalar(mlir::Value value);
   mlir::RankedTensorType lower(const TensorType &type);
   static TensorType raise(mlir::Type type);
   Tensor variable(const std::string &name, const TensorType &type,

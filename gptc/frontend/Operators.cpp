@@ -18,12 +18,6 @@ GraphState *usableState(llvm::ArrayRef<Tensor> tensors, Where where) {
   return state.usable(tensors, where) ? &state : nullptr;
 }
 
-mlir::Value scalarConstant(GraphState &state, double value) {
-  return mlir::arith::ConstantOp::create(
-      state.builder, state.location(),
-      state.builder.getF32FloatAttr(float(value)));
-}
-
 Tensor reduce(const char *name, ir::ReduceKind kind, const Tensor &x,
               int64_t dimension, Where where) {
   GraphState *state = usableState({x}, where);
@@ -145,7 +139,9 @@ Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias,
           where);
       return {};
     }
-  mlir::Value scalar = scalarConstant(*state, epsilon.value());
+  mlir::Value scalar = state->lowerFloat("layerNorm", epsilon, where);
+  if (!scalar)
+    return {};
   return state->wrap(ir::LayerNormOp::create(
       state->builder, state->location(), GraphState::unwrap(x),
       GraphState::unwrap(gain), GraphState::unwrap(bias), scalar));
@@ -195,7 +191,9 @@ Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
   mlir::IntegerAttr window;
   if (options.window)
     window = state->builder.getI64IntegerAttr(*options.window);
-  mlir::Value scale = scalarConstant(*state, options.scale.value());
+  mlir::Value scale = state->lowerFloat("attention", options.scale, where);
+  if (!scale)
+    return {};
   return state->wrap(ir::AttentionOp::create(
       state->builder, state->location(), GraphState::unwrap(query).getType(),
       GraphState::unwrap(query), GraphState::unwrap(key),

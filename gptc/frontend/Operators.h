@@ -26,7 +26,8 @@ Tensor maximum(const Tensor &a, const Tensor &b,
                Where where = Where::current());
 Tensor minimum(const Tensor &a, const Tensor &b,
                Where where = Where::current());
-/// A tensor of one number, of the shape and element type of `like`.
+/// A tensor of one number, of the shape and element type of `like`. A scalar
+/// argument is converted: to floating point types, from all but i64.
 Tensor full(const Tensor &like, Scalar value, Where where = Where::current());
 Tensor scale(const Tensor &x, Scalar factor, Where where = Where::current());
 
@@ -67,6 +68,9 @@ std::vector<Tensor> split(const Tensor &x, int64_t parts,
                           Where where = Where::current());
 Tensor broadcast(const Tensor &x, const Shape &shape,
                  Where where = Where::current());
+/// Tensors that agree in all but one dimension, one after the other in it.
+Tensor concatenate(const std::vector<Tensor> &parts, int64_t dimension,
+                   Where where = Where::current());
 
 // Contractions: [..., M, K] times [K, N] (or [N, K] if transposed).
 Tensor matmul(const Tensor &a, const Tensor &b, bool transposeA = false,
@@ -114,6 +118,29 @@ Tensor iota(Graph &graph, const Shape &shape, int64_t dimension,
 
 /// log softmax(logits)[target]; 0 where the target is negative.
 Tensor logLikelihood(const Tensor &logits, const Tensor &targets,
+                     Where where = Where::current());
+
+/// Mean of -log softmax(logits)[target] over the targets that are not
+/// negative, []; 0 if all of them are.
+Tensor crossEntropy(const Tensor &logits, const Tensor &targets,
+                    Where where = Where::current());
+
+// Gradients.
+/// How a loss, a floating point tensor [], changes with each element of each
+/// parameter, or of any other tensor that it was computed from: one gradient
+/// for each, of its type, and zeros where the loss does not depend on it. An
+/// error if an operator on the way is not differentiable: assignments to
+/// variables, cacheAppend, and gradients themselves (no second derivatives).
+std::vector<Tensor> gradient(const Tensor &loss,
+                             const std::vector<Tensor> &parameters,
+                             Where where = Where::current());
+/// `x` itself; no gradient flows through it.
+Tensor stopGradient(const Tensor &x, Where where = Where::current());
+/// Gives the present entry the results of `loss_and_gradients`: "loss", and
+/// "gradient:NAME" for each tensor of a checkpoint that a parameter of the
+/// entry is made of, in its shape. Several pieces of one parameter must be
+/// equally wide.
+void gradientResults(Graph &graph, const Tensor &loss,
                      Where where = Where::current());
 
 /// An operand together with the place of the expression it stands in, so that

@@ -135,6 +135,43 @@ Tensor broadcast(const Tensor &x, const Shape &shape, Where where) {
                               GraphState::unwrap(x), dimensions));
 }
 
+Tensor concatenate(const std::vector<Tensor> &parts, int64_t dimension,
+                   Where where) {
+  if (parts.empty() || !usableState(parts[0], where) ||
+      !parts[0].graph()->state().usable(parts, where))
+    return {};
+  TensorType to = parts[0].type();
+  int64_t rank = int64_t(to.shape.size());
+  int64_t along = dimension < 0 ? dimension + rank : dimension;
+  auto complain = [&](const std::string &why) {
+    parts[0].graph()->report(fmt::format("concatenate: {}", why), where);
+    return Tensor();
+  };
+  if (along < 0 || along >= rank)
+    return complain(
+        fmt::format("{} has no dimension {}", to.toString(), dimension));
+  llvm::SmallVector<mlir::Value> values;
+  int64_t extent = 0;
+  for (const Tensor &part : parts) {
+    TensorType type = part.type();
+    Shape shape = type.shape;
+    if (shape.size() == to.shape.size()) {
+      extent += shape[size_t(along)];
+      shape[size_t(along)] = to.shape[size_t(along)];
+    }
+    if (type.element != to.element || shape != to.shape)
+      return complain(fmt::format("{} and {} differ in more than dimension {}",
+                                  to.toString(), part.type().toString(),
+                                  along));
+    values.push_back(GraphState::unwrap(part));
+  }
+  to.shape[size_t(along)] = extent;
+  GraphState &state = parts[0].graph()->state();
+  return state.wrap(
+      ir::ConcatOp::create(state.builder, state.location(), state.lower(to),
+                           values, state.builder.getI64IntegerAttr(along)));
+}
+
 Tensor iota(Graph &graph, const Shape &shape, int64_t dimension, Where where) {
   GraphState &state = graph.state();
   if (!state.usable({}, where))

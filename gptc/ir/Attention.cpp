@@ -3,92 +3,108 @@
 #include "gptc/ir/Dialect.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 
 namespace gptc::ir {
 
 using mlir::RankedTensorType;
 
-uint64_t AttentionOp::getFlops() {
-  auto query = getQuery().getType().getShape();
-  int64_t keys = getKey().getType().getDimSize(2);
+namespace {
+
+/// Pairs of query and key that see each other. With positions they depend on
+/// the run: many rows count as the first of a sequence, a single row as the
+/// last that fits.
+template <typename Op> uint64_t countPairs(Op op) {
+  auto query = op.getQuery().getType().getShape();
+  int64_t keys = op.getKey().getType().getDimSize(2);
   int64_t rows = query[2];
-  // Pairs of query and key that see each other. With positions they depend on
-  // the run: many rows count as the first of a sequence, a single row as the
-  // last that fits.
-  bool fromStart = getPositions() && rows > 1;
+  bool fromStart = op.getPositions() && rows > 1;
   uint64_t pairs = 0;
   for (int64_t i = 0; i < rows; ++i) {
-    int64_t last = !getCausal() ? keys - 1 : fromStart ? i : keys - rows + i;
+    int64_t last = !op.getCausal() ? keys - 1 : fromStart ? i : keys - rows + i;
     int64_t visible = std::max<int64_t>(last + 1, 0);
-    if (auto window = getWindow())
+    if (auto window = op.getWindow())
       visible = std::min<int64_t>(visible, *window);
     pairs += visible;
   }
-  // Two products of D multiply-adds a pair, and the softmax's five.
-  return uint64_t(query[0]) * query[1] * pairs * (4 * query[3] + 5);
+  return uint64_t(query[0]) * query[1] * pairs;
 }
 
-mlir::LogicalResult AttentionOp::verify() {
-  auto query = getQuery().getType(), key = getKey().getType();
-  auto value = getValue().getType();
+/// A constraint of attention that operands do not meet, and how.
+struct Misfit {
+  int constraint;
+  std::string what;
+};
+
+template <typename Op> std::optional<Misfit> findMisfit(Op op) {
+  auto query = op.getQuery().getType(), key = op.getKey().getType();
+  auto value = op.getValue().getType();
+  std::string what;
+  llvm::raw_string_ostream out(what);
   if (query.getRank() != 4 || key.getRank() != 4 || key != value ||
       query.getDimSize(0) != key.getDimSize(0) ||
       query.getDimSize(1) != key.getDimSize(1) ||
-      query.getDimSize(3) != key.getDimSize(3))
-    return emitOpError()
-           << "(attention_c1) has operands that do not fit: query " << query
-           << ", key " << key << ", value " << value;
+      query.getDimSize(3) != key.getDimSize(3)) {
+    out << "has operands that do not fit: query " << query << ", key " << key
+        << ", value " << value;
+    return Misfit{1, what};
+  }
   auto isPerSequence = [&](mlir::Value v) {
     auto type = llvm::cast<RankedTensorType>(v.getType());
     return type.getRank() == 1 && type.getDimSize(0) == query.getDimSize(0);
   };
-  if (bool(getPositions()) != bool(getLengths()) ||
-      (getPositions() &&
-       (!isPerSequence(getPositions()) || !isPerSequence(getLengths()))))
-    return emitOpError("(attention_c2) needs positions and lengths together, "
-                       "one for each sequence");
-  if (!getPositions() && getCausal() &&
-      query.getDimSize(2) != key.getDimSize(2))
-    return emitOpError()
-           << "(attention_c3) is causal without positions and has "
-           << query.getDimSize(2) << " queries for " << key.getDimSize(2)
-           << " keys";
-  if (getWindow() && (*getWindow() <= 0 || !getCausal()))
-    return emitOpError("(attention_c4) has a window that is not positive, or "
-                       "is not causal");
-  if (getResult().getType() != query)
-    return emitOpError() << "(attention_c5) has the result "
-                         << getResult().getType() << ", expected " << query;
-  return mlir::success();
+  if (bool(op.getPositions()) != bool(op.getLengths()) ||
+      (op.getPositions() &&
+       (!isPerSequence(op.getPositions()) || !isPerSequence(op.getLengths()))))
+    return Misfit{2, "needs positions and lengths together, one for each "
+                     "sequence"};
+  if (!op.getPositions() && op.getCausal() &&
+      query.getDimSize(2) != key.getDimSize(2)) {
+    out << "is causal without positions and has " << query.getDimSize(2)
+        << " queries for " << key.getDimSize(2) << " keys";
+    return Misfit{3, what};
+  }
+  if (op.getWindow() && (*op.getWindow() <= 0 || !op.getCausal()))
+    return Misfit{4, "has a window that is not positive, or is not causal"};
+  return std::nullopt;
 }
 
-void AttentionOp::print(mlir::OpAsmPrinter &printer) {
-  printer << " " << getQuery() << ", " << getKey() << ", " << getValue()
-          << " scale " << getScale();
-  if (getPositions())
-    printer << " at " << getPositions() << ", " << getLengths();
-  if (getCausal())
+/// `tensors` operands stand before the scale.
+template <typename Op>
+void printAttention(Op op, mlir::OpAsmPrinter &printer, unsigned tensors) {
+  printer << " " << op->getOperands().take_front(tensors) << " scale "
+          << op.getScale();
+  if (op.getPositions())
+    printer << " at " << op.getPositions() << ", " << op.getLengths();
+  if (op.getCausal())
     printer << " causal";
-  if (auto window = getWindow())
+  if (auto window = op.getWindow())
     printer << " window " << *window;
   printer.printOptionalAttrDict(
-      (*this)->getAttrs(),
-      {"causal", "window", getOperandSegmentSizesAttrName()});
-  printer << " : " << getQuery().getType() << ", " << getKey().getType() << ", "
-          << getScale().getType();
-  if (getPositions())
-    printer << ", " << getPositions().getType();
+      op->getAttrs(),
+      {"causal", "window", op.getOperandSegmentSizesAttrName()});
+  printer << " : " << op.getQuery().getType() << ", " << op.getKey().getType()
+          << ", " << op.getScale().getType();
+  if (op.getPositions())
+    printer << ", " << op.getPositions().getType();
 }
 
-mlir::ParseResult AttentionOp::parse(mlir::OpAsmParser &parser,
-                                     mlir::OperationState &state) {
-  mlir::OpAsmParser::UnresolvedOperand query, key, value, scale;
-  llvm::SmallVector<mlir::OpAsmParser::UnresolvedOperand, 2> at(2);
+/// Parses the operands, of which `tensors` stand before the scale, and the
+/// types of query and key into `types`.
+mlir::ParseResult parseAttention(mlir::OpAsmParser &parser,
+                                 mlir::OperationState &state, unsigned tensors,
+                                 llvm::SmallVectorImpl<mlir::Type> &types,
+                                 llvm::SmallVectorImpl<int32_t> &segments) {
+  using Operand = mlir::OpAsmParser::UnresolvedOperand;
+  llvm::SmallVector<Operand, 4> operands(tensors);
+  Operand scale;
+  llvm::SmallVector<Operand, 2> at(2);
   mlir::Type queryType, keyType, scaleType, indexType;
-  if (parser.parseOperand(query) || parser.parseComma() ||
-      parser.parseOperand(key) || parser.parseComma() ||
-      parser.parseOperand(value) || parser.parseKeyword("scale") ||
-      parser.parseOperand(scale))
+  for (unsigned i = 0; i < tensors; ++i)
+    if ((i > 0 && parser.parseComma()) || parser.parseOperand(operands[i]))
+      return mlir::failure();
+  if (parser.parseKeyword("scale") || parser.parseOperand(scale))
     return mlir::failure();
   bool hasPositions = mlir::succeeded(parser.parseOptionalKeyword("at"));
   if (hasPositions && (parser.parseOperand(at[0]) || parser.parseComma() ||
@@ -110,18 +126,109 @@ mlir::ParseResult AttentionOp::parse(mlir::OpAsmParser &parser,
     return mlir::failure();
   if (hasPositions && (parser.parseComma() || parser.parseType(indexType)))
     return mlir::failure();
-  if (parser.resolveOperand(query, queryType, state.operands) ||
-      parser.resolveOperand(key, keyType, state.operands) ||
-      parser.resolveOperand(value, keyType, state.operands) ||
-      parser.resolveOperand(scale, scaleType, state.operands))
-    return mlir::failure();
-  if (hasPositions && parser.resolveOperands(at, indexType, state.operands))
+  for (unsigned i = 0; i < tensors; ++i) {
+    // The gradient, which comes last, is like the query.
+    mlir::Type type = i == 0 || i == 3 ? queryType : keyType;
+    if (parser.resolveOperand(operands[i], type, state.operands))
+      return mlir::failure();
+  }
+  if (parser.resolveOperand(scale, scaleType, state.operands) ||
+      (hasPositions && parser.resolveOperands(at, indexType, state.operands)))
     return mlir::failure();
   int32_t one = hasPositions ? 1 : 0;
-  auto &segments =
-      state.getOrAddProperties<AttentionOp::Properties>().operandSegmentSizes;
-  segments = {1, 1, 1, 1, one, one};
-  state.addTypes(queryType);
+  segments.assign(tensors + 1, 1);
+  segments.append({one, one});
+  types.assign({queryType, keyType});
+  return mlir::success();
+}
+
+} // namespace
+
+// Two products of D multiply-adds a pair, and the softmax's five.
+uint64_t AttentionOp::getFlops() {
+  return countPairs(*this) * (4 * getQuery().getType().getDimSize(3) + 5);
+}
+
+// Four products, and a subtraction, two products and a sum; what forward
+// computed as well is not counted again.
+uint64_t AttentionBackwardOp::getFlops() {
+  return countPairs(*this) * (8 * getQuery().getType().getDimSize(3) + 4);
+}
+
+mlir::LogicalResult AttentionOp::verify() {
+  if (auto misfit = findMisfit(*this)) {
+    constexpr const char *labels[] = {"(attention_c1)", "(attention_c2)",
+                                      "(attention_c3)", "(attention_c4)"};
+    return emitOpError() << labels[misfit->constraint - 1] << " "
+                         << misfit->what;
+  }
+  if (getResult().getType() != getQuery().getType())
+    return emitOpError() << "(attention_c5) has the result "
+                         << getResult().getType() << ", expected "
+                         << getQuery().getType();
+  return mlir::success();
+}
+
+mlir::LogicalResult AttentionBackwardOp::verify() {
+  if (auto misfit = findMisfit(*this))
+    return emitOpError() << "(attention_backward_c1) " << misfit->what;
+  auto query = getQuery().getType(), key = getKey().getType();
+  if (getGradient().getType() != query ||
+      getQueryGradient().getType() != query ||
+      getKeyGradient().getType() != key || getValueGradient().getType() != key)
+    return emitOpError() << "(attention_backward_c2) has gradients of other "
+                            "types than the query "
+                         << query << " and the key " << key;
+  return mlir::success();
+}
+
+llvm::SmallVector<mlir::Value>
+AttentionOp::buildGradients(mlir::OpBuilder &builder,
+                            mlir::ValueRange gradients,
+                            llvm::ArrayRef<bool> needed) {
+  auto query = getQuery().getType(), key = getKey().getType();
+  auto backward = AttentionBackwardOp::create(
+      builder, getLoc(), query, key, key, getQuery(), getKey(), getValue(),
+      gradients[0], getScale(), getPositions(), getLengths(), getCausalAttr(),
+      getWindowAttr());
+  llvm::SmallVector<mlir::Value> result(needed.size());
+  for (unsigned i = 0; i < 3; ++i)
+    if (needed[i])
+      result[i] = backward.getResult(i);
+  return result;
+}
+
+void AttentionOp::print(mlir::OpAsmPrinter &printer) {
+  printAttention(*this, printer, 3);
+}
+
+void AttentionBackwardOp::print(mlir::OpAsmPrinter &printer) {
+  printAttention(*this, printer, 4);
+}
+
+mlir::ParseResult AttentionOp::parse(mlir::OpAsmParser &parser,
+                                     mlir::OperationState &state) {
+  llvm::SmallVector<mlir::Type> types;
+  llvm::SmallVector<int32_t> segments;
+  if (parseAttention(parser, state, 3, types, segments))
+    return mlir::failure();
+  llvm::copy(
+      segments,
+      state.getOrAddProperties<Properties>().operandSegmentSizes.begin());
+  state.addTypes(types[0]);
+  return mlir::success();
+}
+
+mlir::ParseResult AttentionBackwardOp::parse(mlir::OpAsmParser &parser,
+                                             mlir::OperationState &state) {
+  llvm::SmallVector<mlir::Type> types;
+  llvm::SmallVector<int32_t> segments;
+  if (parseAttention(parser, state, 4, types, segments))
+    return mlir::failure();
+  llvm::copy(
+      segments,
+      state.getOrAddProperties<Properties>().operandSegmentSizes.begin());
+  state.addTypes({types[0], types[1], types[1]});
   return mlir::success();
 }
 

@@ -5,7 +5,7 @@
 
 include "gptc/ir/Dialect.td"
 
-def Gptc_AttentionOp : Gptc_PureOp<"attention", [AttrSizedOperandSegments]> {
+def Gptc_AttentionOp : Gptc_DifferentiableOp<"attention", [AttrSizedOperandSegments]> {
   let summary = "softmax(scale · query · keyᵀ) · value, causal or not, dense or banded.";
   let description = [{
     `query` is [B, H, T, D], `key` and `value` are [B, H, S, D]. Query i of
@@ -40,6 +40,41 @@ def Gptc_AttentionOp : Gptc_PureOp<"attention", [AttrSizedOperandSegments]> {
                        Optional<Gptc_IndexTensor>:$lengths,
                        UnitAttr:$causal, OptionalAttr<I64Attr>:$window);
   let results = (outs Gptc_FloatTensor:$result);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+}
+
+def Gptc_AttentionBackwardOp : Gptc_PureOp<"attention_backward", [
+    AttrSizedOperandSegments]> {
+  let summary = "Gradients of an attention's query, key and value.";
+  let description = [{
+    `gradient` is that of the result of a `gptc.attention` with the same other
+    operands and attributes. With the probabilities P, which are computed
+    anew: dV = Pᵀ·gradient, dP = gradient·Vᵀ, dS = P∘(dP - Σ P∘dP),
+    dQ = scale·dS·K, dK = scale·dSᵀ·Q. Nothing flows into what no query sees,
+    nor from a query at or after lengths[b]. Source: Dao et al., 2022.
+
+    Constraints:
+    - (attention_backward_c1) The operands are those of an attention: see its
+      constraints.
+    - (attention_backward_c2) `gradient` and the query's gradient have the
+      type of `query`, the other results that of `key`.
+
+    Example:
+    ```mlir
+    %dq, %dk, %dv = gptc.attention_backward %q, %k, %v, %g scale %s causal
+      : tensor<1x12x512x64xf32>, tensor<1x12x512x64xf32>, f32
+    ```
+  }];
+  let arguments = (ins Gptc_FloatTensor:$query, Gptc_FloatTensor:$key,
+                       Gptc_FloatTensor:$value, Gptc_FloatTensor:$gradient,
+                       AnyTypeOf<[F32, F64]>:$scale,
+                       Optional<Gptc_IndexTensor>:$positions,
+                       Optional<Gptc_IndexTensor>:$lengths,
+                       UnitAttr:$causal, OptionalAttr<I64Attr>:$window);
+  let results = (outs Gptc_FloatTensor:$query_gradient,
+                      Gptc_FloatTensor:$key_gradient,
+                      Gptc_FloatTensor:$value_gradient);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
 }

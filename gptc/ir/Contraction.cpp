@@ -1,6 +1,6 @@
 //===- Contraction.cpp ----------------------------------------------------===//
 
-#include "gptc/ir/Dialect.h"
+#include "gptc/ir/TensorBuilder.h"
 
 namespace gptc::ir {
 
@@ -60,6 +60,50 @@ mlir::LogicalResult MatmulOp::verify() {
     return emitOpError() << "(matmul_c4) mixes element types: " << lhs << ", "
                          << rhs << " and " << result;
   return mlir::success();
+}
+
+llvm::SmallVector<mlir::Value>
+MatmulOp::buildGradients(mlir::OpBuilder &builder, mlir::ValueRange gradients,
+                         llvm::ArrayRef<bool> needed) {
+  using mlir::Value;
+  TensorBuilder t(builder, getLoc());
+  auto lhs = getLhs().getType();
+  Value g = t.cast(gradients[0], lhs.getElementType());
+  auto product = [&](Value a, Value b, llvm::ArrayRef<int64_t> leading,
+                     bool transposeA, bool transposeB) -> Value {
+    auto x = t.typeOf(a).getShape(), y = t.typeOf(b).getShape();
+    llvm::SmallVector<int64_t> shape(leading);
+    shape.push_back(x[x.size() - (transposeA ? 1 : 2)]);
+    shape.push_back(y[y.size() - (transposeB ? 2 : 1)]);
+    return MatmulOp::create(
+        builder, getLoc(),
+        mlir::RankedTensorType::get(shape, lhs.getElementType()), a, b,
+        transposeA, transposeB);
+  };
+  auto leading = lhs.getShape().drop_back(2);
+  llvm::SmallVector<Value> result(2);
+  if (needed[0]) {
+    result[0] = product(g, getRhs(), leading, false, !getTransposeRhs());
+    if (getTransposeLhs())
+      result[0] = t.transposeLast(result[0]);
+  }
+  if (!needed[1])
+    return result;
+  Value x = getLhs();
+  bool transposeX = getTransposeLhs();
+  if (sharesRhs() && lhs.getRank() > 2) {
+    // The sum over all products is one product of all rows.
+    if (transposeX)
+      x = t.transposeLast(x);
+    transposeX = false;
+    int64_t rows = getBatch() * getM();
+    x = t.reshape(x, {rows, getK()});
+    g = t.reshape(g, {rows, getN()});
+    leading = {};
+  }
+  result[1] = getTransposeRhs() ? product(g, x, leading, true, transposeX)
+                                : product(x, g, leading, !transposeX, false);
+  return result;
 }
 
 } // namespace gptc::ir

@@ -5,7 +5,7 @@
 
 include "gptc/ir/Dialect.td"
 
-def Gptc_MatmulOp : Gptc_PureOp<"matmul"> {
+def Gptc_MatmulOp : Gptc_DifferentiableOp<"matmul"> {
   let summary = "Matrix product over the last two dimensions.";
   let description = [{
     `lhs` is [..., M, K] ([..., K, M] with `transpose_lhs`), `rhs` is [K, N]

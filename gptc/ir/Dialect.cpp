@@ -35,6 +35,7 @@ void registerDialects(mlir::DialectRegistry &registry) {
               mlir::math::MathDialect, mlir::memref::MemRefDialect,
               mlir::tensor::TensorDialect, mlir::scf::SCFDialect,
               mlir::vector::VectorDialect, mlir::LLVM::LLVMDialect>();
+  registerArithmeticGradients(registry);
 }
 
 void loadDialects(mlir::MLIRContext &context) {

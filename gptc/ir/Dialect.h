@@ -35,6 +35,9 @@ inline constexpr llvm::StringLiteral resultAttr = "gptc.result";
 inline constexpr llvm::StringLiteral phaseAttr = "gptc.phase";
 inline constexpr llvm::StringLiteral targetAttr = "gptc.target";
 
+/// Gives ops of arith, math and tensor their gradients.
+void registerArithmeticGradients(mlir::DialectRegistry &registry);
+
 /// Loads gptc and every dialect that its phases use into a context.
 void loadDialects(mlir::MLIRContext &context);
 /// Adds the same dialects to a registry, for tools.
@@ -51,6 +54,27 @@ uint64_t bytesOf(mlir::Type type);
 /// The scope of an op, from the name in its location ("h.3/attn/qkv"); empty
 /// when it has none.
 llvm::StringRef scopeOf(mlir::Location location);
+
+/// The values themselves and all floating point values of the block that
+/// depend on them, other than through gptc.stop_gradient.
+llvm::DenseSet<mlir::Value> dependentsOf(mlir::ValueRange values,
+                                         mlir::Block &block);
+
+/// The ops that a gradient of `loss` flows through on its way to the values
+/// that `dependents` depend on, the last one first.
+llvm::SmallVector<mlir::Operation *>
+gradientPath(mlir::Value loss, const llvm::DenseSet<mlir::Value> &dependents);
+
+/// An op that a gradient cannot flow through, and why.
+struct GradientObstacle {
+  mlir::Operation *op;
+  std::string reason;
+};
+
+/// What stands between a loss and values that it is differentiated with
+/// respect to; nothing if everything on the way has a gradient.
+std::optional<GradientObstacle> findObstacle(mlir::Value loss,
+                                             mlir::ValueRange values);
 
 } // namespace gptc::ir
 

@@ -46,6 +46,11 @@ class Gptc_PureOp<string mnemonic, list<Trait> traits = []>
     : Gptc_Op<mnemonic, !listconcat(traits, [
         Pure, DeclareOpInterfaceMethods<CostOpInterface>])>;
 
+/// Of these the gradient is known.
+class Gptc_DifferentiableOp<string mnemonic, list<Trait> traits = []>
+    : Gptc_PureOp<mnemonic, !listconcat(traits, [
+        DeclareOpInterfaceMethods<DifferentiableOp>])>;
+
 class Gptc_Attr<string name, string attrMnemonic, list<Trait> traits = []>
     : AttrDef<Gptc_Dialect, name, traits> {
   let mnemonic = attrMnemonic;

@@ -20,7 +20,7 @@ def Gptc_GeluForm : I32EnumAttr<"GeluForm", "Form of the Gaussian error linear u
 def Gptc_GeluFormAttr : EnumAttr<Gptc_Dialect, Gptc_GeluForm, "gelu_form">;
 
 class Gptc_UnaryOp<string mnemonic, list<Trait> traits = []>
-    : Gptc_PureOp<mnemonic, !listconcat(traits, [
+    : Gptc_DifferentiableOp<mnemonic, !listconcat(traits, [
         Elementwise, SameOperandsAndResultType])>;
 
 def Gptc_GeluOp : Gptc_UnaryOp<"gelu"> {
@@ -52,7 +52,7 @@ def Gptc_ReluOp : Gptc_UnaryOp<"relu"> {
   let assemblyFormat = "$x attr-dict `:` type($x)";
 }
 
-def Gptc_CastOp : Gptc_PureOp<"cast", [Elementwise, SameOperandsAndResultShape]> {
+def Gptc_CastOp : Gptc_DifferentiableOp<"cast", [Elementwise, SameOperandsAndResultShape]> {
   let summary = "Converts the element type; floats round to nearest even.";
   let description = [{
     Between floating point types, from i32 to a floating point type, and from

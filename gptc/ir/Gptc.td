@@ -11,6 +11,7 @@ include "gptc/ir/Normalization.td"
 include "gptc/ir/Attention.td"
 include "gptc/ir/Indexing.td"
 include "gptc/ir/Loss.td"
+include "gptc/ir/Gradient.td"
 include "gptc/ir/Kernel.td"
 include "gptc/ir/Program.td"
 

@@ -1,6 +1,6 @@
 //===- Indexing.cpp -------------------------------------------------------===//
 
-#include "gptc/ir/Dialect.h"
+#include "gptc/ir/TensorBuilder.h"
 
 namespace gptc::ir {
 
@@ -10,6 +10,9 @@ uint64_t GatherOp::getFlops() { return 0; }
 uint64_t SelectRowOp::getFlops() { return 0; }
 uint64_t CacheAppendOp::getFlops() { return 0; }
 uint64_t IotaOp::getFlops() { return 0; }
+uint64_t ScatterAddOp::getFlops() {
+  return getRows().getType().getNumElements();
+}
 
 mlir::LogicalResult GatherOp::verify() {
   auto table = getTable().getType();
@@ -63,6 +66,41 @@ mlir::LogicalResult IotaOp::verify() {
     return emitOpError() << "(iota_c1) counts along dimension "
                          << getDimension() << " of " << getResult().getType();
   return mlir::success();
+}
+
+mlir::LogicalResult ScatterAddOp::verify() {
+  auto rows = getRows().getType();
+  auto indices = getIndices().getType();
+  if (rows.getRank() == 0 || rows.getShape().drop_back() != indices.getShape())
+    return emitOpError() << "(scatter_add_c1) has rows " << rows
+                         << " for indices " << indices;
+  auto result = getResult().getType();
+  if (result.getRank() != 2 || result.getDimSize(1) != rows.getShape().back() ||
+      result.getElementType() != rows.getElementType())
+    return emitOpError() << "(scatter_add_c2) has the result " << result
+                         << " for rows " << rows;
+  return mlir::success();
+}
+
+llvm::SmallVector<mlir::Value>
+GatherOp::buildGradients(mlir::OpBuilder &builder, mlir::ValueRange gradients,
+                         llvm::ArrayRef<bool>) {
+  return {ScatterAddOp::create(builder, getLoc(), getTable().getType(),
+                               gradients[0], getIndices()),
+          mlir::Value()};
+}
+
+llvm::SmallVector<mlir::Value>
+SelectRowOp::buildGradients(mlir::OpBuilder &builder,
+                            mlir::ValueRange gradients, llvm::ArrayRef<bool>) {
+  TensorBuilder t(builder, getLoc());
+  auto type = getX().getType();
+  auto indexType = type.clone(builder.getI32Type());
+  mlir::Value chosen = t.equal(
+      t.iota(type.getShape(), 1),
+      t.broadcast(t.nearest(getIndices(), type.getDimSize(1)), indexType, {0}));
+  return {t.select(chosen, t.broadcast(gradients[0], type, {0, 2})),
+          mlir::Value()};
 }
 
 } // namespace gptc::ir

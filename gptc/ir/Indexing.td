@@ -5,7 +5,7 @@
 
 include "gptc/ir/Dialect.td"
 
-def Gptc_GatherOp : Gptc_PureOp<"gather"> {
+def Gptc_GatherOp : Gptc_DifferentiableOp<"gather"> {
   let summary = "Rows of a table by index.";
   let description = [{
     `table` is [V, C], `indices` of any shape [...]; the result is [..., C].
@@ -27,7 +27,28 @@ def Gptc_GatherOp : Gptc_PureOp<"gather"> {
   let hasVerifier = 1;
 }
 
-def Gptc_SelectRowOp : Gptc_PureOp<"select_row"> {
+def Gptc_ScatterAddOp : Gptc_PureOp<"scatter_add"> {
+  let summary = "Rows summed into a table by index; the gradient of `gptc.gather`.";
+  let description = [{
+    `rows` is [..., C], `indices` [...]; row v of the result [V, C] is the sum
+    of the rows whose index is v, in ascending order, and zero without one. An
+    index outside of [0, V) counts as the nearest one inside, as in a gather.
+
+    Constraints:
+    - (scatter_add_c1) `rows` has the shape of `indices` followed by C.
+    - (scatter_add_c2) The result is [V, C] with the element type of `rows`.
+
+    Example: `%t = gptc.scatter_add %g, %tokens : tensor<1x512x768xf32>, tensor<1x512xi32> -> tensor<50257x768xf32>`.
+  }];
+  let arguments = (ins Gptc_FloatTensor:$rows, Gptc_IndexTensor:$indices);
+  let results = (outs Gptc_FloatTensor:$result);
+  let assemblyFormat = [{
+    $rows `,` $indices attr-dict `:` type($rows) `,` type($indices) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Gptc_SelectRowOp : Gptc_DifferentiableOp<"select_row"> {
   let summary = "One row of each sequence.";
   let description = [{
     `x` is [B, T, C], `indices` is [B]; row b of the result [B, C] is row

@@ -20,4 +20,26 @@ def CostOpInterface : OpInterface<"CostOpInterface"> {
   ];
 }
 
+def DifferentiableOp : OpInterface<"DifferentiableOp"> {
+  let description = [{
+    An op whose gradient is known, as ops. Differentiation asks for it where a
+    gradient flows through the op; an op that lacks the interface is an error
+    there, and nowhere else. Scalars get no gradients: no op makes a scalar of
+    a tensor.
+  }];
+  let cppNamespace = "::gptc::ir";
+  let methods = [
+    InterfaceMethod<[{
+        Builds the vector-Jacobian product: from the gradients of the results
+        (null where none flows, one at least is there) those of the operands.
+        `needed` says for each operand whether its gradient is wanted.
+        Returns one value for each operand, of its type, and null where none
+        is wanted or none flows.
+      }],
+      "::llvm::SmallVector<::mlir::Value>", "buildGradients",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$gradients,
+           "::llvm::ArrayRef<bool>":$needed)>,
+  ];
+}
+
 #endif // GPTC_IR_INTERFACES_TD

@@ -5,7 +5,7 @@
 
 include "gptc/ir/Dialect.td"
 
-def Gptc_LogLikelihoodOp : Gptc_PureOp<"log_likelihood"> {
+def Gptc_LogLikelihoodOp : Gptc_DifferentiableOp<"log_likelihood"> {
   let summary = "Natural logarithm of the softmax probability of each target.";
   let description = [{
     `logits` is [..., V], `targets` is [...]; the result [...] is

@@ -13,7 +13,7 @@ def Gptc_ReduceKind : I32EnumAttr<"ReduceKind", "How a reduction combines", [
 }
 def Gptc_ReduceKindAttr : EnumAttr<Gptc_Dialect, Gptc_ReduceKind, "reduce_kind">;
 
-def Gptc_ReduceOp : Gptc_PureOp<"reduce"> {
+def Gptc_ReduceOp : Gptc_DifferentiableOp<"reduce"> {
   let summary = "Sum or maximum over dimensions, which are removed.";
   let description = [{
     Constraints:
@@ -29,7 +29,7 @@ def Gptc_ReduceOp : Gptc_PureOp<"reduce"> {
   let hasVerifier = 1;
 }
 
-def Gptc_LayerNormOp : Gptc_PureOp<"layer_norm", [AllTypesMatch<["x", "y"]>]> {
+def Gptc_LayerNormOp : Gptc_DifferentiableOp<"layer_norm", [AllTypesMatch<["x", "y"]>]> {
   let summary = "Normalizes the last dimension to mean 0 and variance 1, then scales and shifts.";
   let description = [{
     y = (x - mean) / sqrt(variance + epsilon) · gain + bias, with the biased
@@ -56,7 +56,7 @@ def Gptc_LayerNormOp : Gptc_PureOp<"layer_norm", [AllTypesMatch<["x", "y"]>]> {
   }];
 }
 
-def Gptc_SoftmaxOp : Gptc_PureOp<"softmax", [SameOperandsAndResultType]> {
+def Gptc_SoftmaxOp : Gptc_DifferentiableOp<"softmax", [SameOperandsAndResultType]> {
   let summary = "exp(x - max) / sum over the last dimension.";
   let description = "Example: `%p = gptc.softmax %x : tensor<1x12x512x512xf32>`.";
   let arguments = (ins Gptc_FloatTensor:$x);

@@ -5,7 +5,7 @@
 
 include "gptc/ir/Dialect.td"
 
-def Gptc_BroadcastOp : Gptc_PureOp<"broadcast"> {
+def Gptc_BroadcastOp : Gptc_DifferentiableOp<"broadcast"> {
   let summary = "Repeats a tensor along new or unit dimensions.";
   let description = [{
     Dimension i of `x` becomes dimension `dimensions[i]` of the result; what
@@ -26,7 +26,7 @@ def Gptc_BroadcastOp : Gptc_PureOp<"broadcast"> {
   let hasFolder = 1;
 }
 
-def Gptc_ReshapeOp : Gptc_PureOp<"reshape"> {
+def Gptc_ReshapeOp : Gptc_DifferentiableOp<"reshape"> {
   let summary = "The same elements in row-major order under another shape.";
   let description = [{
     Constraints:
@@ -42,7 +42,7 @@ def Gptc_ReshapeOp : Gptc_PureOp<"reshape"> {
   let hasFolder = 1;
 }
 
-def Gptc_TransposeOp : Gptc_PureOp<"transpose"> {
+def Gptc_TransposeOp : Gptc_DifferentiableOp<"transpose"> {
   let summary = "Permutes dimensions.";
   let description = [{
     Dimension i of the result is dimension `permutation[i]` of `x`.
@@ -60,7 +60,7 @@ def Gptc_TransposeOp : Gptc_PureOp<"transpose"> {
   let hasFolder = 1;
 }
 
-def Gptc_SliceOp : Gptc_PureOp<"slice"> {
+def Gptc_SliceOp : Gptc_DifferentiableOp<"slice"> {
   let summary = "A box cut out of a tensor.";
   let description = [{
     The box starts at `offsets` and has the result's shape.
@@ -75,6 +75,28 @@ def Gptc_SliceOp : Gptc_PureOp<"slice"> {
   let arguments = (ins Gptc_Tensor:$x, DenseI64ArrayAttr:$offsets);
   let results = (outs Gptc_Tensor:$y);
   let assemblyFormat = "$x $offsets attr-dict `:` type($x) `to` type($y)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def Gptc_ConcatOp : Gptc_DifferentiableOp<"concat"> {
+  let summary = "Tensors joined along one dimension.";
+  let description = [{
+    The operands follow each other in the order in which they stand.
+
+    Constraints:
+    - (concat_c1) There is an operand, and `dimension` is one of its dimensions.
+    - (concat_c2) The result has the sum of the operands' extents in
+      `dimension`, and otherwise the extents of each of them.
+    - (concat_c3) All have the same element type.
+
+    Example: `%y = gptc.concat %q, %k along 2 : tensor<1x512x768xf32>, tensor<1x512x5xf32> -> tensor<1x512x773xf32>`.
+  }];
+  let arguments = (ins Variadic<Gptc_Tensor>:$inputs, I64Attr:$dimension);
+  let results = (outs Gptc_Tensor:$y);
+  let assemblyFormat = [{
+    $inputs `along` $dimension attr-dict `:` type($inputs) `->` type($y)
+  }];
   let hasVerifier = 1;
   let hasFolder = 1;
 }

@@ -183,7 +183,7 @@ void Builder::build() {
     positions = graph.argument("positions", perSequence);
     lengths = graph.argument("lengths", perSequence);
   }
-  if (request.kind == Kind::Score)
+  if (request.kind == Kind::Score || request.kind == Kind::LossAndGradients)
     targets = graph.argument("targets", ids);
 
   Tensor x = embed(tokens);
@@ -205,6 +205,8 @@ void Builder::build() {
   Tensor logits = head(x);
   if (request.kind == Kind::Score)
     graph.result("log_likelihood", logLikelihood(logits, targets));
+  else if (request.kind == Kind::LossAndGradients)
+    gradientResults(graph, crossEntropy(logits, targets));
   else
     graph.result("logits", logits);
   graph.endEntry();

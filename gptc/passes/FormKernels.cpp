@@ -227,7 +227,7 @@ private:
     for (Operation &op : block)
       old.push_back(&op);
     for (Operation *op : old) {
-      if (op->getNumResults() == 1 && grouping.groupOf(op->getResult(0)) >= 0)
+      if (op->getNumResults() > 0 && grouping.groupOf(op->getResult(0)) >= 0)
         useThroughClones(op, grouping.groupOf(op->getResult(0)));
       else if (llvm::isa<ir::AssignOp>(op) ||
                op->hasTrait<mlir::OpTrait::IsTerminator>())
@@ -238,7 +238,10 @@ private:
     // Outputs in program order, whoever asked first.
     for (auto &values : outputs)
       llvm::sort(values, [](Value a, Value b) {
-        return a.getDefiningOp()->isBeforeInBlock(b.getDefiningOp());
+        Operation *x = a.getDefiningOp(), *y = b.getDefiningOp();
+        return x == y ? llvm::cast<mlir::OpResult>(a).getResultNumber() <
+                            llvm::cast<mlir::OpResult>(b).getResultNumber()
+                      : x->isBeforeInBlock(y);
       });
 
     mlir::OpBuilder builder(block.getTerminator());

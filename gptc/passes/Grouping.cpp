@@ -252,6 +252,10 @@ void Grouping::place(Operation *op) {
     if (!readers.empty())
       remarkRefused(op, "attention", "something else reads the new cache");
     create(Family::Gather, op, 0, 0);
+  } else if (llvm::isa<ir::AttentionBackwardOp>(op)) {
+    create(Family::Attention, op, 0, 0);
+  } else if (llvm::isa<ir::ScatterAddOp, ir::ConcatOp>(op)) {
+    create(Family::Gather, op, 0, 0);
   } else if (llvm::isa<ir::GatherOp, ir::SelectRowOp>(op)) {
     RowSpace space = rowSpaceOf(op);
     create(Family::Gather, op, space.rows, space.columns);
@@ -283,7 +287,7 @@ bool Grouping::placeInEpilogue(Operation *op) {
     if (group < 0)
       continue;
     Family family = groups_[group].family;
-    bool attention = family == Family::Attention;
+    bool attention = llvm::isa<ir::AttentionOp>(groups_[group].anchor);
     if (family != Family::Contraction &&
         !(attention && llvm::isa<ir::CastOp>(op) && operand == root))
       continue;
@@ -428,9 +432,11 @@ void Grouping::takeStoredViews() {
     if (!groups_[i].alive || (groups_[i].family != Family::Contraction &&
                               groups_[i].family != Family::Attention))
       continue;
-    llvm::SmallVector<Operation *> members(groups_[i].ops);
-    for (Operation *op : members) {
-      Value from = op->getResult(0), to = from;
+    llvm::SmallVector<Value> made;
+    for (Operation *op : groups_[i].ops)
+      llvm::append_range(made, op->getResults());
+    for (Value from : made) {
+      Value to = from;
       llvm::SmallVector<Operation *> chain;
       while (to.hasOneUse()) {
         Operation *user = *to.getUsers().begin();
@@ -532,8 +538,13 @@ void Grouping::cutViews() {
       bool whole =
           (i == 0 &&
            llvm::isa<ir::GatherOp, ir::SelectRowOp, ir::CacheAppendOp>(op)) ||
-          (llvm::isa<ir::AttentionOp>(op) && i > 3);
-      if (leaves || whole)
+          (llvm::isa<ir::AttentionOp>(op) && i > 3) ||
+          (llvm::isa<ir::AttentionBackwardOp>(op) && i > 4);
+      // Heads are read from buffers: what is computed needs one.
+      bool head = llvm::isa<ir::AttentionOp, ir::AttentionBackwardOp>(op) &&
+                  !ir::isView(ir::viewRoot(operand.get()).getDefiningOp()) &&
+                  isCloned(ir::viewRoot(operand.get()).getDefiningOp());
+      if (leaves || whole || head)
         cutOperand(operand);
       else if (ir::isView(definition))
         cutChain(operand);

@@ -20,14 +20,16 @@ struct FusionCapabilities {
   int64_t prologueRows = 4;
 };
 
-/// model -> fused: precision, layouts, groups.
+/// model -> gradient.
+void buildGradientPipeline(mlir::OpPassManager &manager);
+/// gradient -> fused: precision, layouts, groups.
 void buildFusePipeline(mlir::OpPassManager &manager, llvm::StringRef type,
                        const FusionCapabilities &capabilities);
 /// fused -> kernels.
 void buildKernelsPipeline(mlir::OpPassManager &manager);
 /// kernels -> program.
 void buildProgramPipeline(mlir::OpPassManager &manager);
-/// Registers the passes and the three pipelines for tools.
+/// Registers the passes and the four pipelines for tools.
 void registerAll();
 
 } // namespace gptc::passes

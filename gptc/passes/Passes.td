@@ -5,6 +5,31 @@
 
 include "mlir/Pass/PassBase.td"
 
+def Differentiate : Pass<"gptc-differentiate", "::mlir::ModuleOp"> {
+  let summary = "Expands gradients into ops";
+  let description = [{
+    Each `gptc.gradient` becomes the vector-Jacobian products of the ops
+    between its loss and its values, last op first (reverse mode); what several
+    ops read sums their contributions. The new ops have the locations of the
+    ops that they differentiate. Gradients of disjoint slices of one value are
+    put together by one `gptc.concat`. A value that the loss does not depend
+    on has a gradient of zeros. `gptc.stop_gradient` goes.
+
+    Before:
+    ```mlir
+    %0 = arith.mulf %w, %x : tensor<f32>
+    %1 = gptc.gradient %0 wrt %w : tensor<f32> wrt tensor<f32>
+    ```
+    After:
+    ```mlir
+    %0 = arith.mulf %w, %x : tensor<f32>
+    %one = arith.constant dense<1.0> : tensor<f32>
+    %1 = arith.mulf %one, %x : tensor<f32>
+    ```
+  }];
+  let dependentDialects = ["::gptc::ir::GptcDialect"];
+}
+
 def FormKernels : Pass<"gptc-form-kernels", "::mlir::func::FuncOp"> {
   let summary = "Partitions an entry function into groups that become kernels";
   let description = [{

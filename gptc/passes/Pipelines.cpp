@@ -7,6 +7,10 @@
 
 namespace gptc::passes {
 
+void buildGradientPipeline(mlir::OpPassManager &manager) {
+  manager.addPass(createDifferentiate());
+}
+
 void buildFusePipeline(mlir::OpPassManager &manager, llvm::StringRef type,
                        const FusionCapabilities &capabilities) {
   manager.addPass(createSimplify());
@@ -27,8 +31,10 @@ void buildProgramPipeline(mlir::OpPassManager &manager) {
 
 void registerAll() {
   registerGptcPasses();
+  mlir::PassPipelineRegistration<>("gptc-gradient", "model to gradient",
+                                   buildGradientPipeline);
   mlir::PassPipelineRegistration<>("gptc-fuse",
-                                   "model to fused, in f32, for the CPU",
+                                   "gradient to fused, in f32, for the CPU",
                                    [](mlir::OpPassManager &manager) {
                                      buildFusePipeline(manager, "f32", {});
                                    });

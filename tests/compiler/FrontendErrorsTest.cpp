@@ -61,6 +61,37 @@ const std::vector<Mistake> &mistakes() {
        with(f32({2, 3}), f32({4}), [](auto x, auto y) { add(x, y); }),
        "add: shapes [2, 3] and [4] do not fit: aligned at their last "
        "dimension, extents must be equal or 1"},
+      {"ConcatenateExtents",
+       with(f32({2, 3}), f32({4, 2}),
+            [](auto x, auto y) { concatenate({x, y}, 0); }),
+       "concatenate: f32[2, 3] and f32[4, 2] differ in more than dimension 0"},
+      {"ConcatenateDimension",
+       with(f32({2, 3}), f32({2, 3}),
+            [](auto x, auto y) { concatenate({x, y}, 2); }),
+       "concatenate: f32[2, 3] has no dimension 2"},
+      {"ScalarType",
+       [](Graph &graph) { graph.scalarArgument("rate", DataType::BF16); },
+       "has the scalar 'rate' as bf16; scalars are of f32, f64, i32 or i64"},
+      {"ScalarAgain",
+       [](Graph &graph) {
+         graph.scalarArgument("rate", DataType::F32);
+         graph.scalarArgument("rate", DataType::F32);
+       },
+       "has the argument 'rate' a second time"},
+      {"FullOfAnotherInteger",
+       [](Graph &graph) {
+         Tensor x = argument(graph, "x", i32({3}));
+         full(x, graph.scalarArgument("rate", DataType::F32));
+       },
+       "full: cannot fill i32[3] with a scalar of f32"},
+      {"ScaleIsAnInteger",
+       [](Graph &graph) {
+         Tensor x = argument(graph, "x", f32({1, 1, 2, 3}));
+         AttentionOptions options;
+         options.scale = graph.scalarArgument("step", DataType::I32);
+         attention(x, x, x, options);
+       },
+       "attention: needs a scalar of f32 or f64, found one of i32"},
       {"OperatorShapes",
        with(f32({2, 3}), f32({2}), [](auto x, auto y) { x *y; }),
        "multiply: shapes [2, 3] and [2] do not fit: aligned at their last "

@@ -118,5 +118,20 @@ TEST(Models, ArePlannedWithTheParametersListed) {
   }
 }
 
+/// Each product has two more of its size in its gradients.
+TEST(Plan, GradientsCostTwiceWhatTheLossDoes) {
+  CompileRequest request;
+  request.model = "gpt2-124m";
+  request.context = 64;
+  request.entries = {"score", "loss_and_gradients"};
+  auto plan = planModel(request);
+  ASSERT_TRUE(plan) << plan.error().message();
+  ASSERT_EQ(plan->entries.size(), 2u);
+  double ratio =
+      double(plan->entries[1].flops) / double(plan->entries[0].flops);
+  EXPECT_GT(ratio, 2.95);
+  EXPECT_LT(ratio, 3.05);
+}
+
 } // namespace
 } // namespace gptc

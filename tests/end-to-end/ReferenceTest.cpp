@@ -44,6 +44,31 @@ TEST_P(Reference, AgreesWithTheCpuOnEveryEntry) {
   }
 }
 
+/// The loss and every gradient, in both types.
+TEST_P(Reference, AgreesWithTheCpuOnGradients) {
+  TemporaryFolder folder;
+  std::string file = folder / "both.gptc";
+  for (std::string type : {"f32", "bf16"}) {
+    auto compiled = gptcCommand({"compile", models + "/" + GetParam(), "-o",
+                                 file, "--target", "cpu,reference", "--dtype",
+                                 type, "--entry", "loss_and_gradients",
+                                 "--batch", "2", "--cpu", "x86-64-v3"});
+    ASSERT_EQ(compiled.code, 0) << compiled.err;
+    auto compared = gptcCommand({"compare", file, "--backends", "cpu,reference",
+                                 "--entry", "loss_and_gradients", "--json"});
+    ASSERT_EQ(compared.code, 0) << compared.err;
+    Json json = Json::parse(compared.out);
+    ASSERT_GT(json["results"].size(), 10u);
+    for (const Json &result : json["results"]) {
+      std::string name = result["name"];
+      EXPECT_TRUE(name == "loss" || name.starts_with("gradient:")) << name;
+      EXPECT_LT(result["relative_error"].get<double>(),
+                type == "f32" ? 1e-4 : 0.1)
+          << type << " " << result.dump();
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, Reference,
                          testing::Values("gpt1-gelu", "gpt3-band",
                                          "neo-local-untied", "gpt2-gelu"),

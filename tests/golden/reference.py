@@ -47,6 +47,7 @@ class Shape:
         self.tied = get("tie_word_embeddings", True)
         self.scaled = get("scale_attn_weights", True) and not self.neo
         self.by_layer = get("scale_attn_by_inverse_layer_idx", False)
+        self.number = float  # how a scale or an epsilon is held
         self.windows = [None] * self.layers  # None: dense
         if self.neo:
             kinds = [kind for kinds, times in config["attention_types"] for kind in kinds * times]
@@ -65,7 +66,8 @@ def logits(shape, weights, ids):
     """[T, V] for ids [T]; weights by their names without `transformer.`, all of one type."""
 
     def norm(name, x):
-        return F.layer_norm(x, (shape.width,), weights[name + ".weight"], weights[name + ".bias"], shape.epsilon)
+        return F.layer_norm(x, (shape.width,), weights[name + ".weight"], weights[name + ".bias"],
+                            shape.number(shape.epsilon))
 
     def project(name, x):
         weight, bias = weights[name + ".weight"], weights.get(name + ".bias")
@@ -79,11 +81,10 @@ def logits(shape, weights, ids):
         else:
             parts = project(name + ".c_attn", x).split(shape.width, dim=-1)
         q, k, v = (part.reshape(len(ids), shape.heads, -1).transpose(0, 1) for part in parts)
-        scores = q @ k.transpose(1, 2)
-        if shape.scaled:
-            scores = scores / math.sqrt(shape.head_size)
+        divisor = math.sqrt(shape.head_size) if shape.scaled else 1
         if shape.by_layer:
-            scores = scores / (index + 1)
+            divisor *= index + 1
+        scores = q @ k.transpose(1, 2) * shape.number(1 / divisor)
         scores = scores.masked_fill(~visible(len(ids), shape.windows[index]), -math.inf)
         mixed = (scores.softmax(dim=-1) @ v).transpose(0, 1).reshape(len(ids), shape.width)
         return project(name + (".out_proj" if shape.neo else ".c_proj"), mixed)

@@ -2,6 +2,8 @@
 
 #include "OpTable.h"
 
+#include "gptc/frontend/GraphState.h"
+
 #include <cmath>
 #include <fmt/format.h>
 
@@ -55,6 +57,84 @@ std::vector<double> closedForm(const Form &f, const HostTensors &in) {
   return result;
 }
 
+/// Gradients of query, key and value, from probabilities that are computed
+/// for every pair.
+Expectation backwardClosedForm(const Form &f, const HostTensors &in) {
+  Expectation result{std::vector<double>(in[0].values.size(), 0.0),
+                     std::vector<double>(in[1].values.size(), 0.0),
+                     std::vector<double>(in[2].values.size(), 0.0)};
+  double scale = float(1 / std::sqrt(double(f.d)));
+  auto dot = [&](const HostTensor &a, size_t x, const HostTensor &b, size_t y) {
+    double sum = 0;
+    for (size_t d = 0; d < size_t(f.d); ++d)
+      sum += a.values[x + d] * b.values[y + d];
+    return sum;
+  };
+  for (int64_t head = 0; head < f.b * f.h; ++head)
+    for (int64_t i = 0; i < f.t; ++i) {
+      int64_t b = head / f.h;
+      if (!f.lengths.empty() && double(i) >= f.lengths[size_t(b)])
+        continue;
+      auto q = size_t((head * f.t + i) * f.d);
+      auto keyAt = [&](int64_t j) { return size_t((head * f.s + j) * f.d); };
+      std::vector<double> p(size_t(f.s), 0.0);
+      double total = 0, mean = 0;
+      for (int64_t j = 0; j < f.s; ++j) {
+        if (f.sees(b, i, j))
+          p[size_t(j)] = std::exp(scale * dot(in[0], q, in[1], keyAt(j)));
+        total += p[size_t(j)];
+      }
+      for (int64_t j = 0; j < f.s && total > 0; ++j) {
+        p[size_t(j)] /= total;
+        mean += p[size_t(j)] * dot(in[3], q, in[2], keyAt(j));
+      }
+      for (int64_t j = 0; j < f.s; ++j)
+        for (size_t d = 0; d < size_t(f.d); ++d) {
+          double slope =
+              scale * p[size_t(j)] * (dot(in[3], q, in[2], keyAt(j)) - mean);
+          result[0][q + d] += slope * in[1].values[keyAt(j) + d];
+          result[1][keyAt(j) + d] += slope * in[0].values[q + d];
+          result[2][keyAt(j) + d] += p[size_t(j)] * in[3].values[q + d];
+        }
+    }
+  return result;
+}
+
+void addBackward(std::vector<OpCase> &table, const OpCase &forward,
+                 const Form &f) {
+  OpCase made = forward;
+  made.name = "attentionBackward" + made.name.substr(made.name.find('/'));
+  made.inputs.insert(made.inputs.begin() + 3,
+                     {"gradient", made.inputs[0].type});
+  made.matters = {};
+  made.differentiable = false; // It is a gradient.
+  made.build = [f](Graph &graph, const std::vector<Tensor> &in) {
+    GraphState &state = graph.state();
+    auto value = [&](size_t i) {
+      return i < in.size() ? GraphState::unwrap(in[i]) : mlir::Value();
+    };
+    mlir::Value scale = mlir::arith::ConstantOp::create(
+        state.builder, state.location(),
+        state.builder.getF32FloatAttr(float(1 / std::sqrt(double(f.d)))));
+    mlir::Type query = value(0).getType(), key = value(1).getType();
+    auto op = ir::AttentionBackwardOp::create(
+        state.builder, state.location(), query, key, key, value(0), value(1),
+        value(2), value(3), scale, value(4), value(5),
+        f.causal ? state.builder.getUnitAttr() : mlir::UnitAttr(),
+        f.window ? state.builder.getI64IntegerAttr(f.window)
+                 : mlir::IntegerAttr());
+    std::vector<Tensor> results;
+    for (mlir::Value result : op->getResults())
+      results.push_back(state.wrap(result));
+    return results;
+  };
+  made.expected = [f](const HostTensors &in) {
+    return backwardClosedForm(f, in);
+  };
+  made.tolerance = 2e-5;
+  table.push_back(std::move(made));
+}
+
 void add(std::vector<OpCase> &table, const Form &f) {
   std::string name = fmt::format("attention/{}[{},{},{}|{},{}]",
                                  toString(f.type), f.b, f.h, f.t, f.s, f.d);
@@ -97,6 +177,7 @@ void add(std::vector<OpCase> &table, const Form &f) {
     return Expectation{closedForm(f, in)};
   };
   made.tolerance = 5e-6;
+  addBackward(table, made, f);
   table.push_back(std::move(made));
 }
 

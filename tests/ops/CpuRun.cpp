@@ -140,7 +140,9 @@ Expected<HostTensors> CompiledGraph::run(const std::string &entryName,
     const HostTensor &argument = arguments[i];
     std::span<std::byte> to = program->argument(index, i);
     size_t bytes = sizeOf(argument.type);
-    if (to.size() != argument.values.size() * bytes)
+    // A scalar has eight bytes, whatever its type.
+    if (to.size() != argument.values.size() * bytes &&
+        !entry.arguments[i]->scalar)
       return failure(ErrorCode::Internal, "argument {} has {} bytes, not {}", i,
                      to.size(), argument.values.size() * bytes);
     for (size_t j = 0; j < argument.values.size(); ++j)

@@ -42,6 +42,7 @@ void addUnary(std::vector<OpCase> &table, const std::string &name,
       return Expectation{values};
     };
     made.tolerance = tolerance;
+    made.differentiable = !isSpecial;
     table.push_back(std::move(made));
   };
   for (DataType type : floatTypes)
@@ -76,6 +77,7 @@ void addBinary(std::vector<OpCase> &table, const std::string &name,
         values.push_back(closedForm(in[0].values[i], in[1].values[i]));
       return Expectation{values};
     };
+    made.differentiable = !isSpecial;
     table.push_back(std::move(made));
   };
   for (DataType type : types)
@@ -142,6 +144,8 @@ void addCasts(std::vector<OpCase> &table) {
       return Expectation{values};
     };
     made.tolerance = 0;
+    // Rounding is a staircase, and what is between its steps is rounded, too.
+    made.differentiable = to == DataType::F64;
     table.push_back(std::move(made));
   };
   for (DataType from : {DataType::F32, DataType::BF16, DataType::F16,

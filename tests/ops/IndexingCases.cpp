@@ -2,6 +2,8 @@
 
 #include "OpTable.h"
 
+#include "gptc/frontend/GraphState.h"
+
 #include <fmt/format.h>
 
 namespace gptc::tests {
@@ -33,6 +35,33 @@ void addGather(std::vector<OpCase> &table, DataType type, int64_t rows,
     return Expectation{values};
   };
   made.tolerance = 0;
+  table.push_back(std::move(made));
+}
+
+/// Where a gather's rows came from, rows go back to and are summed.
+void addScatterAdd(std::vector<OpCase> &table, DataType type, int64_t rows,
+                   int64_t width, const Shape &indices) {
+  Shape shape = indices;
+  shape.push_back(width);
+  OpCase made{fmt::format("scatterAdd/{}[{},{}]by{}", toString(type), rows,
+                          width, toString(indices)),
+              {{"rows", {type, shape}},
+               {"indices", {DataType::I32, indices}, -2, double(rows) + 1}},
+              {}};
+  made.build = [=](Graph &graph, const std::vector<Tensor> &in) {
+    GraphState &state = graph.state();
+    return std::vector<Tensor>{state.wrap(ir::ScatterAddOp::create(
+        state.builder, state.location(), state.lower({type, {rows, width}}),
+        GraphState::unwrap(in[0]), GraphState::unwrap(in[1])))};
+  };
+  made.expected = [rows, width](const HostTensors &in) {
+    std::vector<double> values(size_t(rows * width), 0.0);
+    for (size_t i = 0; i < in[0].values.size(); ++i)
+      values[size_t(nearest(in[1].values[i / size_t(width)], rows) * width) +
+             i % size_t(width)] += in[0].values[i];
+    return Expectation{values};
+  };
+  made.differentiable = false; // It is a gradient.
   table.push_back(std::move(made));
 }
 
@@ -91,6 +120,7 @@ void addCacheAppend(std::vector<OpCase> &table, DataType type, Source source,
     return Expectation{values};
   };
   made.tolerance = 0;
+  made.differentiable = false;
   table.push_back(std::move(made));
 }
 
@@ -121,6 +151,7 @@ void addIota(std::vector<OpCase> &table, const Shape &shape,
 void addIndexingCases(std::vector<OpCase> &table) {
   for (DataType type : floatTypes) {
     addGather(table, type, 13, 7, {2, 5}, Source::Argument);
+    addScatterAdd(table, type, 5, 7, {2, 13});
     addSelectRow(table, type, 3, 5, 7);
     addCacheAppend(table, type, Source::Argument, 3, 11, {0, 7}, {3, 3});
   }
@@ -128,6 +159,11 @@ void addIndexingCases(std::vector<OpCase> &table) {
     addGather(table, DataType::F32, 97, width, {11}, Source::Parameter);
     addSelectRow(table, DataType::F32, 2, 13, width);
   }
+  for (int64_t width : {1, 64, 67, 130}) {
+    addScatterAdd(table, DataType::F32, 97, width, {11});
+    addScatterAdd(table, DataType::F32, 3, width, {2, 3, 5});
+  }
+  addScatterAdd(table, DataType::F32, 1, 5, {1});
   addGather(table, DataType::F32, 1, 5, {1}, Source::Argument);
   addGather(table, DataType::F32, 7, 5, {2, 3, 5}, Source::Argument);
   for (Source source : {Source::Argument, Source::Cache}) {

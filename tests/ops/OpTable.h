@@ -50,6 +50,9 @@ struct OpCase {
   double tolerance = 2e-6;
   /// Whether anything may depend on an element of result 0; all if empty.
   std::function<bool(const HostTensors &inputs, size_t element)> matters = {};
+  /// Whether gradients of the results by the floating point inputs are tested:
+  /// not where an op has none, where values jump, and where not all are finite.
+  bool differentiable = true;
 };
 
 const std::vector<OpCase> &opTable();

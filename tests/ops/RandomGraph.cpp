@@ -25,17 +25,22 @@ struct Value {
 
 class Builder {
 public:
-  Builder(Graph &graph, uint64_t seed) : graph(graph), random(seed) {}
+  Builder(Graph &graph, uint64_t seed, bool smooth = false)
+      : graph(graph), smooth(smooth), random(seed) {}
 
   void step();
   /// Gives results and variables their values.
   void finish();
+  /// Gives the results of buildRandomGradient; returns what it is by.
+  std::vector<size_t> finishWithGradients();
 
   std::vector<OpInput> inputs;
 
 private:
   Graph &graph;
+  bool smooth; ///< Whether every step must have a gradient.
   std::mt19937_64 random;
+  std::vector<Tensor> inputTensors;
   std::vector<Value> pool;
   std::vector<std::string> caches; ///< f32 variables that may be assigned.
   std::vector<TensorType> cacheTypes;
@@ -112,17 +117,21 @@ Tensor Builder::input(const TensorType &type, Source source, double low,
                       double high, std::vector<double> values) {
   std::string name = fmt::format("v{}", inputs.size());
   inputs.push_back({name, type, low, high, source, std::move(values)});
-  switch (source) {
-  case Source::Argument:
-    return graph.argument(name, type);
-  case Source::Parameter:
-    return graph.parameter(name, type, Initializer::zeros());
-  case Source::Cache:
-    return graph.cache(name, type);
-  case Source::Counter:
-    return graph.counter(name, type);
-  }
-  return {};
+  auto declare = [&] {
+    switch (source) {
+    case Source::Argument:
+      return graph.argument(name, type);
+    case Source::Parameter:
+      return graph.parameter(name, type, Initializer::zeros());
+    case Source::Cache:
+      return graph.cache(name, type);
+    case Source::Counter:
+      return graph.counter(name, type);
+    }
+    return Tensor();
+  };
+  inputTensors.push_back(declare());
+  return inputTensors.back();
 }
 
 Value Builder::fresh(const Shape &shape) {
@@ -202,7 +211,7 @@ void Builder::unary() {
     return add(scale(t, 0.5), x.size / 2, x.exact);
   default:
     // Numbers that are exact stay so in both directions.
-    if (!x.exact)
+    if (!x.exact || smooth)
       return add(t - full(t, 0.25), x.size);
     return add(cast(cast(t, DataType::BF16), DataType::F32), x.size, true);
   }
@@ -449,6 +458,8 @@ void Builder::attended() {
 }
 
 void Builder::appended() {
+  if (smooth)
+    return unary();
   Value rows = pick([](const Shape &s) { return s.size() == 4 && s[2] <= 20; },
                     [&] {
                       return Shape{1 + below(3), 1 + below(3), 1 + below(9),
@@ -541,6 +552,32 @@ void Builder::finish() {
   }
 }
 
+std::vector<size_t> Builder::finishWithGradients() {
+  Tensor loss;
+  for (const Value &value : pool) {
+    if (value.used)
+      continue;
+    Tensor sum = value.tensor * value.tensor;
+    double count = double(sum.type().elements());
+    while (!sum.shape().empty())
+      sum = reduceSum(sum, -1);
+    sum = scale(sum, 1 / std::sqrt(count));
+    loss = loss.valid() ? loss + sum : sum;
+  }
+  std::vector<size_t> differentiated;
+  std::vector<Tensor> tensors;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i].type.element == DataType::F32) {
+      differentiated.push_back(i);
+      tensors.push_back(inputTensors[i]);
+    }
+  graph.result("loss", loss);
+  std::vector<Tensor> gradients = gradient(loss, tensors);
+  for (size_t i = 0; i < gradients.size(); ++i)
+    graph.result(fmt::format("g{}", i), gradients[i]);
+  return differentiated;
+}
+
 } // namespace
 
 std::vector<OpInput> buildRandomGraph(Graph &graph, uint64_t seed,
@@ -550,6 +587,18 @@ std::vector<OpInput> buildRandomGraph(Graph &graph, uint64_t seed,
   for (size_t i = 0; i < steps; ++i)
     builder.step();
   builder.finish();
+  graph.endEntry();
+  return builder.inputs;
+}
+
+std::vector<OpInput> buildRandomGradient(Graph &graph, uint64_t seed,
+                                         size_t steps,
+                                         std::vector<size_t> &differentiated) {
+  graph.beginEntry("main");
+  Builder builder(graph, seed, /*smooth=*/true);
+  for (size_t i = 0; i < steps; ++i)
+    builder.step();
+  differentiated = builder.finishWithGradients();
   graph.endEntry();
   return builder.inputs;
 }

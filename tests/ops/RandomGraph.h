@@ -19,6 +19,13 @@ namespace gptc::tests {
 std::vector<OpInput> buildRandomGraph(Graph &graph, uint64_t seed,
                                       size_t steps);
 
+/// The same with a loss, the result 0, made of everything that nothing else
+/// uses, and its gradients by all floating point inputs, whose indices go to
+/// `differentiated`. Every step has a gradient, and no value is rounded.
+std::vector<OpInput> buildRandomGradient(Graph &graph, uint64_t seed,
+                                         size_t steps,
+                                         std::vector<size_t> &differentiated);
+
 /// The number of steps that suits a seed, 3 to 22.
 size_t stepsFor(uint64_t seed);
 

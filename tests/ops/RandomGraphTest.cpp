@@ -7,10 +7,12 @@
 
 #include "RandomGraph.h"
 #include "CpuRun.h"
+#include "GradientGraph.h"
 
 #include "gptc/compiler/Phases.h"
 #include "gptc/frontend/GraphState.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -110,11 +112,79 @@ struct Seeds {
 
 constexpr uint64_t seedsOfATest = 30;
 
+/// Whether the gradients of two runs are the same in f32: of each the size of
+/// the difference in parts of its own size.
+std::optional<std::string> compareGradients(const HostTensors &expected,
+                                            const HostTensors &found) {
+  for (size_t g = 1; g < expected.size(); ++g) {
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < expected[g].values.size(); ++i) {
+      double value = expected[g].values[i];
+      difference += std::pow(found[g].values[i] - value, 2);
+      size += value * value;
+    }
+    if (!(std::sqrt(difference) <= 1e-3 * std::sqrt(size) + 1e-5))
+      return fmt::format("gradient {} is off by {:.3g} of {:.3g}", g - 1,
+                         std::sqrt(difference), std::sqrt(size));
+  }
+  return std::nullopt;
+}
+
+/// What is wrong with the gradients of a seed's graph, or nothing.
+std::optional<std::string> findGradientDefect(uint64_t seed, size_t steps) {
+  GradientGraph graph;
+  graph.inputs =
+      buildRandomGradient(graph.graph, seed, steps, graph.differentiated);
+  graph.values = makeInputs(graph.inputs, std::to_string(seed));
+  if (Status status = graph.graph.finish(); !status)
+    return "the graph: " + status.error().message();
+  if (Status status = differentiate(graph.graph); !status)
+    return "the pass: " + status.error().message();
+  if (auto unequal = compareWithDifferences(graph, 1e-4))
+    return "finite differences: " + *unequal;
+  auto expected = graph.run();
+  if (!expected)
+    return "the interpreter: " + expected.error().message();
+  auto compiled = CompiledGraph::compile(graph.graph);
+  if (!compiled)
+    return "the compiler: " + compiled.error().message();
+  for (const std::string &variant : (*compiled)->variants()) {
+    auto [arguments, variables] = partInputs(graph.inputs, graph.values);
+    auto found = (*compiled)->run("main", variant, 1, arguments, variables);
+    if (!found)
+      return variant + ": " + found.error().message();
+    if (auto unequal = compareGradients(*expected, *found))
+      return variant + ": " + *unequal;
+  }
+  return std::nullopt;
+}
+
+/// Fails with the fewest steps that show a defect of the gradients.
+void checkGradients(uint64_t seed) {
+  size_t steps = stepsFor(seed);
+  if (!findGradientDefect(seed, steps))
+    return;
+  for (size_t fewer = 1; fewer <= steps; ++fewer)
+    if (auto defect = findGradientDefect(seed, fewer)) {
+      GradientGraph graph;
+      buildRandomGradient(graph.graph, seed, fewer, graph.differentiated);
+      ADD_FAILURE() << "seed " << seed << ", " << fewer << " of " << steps
+                    << " steps: " << *defect << "\n"
+                    << print(graph.graph);
+      return;
+    }
+}
+
 class RandomGraph : public testing::TestWithParam<uint64_t> {};
 
 TEST_P(RandomGraph, CpuMatchesTheInterpreter) {
   for (uint64_t i = 0; i < seedsOfATest && GetParam() + i <= Seeds().last; ++i)
     check(GetParam() + i);
+}
+
+TEST_P(RandomGraph, GradientsMatchDifferencesAndTheCpu) {
+  for (uint64_t i = 0; i < seedsOfATest && GetParam() + i <= Seeds().last; ++i)
+    checkGradients(GetParam() + i);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomGraph,

@@ -2,6 +2,8 @@
 
 #include "OpTable.h"
 
+#include <fmt/format.h>
+
 namespace gptc::tests {
 
 namespace {
@@ -143,6 +145,46 @@ void addSharedViews(std::vector<OpCase> &table) {
   });
 }
 
+/// Two tensors of one shape and a part of the first, joined.
+void addConcat(std::vector<OpCase> &table, DataType type, const Shape &shape,
+               int64_t dimension) {
+  OpCase made{fmt::format("concat/{}along{}",
+                          TensorType{type, shape}.toString(), dimension),
+              {{"x", {type, shape}}, {"y", {type, shape}}},
+              {}};
+  Shape half = shape;
+  auto along = size_t(dimension);
+  half[along] = (shape[along] + 1) / 2;
+  made.build = [=](Graph &, const std::vector<Tensor> &in) {
+    Tensor part = slice(in[0], std::vector<int64_t>(shape.size(), 0), half);
+    return std::vector<Tensor>{
+        concatenate({in[0], in[1], part}, dimension),
+        concatenate(
+            {transpose(reshape(in[1], {1, in[1].type().elements()}), {1, 0})},
+            0)};
+  };
+  made.expected = [=](const HostTensors &in) {
+    int64_t inner = 1, outer = 1;
+    for (size_t i = 0; i < shape.size(); ++i)
+      (i < along ? outer : inner) *= i == along ? 1 : shape[i];
+    Expectation result(2);
+    for (int64_t o = 0; o < outer; ++o) {
+      auto add = [&](const HostTensor &x, int64_t extent) {
+        int64_t begin = o * shape[along] * inner;
+        for (int64_t i = begin; i < begin + extent * inner; ++i)
+          result[0].push_back(x.values[size_t(i)]);
+      };
+      add(in[0], shape[along]);
+      add(in[1], shape[along]);
+      add(in[0], half[along]);
+    }
+    result[1] = in[1].values;
+    return result;
+  };
+  made.tolerance = 0;
+  table.push_back(std::move(made));
+}
+
 } // namespace
 
 void addShapeCases(std::vector<OpCase> &table) {
@@ -222,6 +264,14 @@ void addShapeCases(std::vector<OpCase> &table) {
       [] { return std::vector<int64_t>(26, 0); });
   addChains(table);
   addSharedViews(table);
+  for (DataType type : {DataType::F32, DataType::BF16, DataType::F16,
+                        DataType::F64, DataType::I32, DataType::Bool})
+    addConcat(table, type, {7, 11}, 1);
+  for (const Shape &shape : {Shape{1}, {97}, {130}})
+    addConcat(table, DataType::F32, shape, 0);
+  for (int64_t dimension : {0, 1, 2})
+    for (int64_t last : {1, 5, 64, 67})
+      addConcat(table, DataType::F32, {2, 3, last}, dimension);
 }
 
 } // namespace gptc::tests

@@ -67,8 +67,8 @@ void addCompile(CLI::App &app, Action &action) {
                       "the checkpoint's)");
   command
       ->add_option("--entry", request.entries,
-                   "Entry points: prefill, decode, logits, score (default: "
-                   "prefill,decode)")
+                   "Entry points: prefill, decode, logits, score, "
+                   "loss_and_gradients (default: prefill,decode)")
       ->delimiter(',');
   command->add_option("--batch", request.batch, "Sequences side by side")
       ->check(aboveZero());

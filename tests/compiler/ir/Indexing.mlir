@@ -61,3 +61,19 @@ func.func @iota_c1() {
   %0 = gptc.iota 2 : tensor<2x3xi32>
   return
 }
+
+// -----
+
+func.func @scatter_add_c1(%rows: tensor<2x3x5xf32>, %i: tensor<3xi32>) {
+  // expected-error @+1 {{(scatter_add_c1) has rows 'tensor<2x3x5xf32>' for indices 'tensor<3xi32>'}}
+  %0 = gptc.scatter_add %rows, %i : tensor<2x3x5xf32>, tensor<3xi32> -> tensor<7x5xf32>
+  return
+}
+
+// -----
+
+func.func @scatter_add_c2(%rows: tensor<3x5xf32>, %i: tensor<3xi32>) {
+  // expected-error @+1 {{(scatter_add_c2) has the result 'tensor<7x6xf32>' for rows 'tensor<3x5xf32>'}}
+  %0 = gptc.scatter_add %rows, %i : tensor<3x5xf32>, tensor<3xi32> -> tensor<7x6xf32>
+  return
+}

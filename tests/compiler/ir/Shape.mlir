@@ -93,3 +93,35 @@ func.func @slice_c3(%x: tensor<2x3xf32>) {
   %0 = gptc.slice %x [0, 0] : tensor<2x3xf32> to tensor<2x2xbf16>
   return
 }
+
+// -----
+
+func.func @concat_c1(%x: tensor<2x3xf32>) {
+  // expected-error @+1 {{(concat_c1) joins 1 tensors along dimension 2 of 'tensor<2x3xf32>'}}
+  %0 = gptc.concat %x along 2 : tensor<2x3xf32> -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @concat_c2(%x: tensor<2x3xf32>, %y: tensor<3x3xf32>) {
+  // expected-error @+1 {{(concat_c2) cannot join 'tensor<3x3xf32>' into 'tensor<2x6xf32>' along dimension 1}}
+  %0 = gptc.concat %x, %y along 1 : tensor<2x3xf32>, tensor<3x3xf32> -> tensor<2x6xf32>
+  return
+}
+
+// -----
+
+func.func @concat_c2_extent(%x: tensor<2x3xf32>) {
+  // expected-error @+1 {{(concat_c2) joins an extent of 4 into 'tensor<5x3xf32>'}}
+  %0 = gptc.concat %x, %x along 0 : tensor<2x3xf32>, tensor<2x3xf32> -> tensor<5x3xf32>
+  return
+}
+
+// -----
+
+func.func @concat_c3(%x: tensor<2x3xf32>, %y: tensor<2x3xf16>) {
+  // expected-error @+1 {{(concat_c3) joins 'tensor<2x3xf16>' into 'tensor<4x3xf32>'}}
+  %0 = gptc.concat %x, %y along 0 : tensor<2x3xf32>, tensor<2x3xf16> -> tensor<4x3xf32>
+  return
+}

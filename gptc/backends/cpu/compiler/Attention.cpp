@@ -9,9 +9,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "gptc/backends/cpu/compiler/Families.h"
+#include "gptc/backends/cpu/compiler/AttentionHead.h"
 #include "gptc/backends/cpu/compiler/MicroKernel.h"
-#include "gptc/ir/StridedView.h"
 
 namespace gptc::cpu {
 
@@ -26,155 +25,31 @@ using Predicate = arith::CmpIPredicate;
 namespace {
 
 constexpr int64_t keyBlock = 64;
-constexpr double lowest = -1e30;
 
-/// A [B, H, rows, D] operand as an address.
-struct HeadView {
-  Value base;
-  mlir::Type element;
-  Value offset; ///< Of the head.
-  int64_t rowStride;
-  int64_t stride; ///< Of the last dimension.
-};
-
-class AttentionEmitter {
+class AttentionEmitter : AttentionHead {
 public:
   AttentionEmitter(Emitter &emitter, ir::AttentionOp op)
-      : e(emitter), op(op), evaluator(emitter), f32(e.builder.getF32Type()) {}
+      : AttentionHead(emitter, op.getCausal(), op.getWindow()), op(op) {}
 
   void emit();
 
 private:
-  Emitter &e;
   ir::AttentionOp op;
-  Evaluator evaluator;
-  mlir::Type f32;
-
-  int64_t queries = 0, keys = 0, headSize = 0, paddedHead = 0;
   int64_t tileRows = 1;
-  Value batch, head, position, keyCount, scale;
   HeadView query, key, value;
   Value queryBlock, scores, output, rowMax, rowSum, packedKeys;
-  ir::StridedView stored;
-  unsigned resultNumber = 0;
-  mlir::Type resultElement;
+  std::optional<StoredHead> result;
 
-  bool findResult();
-  HeadView viewOf(Value tensor);
-  Value loadHead(const HeadView &view, Value row, Value d, Value mask);
   void packKeys(Value first, Value last);
   void oneQuery(Value row);
   void queryTile(Value firstRow, Value endRow);
   void loadQueries(Value firstRow, Value endRow, int64_t count);
-  /// First and one past the last key that a query at `row` sees.
-  Value firstKey(Value row);
-  Value endKey(Value row);
   void storeRow(Value row, Value from, Value reciprocal);
-  Value f(double x) { return e.floatConstant(x, f32); }
-  Value wide(double x) { return e.splat(f(x)); }
-  Value headMask(Value d);
 };
-
-/// Finds the yielded value that the attention's result becomes.
-bool AttentionEmitter::findResult() {
-  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues())) {
-    Value from = yielded;
-    while (llvm::isa_and_nonnull<ir::ReshapeOp, ir::TransposeOp>(
-        from.getDefiningOp()))
-      from = from.getDefiningOp()->getOperand(0);
-    Value source = from;
-    while (source.getDefiningOp<ir::CastOp>())
-      source = source.getDefiningOp()->getOperand(0);
-    if (source != op.getResult())
-      continue;
-    auto view = ir::resolveStore(from, yielded);
-    if (!view || view->sizes.size() != 4)
-      return false;
-    stored = *view;
-    resultNumber = unsigned(i);
-    resultElement =
-        llvm::cast<RankedTensorType>(yielded.getType()).getElementType();
-    return true;
-  }
-  return false;
-}
-
-HeadView AttentionEmitter::viewOf(Value tensor) {
-  if (auto append = tensor.getDefiningOp<ir::CacheAppendOp>())
-    tensor = append.getCache();
-  auto view = ir::resolveView(tensor);
-  auto base = view ? llvm::dyn_cast<mlir::BlockArgument>(view->base)
-                   : mlir::BlockArgument();
-  if (!base) {
-    e.failure = "an attention operand that is no view of an input";
-    return {};
-  }
-  Value offset =
-      e.add(e.constant(view->offset), e.add(e.mul(batch, view->strides[0]),
-                                            e.mul(head, view->strides[1])));
-  return {e.input(base),
-          llvm::cast<RankedTensorType>(base.getType()).getElementType(), offset,
-          view->strides[2], headSize == 1 ? 1 : view->strides[3]};
-}
-
-Value AttentionEmitter::loadHead(const HeadView &view, Value row, Value d,
-                                 Value mask) {
-  Value at = e.add(e.add(view.offset, e.mul(row, view.rowStride)),
-                   e.mul(d, view.stride));
-  if (view.stride == 1)
-    return e.loadVector(view.base, at, view.element, mask);
-  return e.loadStrided(view.base, at, e.constant(view.stride), view.element,
-                       mask);
-}
-
-Value AttentionEmitter::headMask(Value d) {
-  if (headSize % e.width == 0)
-    return {};
-  if (auto known = e.asConstant(d); known && *known + e.width <= headSize)
-    return {};
-  return e.maskBelow(e.sub(e.constant(headSize), d));
-}
-
-Value AttentionEmitter::firstKey(Value row) {
-  if (!op.getWindow())
-    return e.constant(0);
-  return e.max(e.constant(0), e.sub(e.add(position, row),
-                                    e.constant(int64_t(*op.getWindow()) - 1)));
-}
-
-Value AttentionEmitter::endKey(Value row) {
-  if (!op.getCausal())
-    return keyCount;
-  return e.min(keyCount, e.add(e.add(position, row), e.constant(1)));
-}
 
 /// Writes a row of the output, `from` in scratch, times `reciprocal`.
 void AttentionEmitter::storeRow(Value row, Value from, Value reciprocal) {
-  Value base = e.constant(stored.offset);
-  Value index[3] = {batch, head, row};
-  for (int i = 0; i < 3; ++i)
-    base = e.add(base, e.mul(index[i], stored.strides[i]));
-  e.vectorLoop(headSize, [&](Value d, Value mask) {
-    Value x = e.loadVector(output, e.add(from, d), f32);
-    x = arith::MulFOp::create(e.builder, e.loc, x, e.splat(reciprocal));
-    Value at = e.add(base, e.mul(d, stored.strides[3]));
-    if (stored.strides[3] == 1 || headSize == 1)
-      e.storeVector(x, e.output(resultNumber), at, resultElement, mask);
-    else
-      e.storeStrided(x, e.output(resultNumber), at,
-                     e.constant(stored.strides[3]), resultElement, mask);
-  });
-}
-
-/// 1 / sum, and 0 for a query that saw no key.
-static Value reciprocalOf(Emitter &e, Value sum) {
-  auto f32 = e.builder.getF32Type();
-  Value zero = e.floatConstant(0.0, f32), one = e.floatConstant(1.0, f32);
-  Value some = arith::CmpFOp::create(e.builder, e.loc,
-                                     arith::CmpFPredicate::OGT, sum, zero);
-  Value safe = arith::SelectOp::create(e.builder, e.loc, some, sum, one);
-  Value inverse = arith::DivFOp::create(e.builder, e.loc, one, safe);
-  return arith::SelectOp::create(e.builder, e.loc, some, inverse, zero);
+  store(*result, row, output, from, reciprocal);
 }
 
 /// One query: a score for each key it sees, their softmax, the weighted sum.
@@ -250,7 +125,7 @@ void AttentionEmitter::oneQuery(Value row) {
     for (int64_t v = 0; v < count; ++v)
       e.storeVector(result[v], output, e.constant((v0 + v) * e.width), f32);
   }
-  storeRow(row, e.constant(0), reciprocalOf(e, sum));
+  storeRow(row, e.constant(0), reciprocalOf(sum));
 }
 
 /// Packs the keys of [first, last), first a multiple of 64, transposed into
@@ -405,7 +280,7 @@ void AttentionEmitter::queryTile(Value firstRow, Value endRow) {
   });
   e.loop(e.constant(0), e.sub(endRow, firstRow), 1, [&](Value r) {
     storeRow(e.add(firstRow, r), e.mul(r, paddedHead),
-             reciprocalOf(e, e.loadScalar(rowSum, r, f32)));
+             reciprocalOf(e.loadScalar(rowSum, r, f32)));
   });
 }
 
@@ -420,7 +295,8 @@ void AttentionEmitter::emit() {
     e.failure = "attention in f64";
     return;
   }
-  if (!findResult()) {
+  result = findStored(op.getResult());
+  if (!result) {
     e.failure = "an attention result that strides cannot store";
     return;
   }
@@ -444,28 +320,13 @@ void AttentionEmitter::emit() {
     if (append)
       emitAppendHead(e, evaluator, append, batch, head);
 
-  scale = e.input(llvm::cast<mlir::BlockArgument>(op.getScale()));
-  if (op.getScale().getType().isF64())
-    scale = arith::TruncFOp::create(e.builder, e.loc, f32, scale);
+  loadScale(op.getScale());
   query = viewOf(op.getQuery());
   key = viewOf(op.getKey());
   value = viewOf(op.getValue());
   if (!e.failure.empty())
     return;
-  Value endQueries = e.constant(queries);
-  position = e.constant(0);
-  keyCount = e.constant(keys);
-  if (op.getPositions()) {
-    auto perSequence = [&](Value tensor) -> Value {
-      Value narrow = evaluator.evaluate(tensor, {{batch}, -1});
-      return arith::ExtSIOp::create(e.builder, e.loc, e.builder.getI64Type(),
-                                    narrow);
-    };
-    position = e.max(e.constant(0), perSequence(op.getPositions()));
-    Value length = e.max(e.constant(0), perSequence(op.getLengths()));
-    endQueries = e.min(endQueries, length);
-    keyCount = e.min(keyCount, e.add(position, length));
-  }
+  findBounds(op.getPositions(), op.getLengths());
 
   bool single = queries <= 4 || value.stride != 1;
   tileRows = single ? 1 : e.target.tileRows;

@@ -30,14 +30,22 @@ void emitBody(Emitter &emitter) {
   case ir::Family::Contraction:
     return emitContraction(emitter);
   case ir::Family::Attention:
+    for (mlir::Operation &op : body)
+      if (auto backward = llvm::dyn_cast<ir::AttentionBackwardOp>(op))
+        return emitAttentionBackward(emitter, backward);
     return emitAttention(emitter);
   case ir::Family::Rowwise:
   case ir::Family::Columnwise:
     return emitRowwise(emitter);
   case ir::Family::Gather:
-    for (mlir::Operation &op : body)
+    for (mlir::Operation &op : body) {
       if (auto append = llvm::dyn_cast<ir::CacheAppendOp>(op))
         return emitCacheAppend(emitter, append);
+      if (auto scatter = llvm::dyn_cast<ir::ScatterAddOp>(op))
+        return emitScatterAdd(emitter, scatter);
+      if (auto concat = llvm::dyn_cast<ir::ConcatOp>(op))
+        return emitConcat(emitter, concat);
+    }
     return emitRowwise(emitter);
   }
 }

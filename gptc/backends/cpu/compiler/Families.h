@@ -11,8 +11,11 @@ namespace gptc::cpu {
 /// express is told in Emitter::failure.
 void emitRowwise(Emitter &emitter);
 void emitCacheAppend(Emitter &emitter, ir::CacheAppendOp append);
+void emitScatterAdd(Emitter &emitter, ir::ScatterAddOp scatter);
+void emitConcat(Emitter &emitter, ir::ConcatOp concat);
 void emitContraction(Emitter &emitter);
 void emitAttention(Emitter &emitter);
+void emitAttentionBackward(Emitter &emitter, ir::AttentionBackwardOp op);
 
 /// Row space of a row program: `rows` rows of `columns`.
 struct RowSpace {

@@ -6,50 +6,116 @@
 
 namespace gptc::reference {
 
-HostTensor evaluate(ir::AttentionOp op, Operands operands) {
-  HostTensor result = zerosOf(op.getType());
-  const HostTensor &query = *operands[0], &key = *operands[1];
-  const HostTensor &value = *operands[2];
-  double scale = operands[3]->values[0];
-  const HostTensor *positions = op.getPositions() ? operands[4] : nullptr;
-  const HostTensor *lengths = op.getLengths() ? operands[5] : nullptr;
-  int64_t keys = key.shape[2], width = query.shape[3];
+namespace {
 
-  auto isVisible = [&](int64_t b, int64_t i, int64_t j) {
-    int64_t start = positions ? int64_t(positions->values[size_t(b)]) : 0;
-    int64_t end = lengths ? start + int64_t(lengths->values[size_t(b)]) : keys;
-    int64_t position = start + i;
-    if (j >= end)
-      return false;
-    if (op.getCausal() && j > position)
-      return false;
-    return !op.getWindow() || position - j < int64_t(*op.getWindow());
-  };
+/// What a query sees, and with which probability.
+class Probabilities {
+public:
+  template <typename Op>
+  Probabilities(Op op, Operands operands, const HostTensor *positions,
+                const HostTensor *lengths)
+      : causal(op.getCausal()), window(op.getWindow()), query(*operands[0]),
+        key(*operands[1]), positions(positions), lengths(lengths) {}
 
-  llvm::ArrayRef<int64_t> perRow(query.shape);
-  forEachIndex(perRow.drop_back(), [&](const Index &row) {
-    int64_t b = row[0], h = row[1], i = row[2];
-    // Scores of the visible keys; the others have probability zero.
-    std::vector<std::pair<int64_t, double>> scores;
-    double greatest = -std::numeric_limits<double>::infinity();
-    for (int64_t j = 0; j < keys; ++j) {
+  /// Pairs of key and probability; the other keys have none.
+  std::vector<std::pair<int64_t, double>> of(int64_t b, int64_t h, int64_t i,
+                                             double scale) const {
+    std::vector<std::pair<int64_t, double>> found;
+    double greatest = -std::numeric_limits<double>::infinity(), sum = 0;
+    for (int64_t j = 0; j < key.shape[2]; ++j) {
       if (!isVisible(b, i, j))
         continue;
       double product = 0;
-      for (int64_t d = 0; d < width; ++d)
+      for (int64_t d = 0; d < query.shape[3]; ++d)
         product += at(query, {b, h, i, d}) * at(key, {b, h, j, d});
-      scores.push_back({j, scale * product});
+      found.push_back({j, scale * product});
       greatest = maximum(greatest, scale * product);
     }
-    double sum = 0;
-    for (auto [j, score] : scores)
+    for (auto &[j, score] : found)
       sum += std::exp(score - greatest);
-    for (auto [j, score] : scores)
-      for (int64_t d = 0; d < width; ++d)
-        at(result, {b, h, i, d}) +=
-            std::exp(score - greatest) / sum * at(value, {b, h, j, d});
+    for (auto &[j, score] : found)
+      score = std::exp(score - greatest) / sum;
+    return found;
+  }
+
+  /// Whether anything may depend on a query.
+  bool matters(int64_t b, int64_t i) const {
+    return !lengths || double(i) < lengths->values[size_t(b)];
+  }
+
+private:
+  bool causal;
+  std::optional<uint64_t> window;
+  const HostTensor &query, &key;
+  const HostTensor *positions, *lengths;
+
+  bool isVisible(int64_t b, int64_t i, int64_t j) const {
+    int64_t start = positions ? int64_t(positions->values[size_t(b)]) : 0;
+    int64_t end =
+        lengths ? start + int64_t(lengths->values[size_t(b)]) : key.shape[2];
+    int64_t position = start + i;
+    if (j >= end || (causal && j > position))
+      return false;
+    return !window || position - j < int64_t(*window);
+  }
+};
+
+} // namespace
+
+HostTensor evaluate(ir::AttentionOp op, Operands operands) {
+  HostTensor result = zerosOf(op.getType());
+  const HostTensor &value = *operands[2];
+  Probabilities probabilities(op, operands,
+                              op.getPositions() ? operands[4] : nullptr,
+                              op.getLengths() ? operands[5] : nullptr);
+  llvm::ArrayRef<int64_t> perRow(result.shape);
+  forEachIndex(perRow.drop_back(), [&](const Index &row) {
+    int64_t b = row[0], h = row[1], i = row[2];
+    for (auto [j, p] : probabilities.of(b, h, i, operands[3]->values[0]))
+      for (int64_t d = 0; d < value.shape[3]; ++d)
+        at(result, {b, h, i, d}) += p * at(value, {b, h, j, d});
   });
   return result;
+}
+
+std::vector<HostTensor> evaluate(ir::AttentionBackwardOp op,
+                                 Operands operands) {
+  const HostTensor &query = *operands[0], &key = *operands[1];
+  const HostTensor &value = *operands[2], &gradient = *operands[3];
+  double scale = operands[4]->values[0];
+  Probabilities probabilities(op, operands,
+                              op.getPositions() ? operands[5] : nullptr,
+                              op.getLengths() ? operands[6] : nullptr);
+  HostTensor queryGradient = zerosOf(op.getQueryGradient().getType());
+  HostTensor keyGradient = zerosOf(op.getKeyGradient().getType());
+  HostTensor valueGradient = zerosOf(op.getValueGradient().getType());
+  llvm::ArrayRef<int64_t> perRow(query.shape);
+  forEachIndex(perRow.drop_back(), [&](const Index &row) {
+    int64_t b = row[0], h = row[1], i = row[2], width = query.shape[3];
+    if (!probabilities.matters(b, i))
+      return;
+    auto seen = probabilities.of(b, h, i, scale);
+    // How the loss changes with each probability, and their mean.
+    std::vector<double> slopes;
+    double mean = 0;
+    for (auto [j, p] : seen) {
+      double slope = 0;
+      for (int64_t d = 0; d < width; ++d)
+        slope += at(gradient, {b, h, i, d}) * at(value, {b, h, j, d});
+      slopes.push_back(slope);
+      mean += p * slope;
+    }
+    for (auto [k, pair] : llvm::enumerate(seen)) {
+      auto [j, p] = pair;
+      double score = scale * p * (slopes[k] - mean);
+      for (int64_t d = 0; d < width; ++d) {
+        at(queryGradient, {b, h, i, d}) += score * at(key, {b, h, j, d});
+        at(keyGradient, {b, h, j, d}) += score * at(query, {b, h, i, d});
+        at(valueGradient, {b, h, j, d}) += p * at(gradient, {b, h, i, d});
+      }
+    }
+  });
+  return {queryGradient, keyGradient, valueGradient};
 }
 
 } // namespace gptc::reference

@@ -22,6 +22,17 @@ HostTensor evaluate(ir::GatherOp op, Operands operands) {
   return result;
 }
 
+HostTensor evaluate(ir::ScatterAddOp op, Operands operands) {
+  HostTensor result = zerosOf(op.getType());
+  const HostTensor &rows = *operands[0], &indices = *operands[1];
+  forEachIndex(rows.shape, [&](const Index &index) {
+    llvm::ArrayRef<int64_t> place(index);
+    int64_t row = clamped(at(indices, place.drop_back()), result.shape[0]);
+    at(result, {row, index.back()}) += at(rows, index);
+  });
+  return result;
+}
+
 HostTensor evaluate(ir::SelectRowOp op, Operands operands) {
   HostTensor result = zerosOf(op.getType());
   const HostTensor &x = *operands[0], &indices = *operands[1];

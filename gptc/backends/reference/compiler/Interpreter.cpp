@@ -91,17 +91,28 @@ Status Run::execute(mlir::Operation *op) {
 
   std::optional<HostTensor> result = evaluateElementwise(op, operands);
   if (!result)
-    result =
-        llvm::TypeSwitch<mlir::Operation *, std::optional<HostTensor>>(op)
-            .Case<mlir::arith::ConstantOp, mlir::tensor::SplatOp,
-                  ir::BroadcastOp, ir::ReshapeOp, ir::TransposeOp, ir::SliceOp,
-                  ir::MatmulOp, ir::ReduceOp, ir::LayerNormOp, ir::SoftmaxOp,
-                  ir::LogLikelihoodOp, ir::AttentionOp, ir::GatherOp,
-                  ir::SelectRowOp, ir::CacheAppendOp, ir::IotaOp>(
-                [&](auto known) { return evaluate(known, operands); })
-            .Default(std::nullopt);
+    result = llvm::TypeSwitch<mlir::Operation *, std::optional<HostTensor>>(op)
+                 .Case<mlir::arith::ConstantOp, mlir::tensor::SplatOp,
+                       ir::BroadcastOp, ir::ReshapeOp, ir::TransposeOp,
+                       ir::SliceOp, ir::ConcatOp, ir::MatmulOp, ir::ReduceOp,
+                       ir::LayerNormOp, ir::SoftmaxOp, ir::LogLikelihoodOp,
+                       ir::AttentionOp, ir::GatherOp, ir::ScatterAddOp,
+                       ir::SelectRowOp, ir::CacheAppendOp, ir::IotaOp>(
+                     [&](auto known) { return evaluate(known, operands); })
+                 .Default(std::nullopt);
   if (result) {
     values[op->getResult(0)] = std::move(*result);
+    return {};
+  }
+  if (auto backward = llvm::dyn_cast<ir::AttentionBackwardOp>(op)) {
+    for (auto [value, tensor] :
+         llvm::zip(op->getResults(), evaluate(backward, operands)))
+      values[value] = std::move(tensor);
+    return {};
+  }
+  if (auto stop = llvm::dyn_cast<ir::StopGradientOp>(op)) {
+    HostTensor same = *operands[0];
+    values[stop.getY()] = std::move(same);
     return {};
   }
   if (auto readOp = llvm::dyn_cast<ir::ReadOp>(op)) {
@@ -114,7 +125,7 @@ Status Run::execute(mlir::Operation *op) {
   }
   return failure(ErrorCode::Unsupported,
                  "the reference interpreter does not know the op '{}' in scope "
-                 "'{}'; it runs the model phase",
+                 "'{}'; it runs the gradient phase",
                  op->getName().getStringRef().str(),
                  ir::scopeOf(op->getLoc()).str());
 }

@@ -1,4 +1,4 @@
-//===- Interpreter.h - Reference semantics of the model phase --*- C++ -*-===//
+//===- Interpreter.h - Reference semantics of models ------------*- C++ -*-===//
 //
 // Executes an entry function op by op, in double precision and with the
 // plainest loops that its definition allows. It is slow; every backend, pass
@@ -33,7 +33,8 @@ struct HostTensor {
 /// Variables of a module by name.
 using HostVariables = std::map<std::string, HostTensor>;
 
-/// Runs an entry function of the model phase on `arguments`, which are in the
+/// Runs an entry function of phase gradient, or of phase model if it asks for
+/// no gradients, on `arguments`, which are in the
 /// function's order, and returns its results in order.
 ///
 /// Floating point arithmetic is double whatever the element type says, and
@@ -46,7 +47,7 @@ using HostVariables = std::map<std::string, HostTensor>;
 ///
 /// Errors: InvalidArgument for arguments or variables of another number, type
 /// or shape; NotFound for a variable without a value; Unsupported for an op
-/// that the model phase does not have, with its name and scope.
+/// that these phases do not have, with its name and scope.
 /// Thread safe for different modules.
 Expected<std::vector<HostTensor>>
 interpret(mlir::func::FuncOp entry, const std::vector<HostTensor> &arguments,

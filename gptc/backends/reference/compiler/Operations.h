@@ -28,13 +28,17 @@ HostTensor evaluate(ir::BroadcastOp op, Operands operands);
 HostTensor evaluate(ir::ReshapeOp op, Operands operands);
 HostTensor evaluate(ir::TransposeOp op, Operands operands);
 HostTensor evaluate(ir::SliceOp op, Operands operands);
+HostTensor evaluate(ir::ConcatOp op, Operands operands);
 HostTensor evaluate(ir::MatmulOp op, Operands operands);
 HostTensor evaluate(ir::ReduceOp op, Operands operands);
 HostTensor evaluate(ir::LayerNormOp op, Operands operands);
 HostTensor evaluate(ir::SoftmaxOp op, Operands operands);
 HostTensor evaluate(ir::LogLikelihoodOp op, Operands operands);
 HostTensor evaluate(ir::AttentionOp op, Operands operands);
+/// Gradients of query, key and value.
+std::vector<HostTensor> evaluate(ir::AttentionBackwardOp op, Operands operands);
 HostTensor evaluate(ir::GatherOp op, Operands operands);
+HostTensor evaluate(ir::ScatterAddOp op, Operands operands);
 HostTensor evaluate(ir::SelectRowOp op, Operands operands);
 HostTensor evaluate(ir::CacheAppendOp op, Operands operands);
 HostTensor evaluate(ir::IotaOp op, Operands operands);

@@ -81,4 +81,19 @@ HostTensor evaluate(ir::SliceOp op, Operands operands) {
   return result;
 }
 
+HostTensor evaluate(ir::ConcatOp op, Operands operands) {
+  HostTensor result = zerosOf(op.getType());
+  auto dimension = size_t(op.getDimension());
+  int64_t begin = 0;
+  for (const HostTensor *input : operands) {
+    forEachIndex(input->shape, [&](const Index &index) {
+      Index to = index;
+      to[dimension] += begin;
+      at(result, to) = at(*input, index);
+    });
+    begin += input->shape[dimension];
+  }
+  return result;
+}
+
 } // namespace gptc::reference

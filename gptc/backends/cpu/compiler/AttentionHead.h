@@ -1,0 +1,76 @@
+//===- AttentionHead.h - One head of one sequence --------------*- C++ -*-===//
+
+#ifndef GPTC_BACKENDS_CPU_COMPILER_ATTENTIONHEAD_H
+#define GPTC_BACKENDS_CPU_COMPILER_ATTENTIONHEAD_H
+
+#include "gptc/backends/cpu/compiler/Families.h"
+#include "gptc/ir/StridedView.h"
+
+namespace gptc::cpu {
+
+/// A [B, H, rows, D] operand as an address.
+struct HeadView {
+  mlir::Value base;
+  mlir::Type element;
+  mlir::Value offset; ///< Of the head.
+  int64_t rowStride;
+  int64_t stride; ///< Of the last dimension.
+};
+
+/// Where a [B, H, rows, D] result is stored.
+struct StoredHead {
+  ir::StridedView view;
+  unsigned output;
+  mlir::Type element;
+};
+
+/// What attention and its gradient share: a head's operands, which keys its
+/// queries see, and how its results are stored.
+class AttentionHead {
+public:
+  using Value = mlir::Value;
+
+  AttentionHead(Emitter &emitter, bool causal, std::optional<uint64_t> window)
+      : e(emitter), evaluator(emitter), f32(emitter.builder.getF32Type()),
+        causal(causal), window(window) {}
+
+protected:
+  /// Below every score.
+  static constexpr double lowest = -1e30;
+
+  Emitter &e;
+  Evaluator evaluator;
+  mlir::Type f32;
+  bool causal;
+  std::optional<uint64_t> window;
+
+  int64_t queries = 0, keys = 0, headSize = 0, paddedHead = 0;
+  Value batch, head, scale;
+  /// Of the first query; how many keys and queries are there.
+  Value position, keyCount, endQueries;
+
+  void loadScale(Value operand);
+  /// Sets `position`, `keyCount` and `endQueries`; without operands to all.
+  void findBounds(Value positions, Value lengths);
+  /// Finds the yielded value that a result becomes; nothing where none is or
+  /// strides cannot express it.
+  std::optional<StoredHead> findStored(Value result);
+  HeadView viewOf(Value tensor);
+  Value loadHead(const HeadView &view, Value row, Value d, Value mask);
+  /// The lanes of a vector at `d` that are in the head; null for all.
+  Value headMask(Value d);
+  /// First and one past the last key that a query at `row` sees.
+  Value firstKey(Value row);
+  Value endKey(Value row);
+  /// Writes a row, f32 at `offset` of `from` in scratch, times `factor`.
+  void store(const StoredHead &stored, Value row, Value from, Value offset,
+             Value factor);
+  /// 1 / sum, and 0 for a query that saw no key.
+  Value reciprocalOf(Value sum);
+  Value f(double x) { return e.floatConstant(x, f32); }
+  Value wide(double x) { return e.splat(f(x)); }
+};
+
+} // namespace gptc::cpu
+
+#endif // GPTC_BACKENDS_CPU_COMPILER_ATTENTIONHEAD_H

@@ -1,0 +1,81 @@
+// RUN: gptc-opt %s --split-input-file --gptc-differentiate --verify-diagnostics --mlir-print-debuginfo --mlir-print-local-scope | FileCheck %s
+
+// A value that several ops read sums their gradients; what comes of an op has
+// its scope; a value that the loss does not depend on gets zeros.
+// CHECK-LABEL: func.func @main(
+// CHECK-SAME: %[[W:.*]]: tensor<3xf32>{{.*}}, %[[UNUSED:.*]]: tensor<2xf32>
+func.func @main(%w: tensor<3xf32>, %unused: tensor<2xf32>) -> (tensor<3xf32>, tensor<2xf32>) {
+  // CHECK: %[[E:.*]] = math.exp %[[W]]
+  // CHECK: %[[P:.*]] = arith.mulf %[[E]], %[[W]]
+  // CHECK: gptc.reduce sum %[[P]] [0]
+  %0 = math.exp %w : tensor<3xf32> loc("h.0/exp")
+  %1 = arith.mulf %0, %w : tensor<3xf32> loc("h.0/mul")
+  %2 = gptc.reduce sum %1 [0] : tensor<3xf32> to tensor<f32> loc("loss")
+  // CHECK: %[[ONE:.*]] = arith.constant dense<1.000000e+00> : tensor<f32>
+  // CHECK: %[[G:.*]] = gptc.broadcast %[[ONE]] [] : tensor<f32> to tensor<3xf32> loc("loss")
+  // CHECK: %[[GE:.*]] = arith.mulf %[[G]], %[[W]] : tensor<3xf32> loc("h.0/mul")
+  // CHECK: %[[GW:.*]] = arith.mulf %[[G]], %[[E]] : tensor<3xf32> loc("h.0/mul")
+  // CHECK: %[[GX:.*]] = arith.mulf %[[GE]], %[[E]] : tensor<3xf32> loc("h.0/exp")
+  // CHECK: %[[SUM:.*]] = arith.addf %[[GW]], %[[GX]] : tensor<3xf32> loc("h.0/exp")
+  // CHECK: %[[ZERO:.*]] = arith.constant dense<0.000000e+00> : tensor<2xf32>
+  // CHECK: return %[[SUM]], %[[ZERO]]
+  %3:2 = gptc.gradient %2 wrt %w, %unused : tensor<f32> wrt tensor<3xf32>, tensor<2xf32>
+  return %3#0, %3#1 : tensor<3xf32>, tensor<2xf32>
+}
+
+// -----
+
+// Disjoint slices' gradients are put together, not added to zeros; nothing
+// flows through gptc.stop_gradient, which goes.
+// CHECK-LABEL: func.func @slices(
+// CHECK-SAME: %[[W:.*]]: tensor<6xf32>
+func.func @slices(%w: tensor<6xf32>) -> tensor<6xf32> {
+  // CHECK: %[[A:.*]] = gptc.slice %[[W]] [0]
+  // CHECK: %[[B:.*]] = gptc.slice %[[W]] [3]
+  %0 = gptc.slice %w [0] : tensor<6xf32> to tensor<2xf32>
+  %1 = gptc.slice %w [3] : tensor<6xf32> to tensor<2xf32>
+  // CHECK-NOT: gptc.stop_gradient
+  %2 = gptc.stop_gradient %1 : tensor<2xf32>
+  %3 = arith.mulf %0, %1 : tensor<2xf32>
+  %4 = arith.mulf %3, %2 : tensor<2xf32>
+  %5 = gptc.reduce sum %4 [0] : tensor<2xf32> to tensor<f32>
+  // CHECK: gptc.reduce
+  // CHECK: %[[G:.*]] = arith.mulf %{{.*}}, %[[B]]
+  // CHECK: %[[GA:.*]] = arith.mulf %[[G]], %[[B]]
+  // CHECK: %[[GB:.*]] = arith.mulf %[[G]], %[[A]]
+  // CHECK: %[[ALL:.*]] = gptc.concat %[[GA]], %{{.*}}, %[[GB]], %{{.*}} along 0 : tensor<2xf32>, tensor<1xf32>, tensor<2xf32>, tensor<1xf32> -> tensor<6xf32>
+  // CHECK: return %[[ALL]]
+  %6 = gptc.gradient %5 wrt %w : tensor<f32> wrt tensor<6xf32>
+  return %6 : tensor<6xf32>
+}
+
+// -----
+
+func.func @not_differentiable(%x: tensor<1x1x3x1xf32>, %at: tensor<1xi32>) -> tensor<1x1x3x1xf32> {
+  // expected-error @+1 {{'gptc.cache_append' op stands between a loss and what it is differentiated by, and is not differentiable}}
+  %0 = gptc.cache_append %x, %x at %at, %at : tensor<1x1x3x1xf32>, tensor<1x1x3x1xf32>, tensor<1xi32>
+  %1 = gptc.reduce sum %0 [0, 1, 2, 3] : tensor<1x1x3x1xf32> to tensor<f32>
+  %2 = gptc.gradient %1 wrt %x : tensor<f32> wrt tensor<1x1x3x1xf32>
+  return %2 : tensor<1x1x3x1xf32>
+}
+
+// -----
+
+gptc.variable @c cache : tensor<f32>
+func.func @through_a_variable(%x: tensor<f32>) -> tensor<f32> {
+  gptc.assign @c, %x : tensor<f32>
+  // expected-error @+1 {{'gptc.read' op stands between a loss and what it is differentiated by, and reads a variable after its assignment}}
+  %0 = gptc.read @c : tensor<f32>
+  %1 = gptc.gradient %0 wrt %x : tensor<f32> wrt tensor<f32>
+  return %1 : tensor<f32>
+}
+
+// -----
+
+func.func @twice(%x: tensor<f32>) -> tensor<f32> {
+  %0 = arith.mulf %x, %x : tensor<f32>
+  // expected-error @+1 {{'gptc.gradient' op stands between a loss and what it is differentiated by, and is a gradient itself}}
+  %1 = gptc.gradient %0 wrt %x : tensor<f32> wrt tensor<f32>
+  %2 = gptc.gradient %1 wrt %x : tensor<f32> wrt tensor<f32>
+  return %2 : tensor<f32>
+}

@@ -1,0 +1,212 @@
+//===- GradientGoldenTest.cpp - Gradients of checkpoints against PyTorch --===//
+//
+// tests/golden/gradients holds the loss and every parameter's gradient that
+// PyTorch derives in double precision for some of tests/golden/models.
+//
+//===----------------------------------------------------------------------===//
+
+#include "gptc/backends/reference/compiler/Interpreter.h"
+#include "gptc/compiler/BuildManifest.h"
+#include "gptc/compiler/BuildModel.h"
+#include "gptc/compiler/Driver.h"
+#include "gptc/frontend/GraphState.h"
+#include "gptc/runtime/program/Program.h"
+#include "gptc/runtime/program/VariableSource.h"
+#include "gptc/runtime/tensors/Safetensors.h"
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace gptc {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string golden = GPTC_SOURCE_DIR "/tests/golden/";
+
+std::vector<std::string> modelNames() {
+  std::vector<std::string> names;
+  for (const auto &entry : fs::directory_iterator(golden + "gradients"))
+    names.push_back(entry.path().stem());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+template <typename T> std::vector<T> valuesOf(const TensorView &view) {
+  std::vector<T> values(view.bytes.size() / sizeof(T));
+  std::memcpy(values.data(), view.bytes.data(), view.bytes.size());
+  return values;
+}
+
+/// The size of the difference in parts of the size of what is expected.
+template <typename T>
+double relativeError(std::span<const T> found,
+                     const std::vector<double> &expected) {
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    difference += std::pow(double(found[i]) - expected[i], 2);
+    size += std::pow(expected[i], 2);
+  }
+  // The gradient of a key's bias is zero: a softmax does not see it.
+  return std::sqrt(difference) / std::max(std::sqrt(size), 1e-6);
+}
+
+class GradientGolden : public testing::TestWithParam<std::string> {
+protected:
+  void SetUp() override {
+    auto opened = SafetensorsFile::open(golden + "gradients/" + GetParam() +
+                                        ".safetensors");
+    ASSERT_TRUE(opened) << opened.error().message();
+    file = std::make_unique<SafetensorsFile>(std::move(*opened));
+    request.model = golden + "models/" + GetParam();
+    request.dtype = "f32";
+    request.entries = {"loss_and_gradients"};
+    request.batch = expected("tokens").shape[0];
+  }
+
+  const TensorView &expected(const std::string &name) const {
+    return file->tensors().at(name);
+  }
+
+  /// Compares results, in the order of their names, within a tolerance.
+  template <typename T>
+  void compare(const std::vector<std::string> &names,
+               const std::vector<std::vector<uint64_t>> &shapes,
+               const std::vector<std::span<const T>> &results,
+               double tolerance) {
+    // The tokens and the targets are no results.
+    ASSERT_EQ(names.size() + 2, file->tensors().size());
+    for (size_t i = 0; i < names.size(); ++i) {
+      auto found = file->tensors().find(names[i]);
+      ASSERT_NE(found, file->tensors().end()) << names[i];
+      EXPECT_EQ(shapes[i], found->second.shape) << names[i];
+      auto values = valuesOf<double>(found->second);
+      ASSERT_EQ(results[i].size(), values.size()) << names[i];
+      EXPECT_LT(relativeError(results[i], values), tolerance) << names[i];
+    }
+  }
+
+  std::unique_ptr<SafetensorsFile> file;
+  CompileRequest request;
+};
+
+/// The weights of a module's parameters, as a run starts with them.
+Expected<HostVariables> readWeights(mlir::ModuleOp module,
+                                    const ModuleInfo &info,
+                                    const Checkpoint &checkpoint) {
+  GPTC_TRY(artifact::ManifestT manifest, describeModel(module, info));
+  GPTC_TRY(auto team, ThreadTeam::create(1));
+  HostVariables variables;
+  for (const auto &variable : manifest.variables) {
+    std::vector<float> values(elementCount(variable->shape));
+    GPTC_TRY(auto source,
+             VariableSource::create(*variable, artifact::Layout::RowMajor,
+                                    &checkpoint, 0, *team));
+    source.fillAll(*team, reinterpret_cast<std::byte *>(values.data()));
+    variables[variable->name] = {
+        DataType::F32,
+        {variable->shape.begin(), variable->shape.end()},
+        {values.begin(), values.end()}};
+  }
+  return variables;
+}
+
+TEST_P(GradientGolden, TheReferenceIsPyTorchInDouble) {
+  auto source = resolveModel(request.model, "");
+  ASSERT_TRUE(source) << source.error().message();
+  Graph graph;
+  auto info = buildModel(graph, *source, request);
+  ASSERT_TRUE(info) << info.error().message();
+  mlir::ModuleOp module = moduleOf(graph);
+  auto dump = Dump::create("");
+  ASSERT_TRUE(dump);
+  Status advanced = advance(module, Phase::Gradient, "f32", **dump);
+  ASSERT_TRUE(advanced) << advanced.error().message();
+  auto variables = readWeights(module, *info, *source->checkpoint);
+  ASSERT_TRUE(variables) << variables.error().message();
+  std::vector<HostTensor> arguments;
+  for (const char *name : {"tokens", "targets"}) {
+    auto ids = valuesOf<int32_t>(expected(name));
+    const auto &shape = expected(name).shape;
+    arguments.push_back({DataType::I32,
+                         {shape.begin(), shape.end()},
+                         {ids.begin(), ids.end()}});
+  }
+  auto entry = module.lookupSymbol<mlir::func::FuncOp>("loss_and_gradients");
+  auto results = interpret(entry, arguments, *variables);
+  ASSERT_TRUE(results) << results.error().message();
+  std::vector<std::string> names;
+  std::vector<std::vector<uint64_t>> shapes;
+  std::vector<std::span<const double>> values;
+  for (size_t i = 0; i < results->size(); ++i) {
+    names.push_back(
+        entry.getResultAttrOfType<mlir::StringAttr>(i, ir::nameAttr).str());
+    const HostTensor &result = (*results)[i];
+    shapes.push_back({result.shape.begin(), result.shape.end()});
+    values.push_back(result.values);
+  }
+  // Numbers inside of gelu's slope are held in f32.
+  bool hasGelu = false;
+  module.walk([&](ir::GeluOp) { hasGelu = true; });
+  compare(names, shapes, values, hasGelu ? 1e-7 : 1e-9);
+}
+
+TEST_P(GradientGolden, TheCpuIsWithinOneTenThousandth) {
+  for (std::string variant : {"x86-64-v4", "x86-64-v3"}) {
+    SCOPED_TRACE(variant);
+    request.cpu = variant;
+    request.output = testing::TempDir() + std::to_string(::getpid()) + ".gptc";
+    auto compiled = compileModel(request);
+    ASSERT_TRUE(compiled) << compiled.error().message();
+    auto artifact = Artifact::open(request.output);
+    fs::remove(request.output);
+    ASSERT_TRUE(artifact) << artifact.error().message();
+    const auto &features =
+        (*artifact)->findTarget("cpu")->variants[0]->features;
+    if (!missingFeatures(features).empty())
+      continue;
+    std::vector<std::vector<float>> first;
+    for (unsigned threads : {1U, 3U}) {
+      auto program = Program::load(*artifact, {threads, "", ""});
+      ASSERT_TRUE(program) << program.error().message();
+      for (size_t i = 0; i < 2; ++i) {
+        auto bytes = expected(i == 0 ? "tokens" : "targets").bytes;
+        ASSERT_EQ((*program)->argument(0, i).size(), bytes.size());
+        std::memcpy((*program)->argument(0, i).data(), bytes.data(),
+                    bytes.size());
+      }
+      (*program)->run(0);
+      const auto &results = (*artifact)->manifest().entries[0]->results;
+      std::vector<std::string> names;
+      std::vector<std::vector<uint64_t>> shapes;
+      std::vector<std::span<const float>> values;
+      std::vector<std::vector<float>> copies;
+      for (size_t i = 0; i < results.size(); ++i) {
+        names.push_back(results[i]->name);
+        shapes.push_back(results[i]->shape);
+        values.push_back((*program)->resultAs<float>(0, i));
+        copies.emplace_back(values.back().begin(), values.back().end());
+      }
+      compare(names, shapes, values, 1e-4);
+      if (threads == 1)
+        first = copies;
+      else
+        EXPECT_EQ(first, copies) << "other bits with three threads";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, GradientGolden,
+                         testing::ValuesIn(modelNames()), [](const auto &info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(GradientGoldens, AreThere) { EXPECT_GE(modelNames().size(), 6U); }
+
+} // namespace
+} // namespace gptc
