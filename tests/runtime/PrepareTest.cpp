@@ -569,18 +569,28 @@ TEST_F(Prepare, OneProcessAtATimeWritesAFolder) {
   EXPECT_EQ(prepared().size(), 1U);
 }
 
+/// How many targets the batches of some epochs have. docs/prepare-data.md shows
+/// this.
+Expected<uint64_t> countTargets(const std::string &folder, DataPart part) {
+  GPTC_TRY(TokenData data, TokenData::open(folder));
+  const uint64_t B = 3, T = 64, seed = 1;
+  GPTC_TRY(Batches batches, Batches::create(data, part, B, T, seed));
+  std::vector<int32_t> tokens(B * T), targets(B * T);
+  uint64_t count = 0;
+  for (uint64_t step = 0; step < batches.windows(); ++step) {
+    GPTC_CHECK(batches.read(step, tokens, targets));
+    for (int32_t target : targets)
+      count += target >= 0;
+  }
+  return count;
+}
+
 TEST_F(Prepare, BatchesReadWhatWasPrepared) {
   ASSERT_TRUE(prepare(variedOptions()));
   ASSERT_VALUE(TokenData data, TokenData::open(folder / "data"));
+  // As many batches of three as there are windows are three epochs.
   for (DataPart part : {DataPart::Training, DataPart::Validation}) {
-    ASSERT_VALUE(Batches batches, Batches::create(data, part, 3, 64, 1));
-    std::vector<int32_t> tokens(3 * 64), targets(3 * 64);
-    uint64_t count = 0;
-    for (uint64_t step = 0; step < batches.windows(); ++step) {
-      ASSERT_SUCCESS(batches.read(step, tokens, targets));
-      count += size_t(std::count_if(targets.begin(), targets.end(),
-                                    [](int32_t id) { return id >= 0; }));
-    }
+    ASSERT_VALUE(uint64_t count, countTargets(folder / "data", part));
     EXPECT_EQ(count, 3 * (data.tokens(part) - 1));
   }
 }

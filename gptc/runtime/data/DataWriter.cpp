@@ -4,12 +4,11 @@
 
 namespace gptc {
 
-DataWriter::DataWriter(const PrepareFolder &folder, const ShardHeader &header,
+DataWriter::DataWriter(PrepareFolder &folder, const ShardHeader &header,
                        Options options, OnBad onBad)
     : folder_(folder), header_(header), options_(options),
-      onBad_(std::move(onBad)) {
-  for (const Shard &shard : folder.shards()) {
-    const ShardHeader &written = shard.header();
+      onBad_(std::move(onBad)), seen_(folder.takeDigests()) {
+  for (const ShardHeader &written : folder.shards()) {
     for (int part : {0, 1}) {
       totals_.tokens[part] += written.tokens[part];
       totals_.documents[part] += written.documents[part];
@@ -21,8 +20,6 @@ DataWriter::DataWriter(const PrepareFolder &folder, const ShardHeader &header,
     begin_ = written.next;
     complete_ = (written.flags & ShardHeader::isLast) != 0;
     header_.previous = written.self;
-    for (ShortDigest digest : shard.digests())
-      seen_.insert(digest);
   }
 }
 

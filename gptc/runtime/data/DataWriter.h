@@ -35,8 +35,8 @@ public:
 
   /// Goes on after the shards that `folder` has. `header` has what is the same
   /// for all shards. `folder` must outlive the writer.
-  DataWriter(const PrepareFolder &folder, const ShardHeader &header,
-             Options options, OnBad onBad);
+  DataWriter(PrepareFolder &folder, const ShardHeader &header, Options options,
+             OnBad onBad);
 
   /// Where the inputs are to be read on.
   InputPosition begin() const { return begin_; }

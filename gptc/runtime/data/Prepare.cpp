@@ -170,12 +170,14 @@ private:
   }
 
   Expected<Round> readRound(InputReader &reader) {
-    constexpr size_t blocksOfThread = 4;
+    // Some blocks for each thread, so that none waits long for the others.
+    const size_t most = 4 * RecordReader::Limits{}.block * team->size();
     Round round;
-    while (round.blocks.size() < blocksOfThread * team->size()) {
+    for (size_t bytes = 0; bytes < most;) {
       GPTC_TRY(std::optional<InputBlock> block, reader.next());
       if (!block)
         break;
+      bytes += block->block.bytes.size();
       round.blocks.push_back(*std::move(block));
     }
     round.encoded.resize(round.blocks.size());

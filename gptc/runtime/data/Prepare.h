@@ -31,7 +31,8 @@ struct PrepareOptions {
   /// Leaves out documents that are, byte for byte, an earlier one.
   bool dropDuplicates = false;
   bool strict = false; ///< A bad line is an error.
-  /// Tokens of a shard; only a document or piece that is longer exceeds it.
+  /// Tokens of a shard; a single document, or half a MiB of a whole text, may
+  /// have more.
   uint64_t shardTokens = uint64_t(1) << 25;
   unsigned threads = 0; ///< 0: one for each CPU.
 };

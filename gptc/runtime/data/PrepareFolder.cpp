@@ -27,6 +27,7 @@ static std::string textOf(const Json &record) {
 
 PrepareFolder::PrepareFolder(PrepareFolder &&other) noexcept
     : path_(std::move(other.path_)), shards_(std::move(other.shards_)),
+      digests_(std::move(other.digests_)),
       descriptor_(std::exchange(other.descriptor_, -1)), isNew_(other.isNew_) {}
 
 PrepareFolder::~PrepareFolder() {
@@ -149,7 +150,9 @@ Status PrepareFolder::readShards() {
                      "'{}' and prepare the data again",
                      path, path_);
     previous = header.self;
-    shards_.push_back(std::move(shard));
+    for (ShortDigest digest : shard.digests())
+      digests_.insert(digest);
+    shards_.push_back(header);
   }
   // A name that does not follow would be taken for a shard later.
   size_t names = 0;

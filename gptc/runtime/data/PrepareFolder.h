@@ -6,6 +6,7 @@
 #include "gptc/runtime/data/Shard.h"
 
 #include <nlohmann/json_fwd.hpp>
+#include <utility>
 #include <vector>
 
 namespace gptc {
@@ -24,8 +25,10 @@ public:
   ~PrepareFolder();
 
   std::string shardPath(uint64_t number) const;
-  /// Shards that were there when it was opened.
-  const std::vector<Shard> &shards() const { return shards_; }
+  /// Headers of the shards that were there when it was opened.
+  const std::vector<ShardHeader> &shards() const { return shards_; }
+  /// The digests in those shards, which the folder gives away.
+  DigestSet takeDigests() { return std::exchange(digests_, DigestSet()); }
   /// Removes what open() made, for a preparation that came to nothing.
   void abandon();
 
@@ -38,7 +41,8 @@ private:
   Status readShards();
 
   std::string path_;
-  std::vector<Shard> shards_;
+  std::vector<ShardHeader> shards_;
+  DigestSet digests_;
   int descriptor_ = -1;
   bool isNew_ = false;
 };

@@ -182,7 +182,7 @@ void addPrepare(CLI::App &app, Action &action) {
   command->add_flag("--strict", prepare.strict, "Stop at the first bad line");
   command
       ->add_option("--shard-tokens", prepare.shardTokens,
-                   "Tokens of a file (default: 33554432)")
+                   "About how many tokens a shard has (default: 33554432)")
       ->check(aboveZero());
   command->add_option("--threads", prepare.threads,
                       "Threads to use (default: one for each CPU)");
