@@ -473,6 +473,8 @@ TEST_F(Prepare, GoesOnOnlyWithWhatWasBegun) {
   refused([](auto &changed) { changed.dropDuplicates = false; },
           "drop_duplicates");
   refused([](auto &changed) { changed.shardTokens = 1; }, "shard_tokens");
+  refused([](auto &changed) { changed.format = InputFormat::Text; },
+          "a.jsonl' read as JSON lines");
   refused([](auto &changed) { changed.inputs.pop_back(); },
           "from 3 inputs, now there are 2");
   refused(

@@ -13,6 +13,7 @@
 #include "gptc/runtime/program/Threads.h"
 
 #include <filesystem>
+#include <new>
 #include <nlohmann/json.hpp>
 
 namespace gptc {
@@ -55,6 +56,12 @@ RecordKind kindOf(const std::string &path, const PrepareOptions &options) {
   if (json)
     return RecordKind::JsonLines;
   return options.separator ? RecordKind::Separated : RecordKind::Text;
+}
+
+tl::unexpected<Error> noMemory() {
+  return failure(ErrorCode::OutOfMemory,
+                 "there is not enough memory to go on; ask for fewer threads "
+                 "with --threads, or for smaller shards with --shard-tokens");
 }
 
 class Preparation {
@@ -202,17 +209,24 @@ private:
       Status status;
       Expected<Round> next;
       std::atomic<size_t> started = 0;
+      std::atomic<bool> outOfMemory = false;
       team->run([&](unsigned thread) {
-        if (thread == 0) {
-          status = writeRound(writer, written);
-          if (status)
-            next = readRound(reader);
+        try {
+          if (thread == 0) {
+            status = writeRound(writer, written);
+            if (status)
+              next = readRound(reader);
+          }
+          for (size_t i; (i = started++) < current.blocks.size();)
+            current.encoded[i] =
+                encodeBlock(current.blocks[i],
+                            inputs[current.blocks[i].input].kind, encoding);
+        } catch (const std::bad_alloc &) {
+          outOfMemory = true;
         }
-        for (size_t i; (i = started++) < current.blocks.size();)
-          current.encoded[i] =
-              encodeBlock(current.blocks[i],
-                          inputs[current.blocks[i].input].kind, encoding);
       });
+      if (outOfMemory)
+        return noMemory();
       GPTC_CHECK(status);
       if (!next) {
         // What comes before the place that cannot be read is told first.
@@ -255,7 +269,11 @@ Expected<PrepareSummary>
 prepareData(const PrepareOptions &options,
             const std::shared_ptr<const Tokenizer> &tokenizer,
             const PrepareObserver &observer) {
-  return Preparation(options, tokenizer, observer).run();
+  try {
+    return Preparation(options, tokenizer, observer).run();
+  } catch (const std::bad_alloc &) {
+    return noMemory();
+  }
 }
 
 } // namespace gptc

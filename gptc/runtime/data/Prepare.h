@@ -44,8 +44,7 @@ struct BadLine {
   std::string reason;
 };
 
-/// Who is told, on the calling thread or another, one at a time. All may be
-/// empty.
+/// Who is told, on the calling thread. All may be empty.
 struct PrepareObserver {
   /// Once, with the shards that are there already.
   std::function<void(uint64_t shards)> onResume;
@@ -73,7 +72,7 @@ struct PrepareSummary {
 ///
 /// InvalidArgument for options out of range, inputs that are no files, inputs
 /// that changed since the folder was begun, or a folder that holds something
-/// else; Corrupt for a bad line if `strict`.
+/// else; Corrupt for a bad line if `strict`; OutOfMemory.
 Expected<PrepareSummary>
 prepareData(const PrepareOptions &options,
             const std::shared_ptr<const Tokenizer> &tokenizer,

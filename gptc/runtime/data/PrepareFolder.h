@@ -12,7 +12,8 @@
 namespace gptc {
 
 /// The folder of one preparation: prepare.json, which says what is prepared,
-/// and the shards. While it is open no other process prepares into it.
+/// and the shards. While it is open no other process prepares into it, where
+/// the file system has locks.
 class PrepareFolder {
 public:
   /// Makes the folder, or opens one that was begun with an equal `record`.
