@@ -28,8 +28,8 @@ const std::string tokenizer = GPTC_SOURCE_DIR "/tests/golden/text/gpt2";
 const std::string model = models + "/gpt2-gelu";
 
 const std::vector<std::string> subcommands{
-    "bench",   "compare", "compile", "devices", "export", "generate",
-    "inspect", "models",  "plan",    "run",     "score",  "tokenize"};
+    "bench",  "compare", "compile", "devices", "export", "generate", "inspect",
+    "models", "plan",    "prepare", "run",     "score",  "tokenize"};
 
 /// Asserts that a command fails as commands should.
 void expectFailure(const CommandResult &result, const std::string &text) {

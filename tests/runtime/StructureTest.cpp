@@ -36,6 +36,8 @@ const std::map<std::string, std::set<std::string>> &rooms() {
                                      "runtime/program"};
     below["runtime/session"] = runtime;
     runtime.insert("runtime/session");
+    below["runtime/data"] = {"runtime/base", "runtime/text", "runtime/program"};
+    runtime.insert("runtime/data");
     below["ir"] = {"runtime/base"};
     std::set<std::string> ground = runtime;
     ground.insert("ir");

@@ -30,6 +30,7 @@ void addGenerate(CLI::App &app, Action &action);
 void addInspect(CLI::App &app, Action &action);
 void addModels(CLI::App &app, Action &action);
 void addPlan(CLI::App &app, Action &action);
+void addPrepare(CLI::App &app, Action &action);
 void addRun(CLI::App &app, Action &action);
 void addScore(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
