@@ -14,7 +14,7 @@ set(headers
 list(TRANSFORM headers PREPEND "gptc/runtime/")
 if(GPTC_BUILD_COMPILER)
   list(APPEND headers
-    gptc/frontend/Definition.h gptc/frontend/Graph.h gptc/frontend/Operators.h gptc/frontend/Types.h)
+    gptc/frontend/Definition.h gptc/frontend/Graph.h gptc/frontend/Operators.h gptc/frontend/Optimizers.h gptc/frontend/Types.h)
 endif()
 foreach(header IN LISTS headers)
   cmake_path(GET header PARENT_PATH folder)

@@ -96,7 +96,7 @@ struct BottleneckGpt {
       positions = graph.argument("positions", perSequence);
       lengths = graph.argument("lengths", perSequence);
     }
-    if (request.kind == Kind::Score || request.kind == Kind::LossAndGradients)
+    if (request.kind == Kind::Score || request.kind == Kind::Loss)
       targets = graph.argument("targets", ids);
 
     Tensor places = iota(graph, {request.batch, request.rows}, 1);
@@ -118,8 +118,8 @@ struct BottleneckGpt {
     Tensor logits = matmul(norm("ln_f", x), table, false, true);
     if (request.kind == Kind::Score)
       graph.result("log_likelihood", logLikelihood(logits, targets));
-    else if (request.kind == Kind::LossAndGradients)
-      gradientResults(graph, crossEntropy(logits, targets));
+    else if (request.kind == Kind::Loss)
+      request.useLoss(graph, crossEntropy(logits, targets));
     else
       graph.result("logits", logits);
     graph.endEntry();

@@ -4,6 +4,8 @@
 
 #include "gptc/compiler/Phases.h"
 #include "gptc/frontend/GraphState.h"
+#include "gptc/frontend/Operators.h"
+#include "gptc/models/Recipes.h"
 #include "gptc/runtime/base/Sha256.h"
 
 namespace gptc {
@@ -17,7 +19,7 @@ using Kind = EntryRequest::Kind;
 constexpr int64_t chunkRows[] = {16, 64, 512};
 
 Status addEntry(std::vector<EntryRequest> &entries, const std::string &name,
-                int64_t batch, int64_t capacity) {
+                int64_t batch, int64_t capacity, const Recipe &recipe) {
   auto add = [&](Kind kind, const std::string &as, int64_t rows) {
     entries.push_back({kind, as, batch, rows, capacity});
   };
@@ -38,11 +40,19 @@ Status addEntry(std::vector<EntryRequest> &entries, const std::string &name,
   } else if (name == "score") {
     add(Kind::Score, name, capacity);
   } else if (name == "loss_and_gradients") {
-    add(Kind::LossAndGradients, name, capacity);
+    add(Kind::Loss, name, capacity);
+    entries.back().useLoss = [](Graph &graph, const Tensor &loss) {
+      gradientResults(graph, loss);
+    };
+  } else if (name == "train_step") {
+    add(Kind::Loss, name, capacity);
+    entries.back().useLoss = [recipe](Graph &graph, const Tensor &loss) {
+      trainingStep(graph, loss, recipe);
+    };
   } else {
     return failure(ErrorCode::InvalidArgument,
                    "--entry: '{}' is no entry point; choose from prefill, "
-                   "decode, logits, score and loss_and_gradients",
+                   "decode, logits, score, loss_and_gradients and train_step",
                    name);
   }
   return {};
@@ -107,6 +117,14 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
   std::vector<std::string> names = request.entries;
   if (names.empty())
     names = {"prefill", "decode"};
+  if (!request.recipe.empty() && !llvm::is_contained(names, "train_step"))
+    return failure(ErrorCode::InvalidArgument,
+                   "--recipe: '{}' is for the entry train_step, which is not "
+                   "among those asked for; add --entry train_step",
+                   request.recipe);
+  GPTC_TRY(Recipe recipe,
+           findRecipe(request.recipe.empty() ? recipeOf(model.family)
+                                             : request.recipe));
   std::vector<EntryRequest> entries;
   for (size_t i = 0; i < names.size(); ++i)
     if (std::find(names.begin(), names.begin() + i, names[i]) !=
@@ -114,8 +132,8 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
       return failure(ErrorCode::InvalidArgument, "--entry: '{}' is given twice",
                      names[i]);
   for (const std::string &name : names)
-    GPTC_CHECK(
-        addEntry(entries, name, int64_t(info.batch), int64_t(info.capacity)));
+    GPTC_CHECK(addEntry(entries, name, int64_t(info.batch),
+                        int64_t(info.capacity), recipe));
   for (const EntryRequest &entry : entries)
     try { // A definition is a user's code.
       source.definition.build(graph, entry);

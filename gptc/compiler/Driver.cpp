@@ -353,10 +353,13 @@ Expected<PlanSummary> planModel(const CompileRequest &request) {
   GPTC_CHECK(advance(module, Phase::Program, info.type, *dump));
   PlanSummary plan;
   plan.parameters = info.parameters;
-  for (auto variable : module.getOps<ir::VariableOp>())
-    (variable.getRole() == ir::Role::Parameter ? plan.weightsBytes
-                                               : plan.cacheBytes) +=
+  for (auto variable : module.getOps<ir::VariableOp>()) {
+    ir::Role role = variable.getRole();
+    (role == ir::Role::Parameter   ? plan.weightsBytes
+     : role == ir::Role::Optimizer ? plan.optimizerBytes
+                                   : plan.cacheBytes) +=
         ir::bytesOf(variable.getTensorType());
+  }
   for (auto function : module.getOps<mlir::func::FuncOp>()) {
     std::string name = function.getSymName().str();
     if (auto arena =

@@ -44,7 +44,8 @@ struct CompileRequest {
   std::vector<std::string> entries;
   uint64_t batch = 0;
   uint64_t context = 0;
-  std::string cpu; ///< host, x86-64-v3, x86-64-v4.
+  std::string recipe; ///< Of train_step: gpt1, gpt2 or gpt3.
+  std::string cpu;    ///< host, x86-64-v3, x86-64-v4.
   std::string toPhase;
   std::string fromPhase;
   std::string dumpDirectory;
@@ -72,6 +73,7 @@ struct PlanSummary {
   uint64_t weightsBytes = 0;
   uint64_t arenaBytes = 0;
   uint64_t cacheBytes = 0;
+  uint64_t optimizerBytes = 0;
   std::vector<PlanEntry> entries;
 };
 

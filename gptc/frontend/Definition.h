@@ -31,11 +31,14 @@ struct ModelInfo {
 /// One entry point that is asked for: prefill and decode have `rows` tokens a
 /// sequence and caches of `capacity`; the others have `rows` tokens.
 struct EntryRequest {
-  enum class Kind { Prefill, Decode, Logits, Score, LossAndGradients } kind;
+  enum class Kind { Prefill, Decode, Logits, Score, Loss } kind;
   std::string name;
   int64_t batch = 1;
   int64_t rows = 1;
   int64_t capacity = 1;
+  /// Of an entry of kind Loss: adds what becomes of the loss, [], its
+  /// gradients as results or a step of training. Called once, last.
+  std::function<void(Graph &, const Tensor &loss)> useLoss = {};
 };
 
 struct Definition {

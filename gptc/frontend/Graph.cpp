@@ -368,6 +368,12 @@ Tensor Graph::counter(const std::string &name, const TensorType &type,
                           where);
 }
 
+Tensor Graph::optimizerState(const std::string &name, const TensorType &type,
+                             Where where) {
+  return state_->variable(name, type, ir::Role::Optimizer, nullptr, nullptr,
+                          where);
+}
+
 void Graph::assign(const std::string &name, const Tensor &value, Where where) {
   if (!state_->usable({value}, where))
     return;

@@ -119,6 +119,9 @@ public:
                Where where = Where::current());
   Tensor counter(const std::string &name, const TensorType &type,
                  Where where = Where::current());
+  /// The same of an optimizer's state.
+  Tensor optimizerState(const std::string &name, const TensorType &type,
+                        Where where = Where::current());
   /// Gives a declared variable a new value.
   void assign(const std::string &name, const Tensor &value,
               Where where = Where::current());

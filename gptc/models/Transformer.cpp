@@ -183,7 +183,7 @@ void Builder::build() {
     positions = graph.argument("positions", perSequence);
     lengths = graph.argument("lengths", perSequence);
   }
-  if (request.kind == Kind::Score || request.kind == Kind::LossAndGradients)
+  if (request.kind == Kind::Score || request.kind == Kind::Loss)
     targets = graph.argument("targets", ids);
 
   Tensor x = embed(tokens);
@@ -205,8 +205,8 @@ void Builder::build() {
   Tensor logits = head(x);
   if (request.kind == Kind::Score)
     graph.result("log_likelihood", logLikelihood(logits, targets));
-  else if (request.kind == Kind::LossAndGradients)
-    gradientResults(graph, crossEntropy(logits, targets));
+  else if (request.kind == Kind::Loss)
+    request.useLoss(graph, crossEntropy(logits, targets));
   else
     graph.result("logits", logits);
   graph.endEntry();

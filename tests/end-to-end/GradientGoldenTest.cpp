@@ -5,16 +5,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "gptc/backends/reference/compiler/Interpreter.h"
-#include "gptc/compiler/BuildManifest.h"
+#include "GoldenTensors.h"
+
 #include "gptc/compiler/BuildModel.h"
 #include "gptc/compiler/Driver.h"
 #include "gptc/frontend/GraphState.h"
 #include "gptc/runtime/program/Program.h"
-#include "gptc/runtime/program/VariableSource.h"
-#include "gptc/runtime/tensors/Safetensors.h"
 
-#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -24,35 +21,6 @@ namespace gptc {
 namespace {
 
 namespace fs = std::filesystem;
-
-const std::string golden = GPTC_SOURCE_DIR "/tests/golden/";
-
-std::vector<std::string> modelNames() {
-  std::vector<std::string> names;
-  for (const auto &entry : fs::directory_iterator(golden + "gradients"))
-    names.push_back(entry.path().stem());
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-template <typename T> std::vector<T> valuesOf(const TensorView &view) {
-  std::vector<T> values(view.bytes.size() / sizeof(T));
-  std::memcpy(values.data(), view.bytes.data(), view.bytes.size());
-  return values;
-}
-
-/// The size of the difference in parts of the size of what is expected.
-template <typename T>
-double relativeError(std::span<const T> found,
-                     const std::vector<double> &expected) {
-  double difference = 0, size = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    difference += std::pow(double(found[i]) - expected[i], 2);
-    size += std::pow(expected[i], 2);
-  }
-  // The gradient of a key's bias is zero: a softmax does not see it.
-  return std::sqrt(difference) / std::max(std::sqrt(size), 1e-6);
-}
 
 class GradientGolden : public testing::TestWithParam<std::string> {
 protected:
@@ -92,27 +60,6 @@ protected:
   std::unique_ptr<SafetensorsFile> file;
   CompileRequest request;
 };
-
-/// The weights of a module's parameters, as a run starts with them.
-Expected<HostVariables> readWeights(mlir::ModuleOp module,
-                                    const ModuleInfo &info,
-                                    const Checkpoint &checkpoint) {
-  GPTC_TRY(artifact::ManifestT manifest, describeModel(module, info));
-  GPTC_TRY(auto team, ThreadTeam::create(1));
-  HostVariables variables;
-  for (const auto &variable : manifest.variables) {
-    std::vector<float> values(elementCount(variable->shape));
-    GPTC_TRY(auto source,
-             VariableSource::create(*variable, artifact::Layout::RowMajor,
-                                    &checkpoint, 0, *team));
-    source.fillAll(*team, reinterpret_cast<std::byte *>(values.data()));
-    variables[variable->name] = {
-        DataType::F32,
-        {variable->shape.begin(), variable->shape.end()},
-        {values.begin(), values.end()}};
-  }
-  return variables;
-}
 
 TEST_P(GradientGolden, TheReferenceIsPyTorchInDouble) {
   auto source = resolveModel(request.model, "");
@@ -200,13 +147,12 @@ TEST_P(GradientGolden, TheCpuIsWithinOneTenThousandth) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GradientGolden,
-                         testing::ValuesIn(modelNames()), [](const auto &info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         testing::ValuesIn(goldenNames("gradients")),
+                         [](const auto &info) { return testName(info.param); });
 
-TEST(GradientGoldens, AreThere) { EXPECT_GE(modelNames().size(), 6U); }
+TEST(GradientGoldens, AreThere) {
+  EXPECT_GE(goldenNames("gradients").size(), 6U);
+}
 
 } // namespace
 } // namespace gptc

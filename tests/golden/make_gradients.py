@@ -35,6 +35,17 @@ def parameters(folder, shape):
     return weights
 
 
+def loss_of(shape, weights, tokens, targets):
+    """The mean of -log p(target) over the targets [B, T] that are not negative."""
+    total = 0
+    for ids, wanted in zip(tokens, targets):
+        likelihoods = logits(shape, weights, ids.tolist()).log_softmax(dim=-1)
+        for row, target in enumerate(wanted):
+            if target >= 0:
+                total = total - likelihoods[row, target]
+    return total / int((targets >= 0).sum())
+
+
 def make(folder, out):
     shape = Shape(json.loads((folder / "config.json").read_text()))
     # Programs hold a score's scale and an epsilon in float32.
@@ -46,13 +57,7 @@ def make(folder, out):
     targets = generator.integers(0, shape.vocabulary, size)
     if shape.context > 1:
         targets[generator.random(size) < 0.2] = -1
-    total, count = 0, int((targets >= 0).sum())
-    for ids, wanted in zip(tokens, targets):
-        likelihoods = logits(shape, weights, ids.tolist()).log_softmax(dim=-1)
-        for row, target in enumerate(wanted):
-            if target >= 0:
-                total = total - likelihoods[row, target]
-    loss = total / count
+    loss = loss_of(shape, weights, tokens, targets)
     loss.backward()
     tensors = {"tokens": torch.tensor(tokens, dtype=torch.int32), "targets": torch.tensor(targets, dtype=torch.int32),
                "loss": loss.detach()}

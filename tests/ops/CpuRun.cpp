@@ -155,7 +155,8 @@ Expected<HostTensors> CompiledGraph::run(const std::string &entryName,
                                  entry.results[i]->shape,
                                  program->result(index, i)));
   for (size_t i = 0; i < manifest.variables.size(); ++i)
-    if (manifest.variables[i]->role != artifact::Role::Parameter)
+    // Packed ones are read by products alone: nothing assigns them.
+    if (target.storages[i]->layout == artifact::Layout::RowMajor)
       variables[manifest.variables[i]->name] =
           loadTensor(manifest.variables[i]->type, manifest.variables[i]->shape,
                      program->variable(i));

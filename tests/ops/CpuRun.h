@@ -20,7 +20,7 @@ public:
 
   /// Runs an entry for one instruction set ("x86-64-v4", "x86-64-v3"), with
   /// variables as given (the others as they start), and puts those that are
-  /// no parameters back as the run left them.
+  /// not packed back as the run left them.
   Expected<HostTensors> run(const std::string &entry,
                             const std::string &variant, unsigned threads,
                             const HostTensors &arguments,

@@ -110,7 +110,7 @@ Status TargetValidator::checkStorages() {
       return wrong("{} is stored outside of the region of {} bytes", what,
                    target_.variables_bytes);
     if (storage.embedded) {
-      // Content is mapped for reading; only parameters are never written.
+      // Caches and counters begin with zeros.
       if (variable.role != Role::Parameter)
         return wrong("{} has content but is no parameter", what);
       GPTC_CHECK(validateBlob(storage.embedded.get(), what + "'s content",

@@ -39,6 +39,7 @@ Program::load(std::shared_ptr<const Artifact> artifact,
     return failure(ErrorCode::NotFound,
                    "'{}' holds nothing for the CPU; compile with --target cpu",
                    file.path());
+  program->findWritten();
   GPTC_CHECK(program->chooseVariant(options.variant));
   GPTC_TRY(program->library_,
            KernelLibrary::load(file.blob(*program->variant_->library)));
@@ -94,11 +95,24 @@ Status Program::chooseVariant(const std::string &name) {
                  artifact_->path(), lacks);
 }
 
+void Program::findWritten() {
+  written_.resize(target_->storages.size());
+  for (const auto &program : target_->programs)
+    for (const auto &dispatch : program->dispatches)
+      for (size_t i = dispatch->buffers.size() - dispatch->outputs;
+           i < dispatch->buffers.size(); ++i) {
+        const artifact::BufferT &buffer =
+            *program->buffers[dispatch->buffers[i]];
+        if (buffer.space == artifact::BufferSpace::Variable)
+          written_[buffer.index] = true;
+      }
+}
+
 Status Program::checkMemory() const {
   uint64_t needed = 0;
-  for (const auto &storage : target_->storages)
-    if (!storage->embedded)
-      needed += storage->bytes;
+  for (size_t i = 0; i < target_->storages.size(); ++i)
+    if (!isMapped(i))
+      needed += target_->storages[i]->bytes;
   uint64_t arena = 0;
   for (const auto &program : target_->programs)
     arena = std::max(arena, program->arena_bytes);
@@ -119,8 +133,11 @@ Status Program::loadVariables(const std::string &folder) {
   std::string path = folder.empty() ? manifest.source->checkpoint : folder;
   std::optional<Checkpoint> checkpoint;
   auto needsSource = [&](size_t i) {
+    // What is embedded serves, but where another folder is asked for to go on
+    // training from.
     return manifest.variables[i]->role == artifact::Role::Parameter &&
-           !target_->storages[i]->embedded;
+           (!target_->storages[i]->embedded ||
+            (written_[i] && !folder.empty()));
   };
   bool any = false;
   for (size_t i = 0; i < manifest.variables.size(); ++i)
@@ -142,8 +159,7 @@ Status Program::loadVariables(const std::string &folder) {
     const artifact::StorageT &storage = *target_->storages[i];
     (variable.role == artifact::Role::Parameter ? weightsBytes_
                                                 : stateBytes_) += storage.bytes;
-    if (storage.embedded) {
-      // Mapped for reading alone: a validated program writes no parameter.
+    if (isMapped(i)) {
       auto bytes = artifact_->blob(*storage.embedded);
       storages_.emplace_back(const_cast<std::byte *>(bytes.data()),
                              bytes.size());
@@ -151,8 +167,13 @@ Status Program::loadVariables(const std::string &folder) {
       continue;
     }
     storages_.emplace_back(variables_.data() + storage.offset, storage.bytes);
-    if (!needsSource(i))
+    if (!needsSource(i)) {
+      if (storage.embedded) {
+        auto bytes = artifact_->blob(*storage.embedded);
+        std::memcpy(storages_[i].data(), bytes.data(), bytes.size());
+      }
       continue;
+    }
     auto source = VariableSource::create(variable, storage.layout,
                                          checkpoint ? &*checkpoint : nullptr,
                                          manifest.source->init_seed, *team_);
@@ -274,7 +295,7 @@ void Program::moveWeights(uint64_t bytes) {
   // What is mapped may be given back at once, so that only a margin is asked.
   constexpr uint64_t margin = uint64_t(64) << 20;
   for (uint64_t moved = 0; mappedBytes_ != 0 && moved < bytes; ++firstMapped_) {
-    if (!target_->storages[firstMapped_]->embedded)
+    if (!isMapped(firstMapped_))
       continue;
     uint64_t size = storages_[firstMapped_].size();
     uint64_t available = availableMemory();

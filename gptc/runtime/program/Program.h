@@ -118,6 +118,11 @@ private:
 
   Program() = default;
   Status chooseVariant(const std::string &name);
+  void findWritten();
+  /// Whether a variable begins where the file is mapped, for reading alone.
+  bool isMapped(size_t variable) const {
+    return target_->storages[variable]->embedded && !written_[variable];
+  }
   Status checkMemory() const;
   Status loadVariables(const std::string &checkpoint);
   Status loadEntry(const artifact::ProgramT &program);
@@ -140,6 +145,7 @@ private:
   Region variables_, arena_, scratch_;
   uint64_t scratchBytes_ = 0; ///< Of one thread.
   uint64_t weightsBytes_ = 0, stateBytes_ = 0, mappedBytes_ = 0;
+  std::vector<bool> written_; ///< Variables that some program assigns.
   std::vector<std::span<std::byte>> storages_;
   size_t firstMapped_ = 0; ///< Variables before it have been moved.
   std::vector<Entry> entries_;

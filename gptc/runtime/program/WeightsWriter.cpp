@@ -156,6 +156,19 @@ Expected<std::optional<Checkpoint>> openCheckpoint(const Artifact &artifact) {
   return std::optional<Checkpoint>(std::move(*checkpoint));
 }
 
+Expected<WrittenWeights> finish(const Artifact &artifact,
+                                std::vector<PendingTensor> tensors,
+                                WrittenWeights written,
+                                const std::string &path) {
+  if (tensors.empty())
+    return failure(ErrorCode::NotFound, "'{}' holds no weights",
+                   artifact.path());
+  for (const PendingTensor &tensor : tensors)
+    ++written.tensors[tensor.type];
+  GPTC_CHECK(writeSafetensors(path, std::move(tensors)));
+  return written;
+}
+
 } // namespace
 
 Expected<WrittenWeights> writeWeights(const Artifact &artifact,
@@ -188,13 +201,24 @@ Expected<WrittenWeights> writeWeights(const Artifact &artifact,
       GPTC_CHECK(addParts(variable, load, tensors));
     }
   }
-  if (tensors.empty())
-    return failure(ErrorCode::NotFound, "'{}' holds no weights",
-                   artifact.path());
-  for (const PendingTensor &tensor : tensors)
-    ++written.tensors[tensor.type];
-  GPTC_CHECK(writeSafetensors(path, std::move(tensors)));
-  return written;
+  return finish(artifact, std::move(tensors), written, path);
+}
+
+Expected<WrittenWeights> writeWeights(Program &program,
+                                      const std::string &path) {
+  const auto &variables = program.artifact().manifest().variables;
+  std::vector<PendingTensor> tensors;
+  for (size_t i = 0; i < variables.size(); ++i) {
+    if (variables[i]->role != artifact::Role::Parameter)
+      continue;
+    const VariableT &variable = *variables[i];
+    artifact::Layout layout = program.target().storages[i]->layout;
+    auto load = [&variable, &program, layout, i](const Part &part) {
+      return unpack(variable, layout, program.variable(i), part);
+    };
+    GPTC_CHECK(addParts(variable, load, tensors));
+  }
+  return finish(program.artifact(), std::move(tensors), {}, path);
 }
 
 } // namespace gptc

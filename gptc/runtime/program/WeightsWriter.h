@@ -3,7 +3,7 @@
 #ifndef GPTC_RUNTIME_PROGRAM_WEIGHTSWRITER_H
 #define GPTC_RUNTIME_PROGRAM_WEIGHTSWRITER_H
 
-#include "gptc/runtime/artifact/Artifact.h"
+#include "gptc/runtime/program/Program.h"
 
 #include <map>
 
@@ -22,6 +22,11 @@ struct WrittenWeights {
 /// with its types and names (its digest must be right), or drawn from the
 /// seed. Embedded ones are unpacked, in the type that they are stored in.
 Expected<WrittenWeights> writeWeights(const Artifact &artifact,
+                                      const std::string &path);
+
+/// The same with the present values of a program's parameters, in the types
+/// that they are stored in.
+Expected<WrittenWeights> writeWeights(Program &program,
                                       const std::string &path);
 
 } // namespace gptc

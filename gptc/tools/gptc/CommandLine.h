@@ -34,6 +34,7 @@ void addPrepare(CLI::App &app, Action &action);
 void addRun(CLI::App &app, Action &action);
 void addScore(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
+void addTrain(CLI::App &app, Action &action);
 
 /// The compiler, from libgptc-compiler.so beside the runtime library.
 Expected<CompilerService *> loadCompiler();

@@ -62,13 +62,16 @@ void addCompile(CLI::App &app, Action &action) {
       ->add_option("--target", request.targets,
                    "Targets: cpu (default) or cpu,reference")
       ->delimiter(',');
+  command->add_option("--recipe", request.recipe,
+                      "Optimizer of train_step: gpt1, gpt2 or gpt3 (the "
+                      "model's)");
   command->add_option("--dtype", request.dtype,
                       "Type of weights and products, f32 or bf16 (default: "
                       "the checkpoint's)");
   command
       ->add_option("--entry", request.entries,
                    "Entry points: prefill, decode, logits, score, "
-                   "loss_and_gradients (default: prefill,decode)")
+                   "loss_and_gradients, train_step (default: prefill,decode)")
       ->delimiter(',');
   command->add_option("--batch", request.batch, "Sequences side by side")
       ->check(aboveZero());

@@ -62,6 +62,7 @@ int main(int argc, char **argv) {
   tool::addInspect(app, action);
   tool::addTokenize(app, action);
   tool::addPrepare(app, action);
+  tool::addTrain(app, action);
   tool::addDevices(app, action);
   // CLI11 would say that a command is missing, and not which one is unknown.
   auto isChosen = [&](const CLI::App *command) {

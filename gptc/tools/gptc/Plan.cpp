@@ -8,19 +8,25 @@ namespace {
 
 struct Options {
   CompileRequest request;
+  bool train = false;
   bool json = false;
 };
 
-Status run(const Options &options) {
+Status run(Options &options) {
+  if (options.train)
+    options.request.entries.emplace_back("train_step");
   GPTC_TRY(CompilerService * compiler, loadCompiler());
   GPTC_TRY(PlanSummary plan, compiler->plan(options.request));
-  uint64_t peak = plan.weightsBytes + plan.arenaBytes + plan.cacheBytes;
+  uint64_t peak = plan.weightsBytes + plan.arenaBytes + plan.cacheBytes +
+                  plan.optimizerBytes;
   if (options.json) {
-    Json json = {
-        {"parameters", plan.parameters},  {"weights_bytes", plan.weightsBytes},
-        {"arena_bytes", plan.arenaBytes}, {"cache_bytes", plan.cacheBytes},
-        {"optimizer_bytes", 0},           {"peak_bytes", peak},
-        {"entries", Json::array()}};
+    Json json = {{"parameters", plan.parameters},
+                 {"weights_bytes", plan.weightsBytes},
+                 {"arena_bytes", plan.arenaBytes},
+                 {"cache_bytes", plan.cacheBytes},
+                 {"optimizer_bytes", plan.optimizerBytes},
+                 {"peak_bytes", peak},
+                 {"entries", Json::array()}};
     for (const PlanEntry &entry : plan.entries)
       json["entries"].push_back({{"name", entry.name},
                                  {"flops", entry.flops},
@@ -35,6 +41,8 @@ Status run(const Options &options) {
   line("weights", plan.weightsBytes);
   line("arena", plan.arenaBytes);
   line("cache", plan.cacheBytes);
+  if (plan.optimizerBytes > 0)
+    line("optimizer", plan.optimizerBytes);
   line("peak", peak);
   print(fmt::format("\n{:<14}{:>18}{:>18}\n", "entry", "flops", "bytes"));
   for (const PlanEntry &entry : plan.entries)
@@ -64,6 +72,10 @@ void addPlan(CLI::App &app, Action &action) {
       ->add_option("--entry", request.entries,
                    "Entry points (default: prefill,decode)")
       ->delimiter(',');
+  command->add_flag("--train", options->train,
+                    "A step of training, the entry train_step");
+  command->add_option("--recipe", request.recipe,
+                      "Its optimizer: gpt1, gpt2 or gpt3 (the model's)");
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example: gptc plan gpt3-175b --dtype bf16");
   command->callback(

@@ -77,8 +77,7 @@ Expected<HostTensor> Run::read(ir::ReadOp op) const {
     }
   auto declaration = mlir::SymbolTable::lookupNearestSymbolFrom<ir::VariableOp>(
       op, op.getVariableAttr());
-  if (declaration.getRole() == ir::Role::Cache ||
-      declaration.getRole() == ir::Role::Counter)
+  if (declaration.getRole() != ir::Role::Parameter)
     return zerosOf(op.getResult().getType());
   return failure(ErrorCode::NotFound, "the {} '{}' has no value; give it one",
                  ir::stringifyRole(declaration.getRole()).str(), name);

@@ -41,7 +41,7 @@ using HostVariables = std::map<std::string, HostTensor>;
 /// `gptc.cast` alone rounds, to nearest even, to the type that it converts to.
 /// Integers wrap at their width.
 ///
-/// Reads take from `variables`; a cache or counter that is absent there starts
+/// Reads take from `variables`; what is absent there and no parameter starts
 /// with zeros. Assignments reach `variables` when the whole run succeeds, and
 /// not otherwise.
 ///

@@ -1,0 +1,196 @@
+//===- Trainer.cpp --------------------------------------------------------===//
+
+#include "gptc/runtime/training/Trainer.h"
+
+#include "gptc/runtime/data/TokenizerDigest.h"
+#include "gptc/runtime/session/TextGeneration.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace gptc {
+
+namespace {
+
+using Parameters = std::vector<std::unique_ptr<artifact::ParameterT>>;
+
+/// The index of a parameter of that name, or nothing.
+std::optional<size_t> find(const Parameters &list, const std::string &name) {
+  for (size_t i = 0; i < list.size(); ++i)
+    if (list[i]->name == name)
+      return i;
+  return std::nullopt;
+}
+
+} // namespace
+
+Expected<std::unique_ptr<Trainer>>
+Trainer::create(std::shared_ptr<const Artifact> artifact,
+                const TrainerOptions &options) {
+  std::unique_ptr<Trainer> trainer(new Trainer());
+  trainer->options_ = options;
+  if (artifact->findEntry("train_step") < 0)
+    return failure(ErrorCode::NotFound,
+                   "'{}' has no entry train_step, which training needs; "
+                   "compile with --entry train_step,score",
+                   artifact->path());
+  LoadOptions load = options.load;
+  if (options.resume) {
+    GPTC_TRY(trainer->step_, newestState(options.output));
+    if (trainer->step_ > 0)
+      load.checkpoint = statePath(options.output, trainer->step_);
+  }
+  GPTC_TRY(trainer->program_, Program::load(std::move(artifact), load));
+  GPTC_CHECK(trainer->open(options));
+  return trainer;
+}
+
+Status Trainer::open(const TrainerOptions &options) {
+  const Artifact &artifact = program_->artifact();
+  const artifact::ManifestT &manifest = artifact.manifest();
+  GPTC_TRY(train_,
+           openEntry(uint32_t(artifact.findEntry("train_step")), "loss"));
+  const artifact::EntryT &entry = *manifest.entries[train_.index];
+  auto rate = find(entry.arguments, "learning_rate");
+  auto norm = find(entry.results, "gradient_norm");
+  if (!rate || !entry.arguments[*rate]->scalar ||
+      entry.arguments[*rate]->type != artifact::ElementType::F32 || !norm)
+    return failure(ErrorCode::Unsupported,
+                   "the entry train_step of '{}' does not take learning_rate, "
+                   "a scalar of f32, and give gradient_norm",
+                   artifact.path());
+  learningRate_ = program_->argumentAs<float>(train_.index, *rate);
+  norm_ = program_->resultAs<float>(train_.index, *norm);
+  if (int score = artifact.findEntry("score");
+      score >= 0 && program_->has(uint32_t(score))) {
+    GPTC_TRY(score_, openEntry(uint32_t(score), "log_likelihood"));
+    if (score_->tokens.size() != train_.tokens.size() ||
+        score_->output.size() != score_->tokens.size())
+      return failure(ErrorCode::Unsupported,
+                     "the entries train_step and score of '{}' are of "
+                     "different shapes",
+                     artifact.path());
+  }
+
+  GPTC_TRY(TokenData data, TokenData::open(options.data));
+  data_ = std::make_unique<TokenData>(std::move(data));
+  GPTC_CHECK(checkData());
+  uint64_t batch = manifest.model->batch;
+  uint64_t context = train_.tokens.size() / batch;
+  GPTC_TRY(batches_, Batches::create(*data_, DataPart::Training, batch, context,
+                                     options.seed));
+  if (score_ && data_->tokens(DataPart::Validation) > 1) {
+    GPTC_TRY(validation_, Batches::create(*data_, DataPart::Validation, batch,
+                                          context, options.seed));
+  }
+  identity_ = {options.seed, batch, context, data_->tokens(DataPart::Training),
+               manifest.source_hash};
+  if (step_ > 0)
+    GPTC_CHECK(loadState(options.output, step_, identity_, *program_));
+  return {};
+}
+
+Expected<Trainer::Entry> Trainer::openEntry(uint32_t index,
+                                            const std::string &result) {
+  const artifact::EntryT &entry =
+      *program_->artifact().manifest().entries[index];
+  auto tokens = find(entry.arguments, "tokens");
+  auto targets = find(entry.arguments, "targets");
+  auto output = find(entry.results, result);
+  auto isIds = [&](std::optional<size_t> i) {
+    return i && entry.arguments[*i]->type == artifact::ElementType::I32 &&
+           entry.arguments[*i]->shape.size() == 2;
+  };
+  if (!isIds(tokens) || !isIds(targets) || !output ||
+      entry.results[*output]->type != artifact::ElementType::F32 ||
+      entry.arguments[*tokens]->shape != entry.arguments[*targets]->shape ||
+      entry.arguments[*tokens]->shape[0] !=
+          program_->artifact().manifest().model->batch)
+    return failure(ErrorCode::Unsupported,
+                   "the entry {} of '{}' does not take tokens and targets "
+                   "[B, T] and give {}",
+                   entry.name, program_->artifact().path(), result);
+  return Entry{index, program_->argumentAs<int32_t>(index, *tokens),
+               program_->argumentAs<int32_t>(index, *targets),
+               program_->resultAs<float>(index, *output)};
+}
+
+Status Trainer::checkData() const {
+  const Artifact &artifact = program_->artifact();
+  uint64_t vocabulary = artifact.manifest().model->vocabulary;
+  if (data_->vocabulary() > vocabulary)
+    return failure(ErrorCode::InvalidArgument,
+                   "the data in '{}' was made with a vocabulary of {}, the "
+                   "model in '{}' has one of {}; prepare it with the model's "
+                   "own tokenizer",
+                   data_->folder(), data_->vocabulary(), artifact.path(),
+                   vocabulary);
+  GPTC_TRY(auto tokenizer, tokenizerOf(artifact));
+  if (tokenizer && tokenizerDigest(*tokenizer) != data_->tokenizer())
+    return failure(ErrorCode::InvalidArgument,
+                   "the data in '{}' was made with another tokenizer than the "
+                   "one that '{}' carries; prepare it with that of the model",
+                   data_->folder(), artifact.path());
+  return {};
+}
+
+uint64_t Trainer::flopsPerStep() const {
+  return program_->artifact().manifest().entries[train_.index]->flops;
+}
+
+Expected<TrainedStep> Trainer::train() {
+  TrainedStep done;
+  done.learningRate = float(options_.schedule.at(step_));
+  GPTC_CHECK(batches_->read(step_, train_.tokens, train_.targets));
+  learningRate_[0] = float(done.learningRate);
+  program_->run(train_.index);
+  done.step = ++step_;
+  done.loss = double(train_.output[0]);
+  done.gradientNorm = double(norm_[0]);
+  if (std::isfinite(done.loss) && std::isfinite(done.gradientNorm))
+    return done;
+  GPTC_TRY(uint64_t saved, newestState(options_.output));
+  return failure(ErrorCode::InvalidArgument,
+                 "step {} made {} of {}, no finite number; {}; try a lower "
+                 "--learning-rate or a longer --warm-up",
+                 done.step,
+                 std::isfinite(done.loss) ? "a gradient norm" : "a loss",
+                 std::isfinite(done.loss) ? done.gradientNorm : done.loss,
+                 saved > 0 ? fmt::format("the last good state is '{}'",
+                                         statePath(options_.output, saved))
+                           : "no state was saved before");
+}
+
+Expected<std::optional<double>> Trainer::validate(uint64_t windows) {
+  if (!validation_)
+    return std::optional<double>();
+  uint64_t context = validation_->context(), batch = validation_->batch();
+  windows = std::min(windows, validation_->windows());
+  double sum = 0;
+  uint64_t count = 0;
+  for (uint64_t from = 0; from < windows; from += batch) {
+    for (uint64_t b = 0; b < batch; ++b) {
+      auto tokens = score_->tokens.subspan(b * context, context);
+      auto targets = score_->targets.subspan(b * context, context);
+      if (from + b < windows) {
+        GPTC_CHECK(validation_->readWindow(from + b, tokens, targets));
+        continue;
+      }
+      std::fill(tokens.begin(), tokens.end(), 0);
+      std::fill(targets.begin(), targets.end(), -1);
+    }
+    program_->run(score_->index);
+    for (size_t i = 0; i < score_->targets.size(); ++i)
+      if (score_->targets[i] >= 0) {
+        sum -= double(score_->output[i]);
+        ++count;
+      }
+  }
+  return std::optional<double>(sum / double(std::max<uint64_t>(count, 1)));
+}
+
+Status Trainer::save() {
+  return saveState(options_.output, step_, options_.keep, identity_, *program_);
+}
+
+} // namespace gptc

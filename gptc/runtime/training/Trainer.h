@@ -1,0 +1,91 @@
+//===- Trainer.h - Steps of training over prepared data --------*- C++ -*-===//
+
+#ifndef GPTC_RUNTIME_TRAINING_TRAINER_H
+#define GPTC_RUNTIME_TRAINING_TRAINER_H
+
+#include "gptc/runtime/data/Batches.h"
+#include "gptc/runtime/training/Schedule.h"
+#include "gptc/runtime/training/TrainingState.h"
+
+namespace gptc {
+
+struct TrainerOptions {
+  std::string data;   ///< A folder of `gptc prepare`.
+  std::string output; ///< The folder with the states; it must exist.
+  uint64_t seed = 0;  ///< Orders the data.
+  Schedule schedule;
+  uint64_t keep = 2; ///< States that stay.
+  bool resume = false;
+  LoadOptions load;
+};
+
+/// One step that was done.
+struct TrainedStep {
+  uint64_t step = 0;       ///< Steps done, this one included.
+  double loss = 0;         ///< Before the step, the mean over its targets.
+  double gradientNorm = 0; ///< Before clipping.
+  double learningRate = 0;
+};
+
+/// A program's entry `train_step` over the batches of prepared data. What a
+/// run leaves is a function of the artifact, the data, the seed and the
+/// schedule: a run that was interrupted and goes on from a state has the same
+/// bits as one that was not. Not thread safe.
+class Trainer {
+public:
+  /// With `resume` it goes on after the newest state of the folder, from the
+  /// beginning if there is none. Fails with a sentence where the artifact has
+  /// no train_step, or the data is another tokenizer's.
+  static Expected<std::unique_ptr<Trainer>>
+  create(std::shared_ptr<const Artifact> artifact,
+         const TrainerOptions &options);
+
+  /// Steps done so far.
+  uint64_t step() const { return step_; }
+  uint64_t tokensPerStep() const {
+    return batches_->batch() * batches_->context();
+  }
+  /// Windows of the data that each epoch has.
+  uint64_t windows() const { return batches_->windows(); }
+  /// Useful operations of a step.
+  uint64_t flopsPerStep() const;
+  const Program &program() const { return *program_; }
+
+  /// Does the next step. An error where the loss or the gradients' norm is no
+  /// finite number: the weights are then worthless, and the newest state is
+  /// what remains.
+  Expected<TrainedStep> train();
+  /// The mean loss of at most `windows` windows of the validation part, by the
+  /// entry `score`; nothing where the artifact or the data has none.
+  Expected<std::optional<double>> validate(uint64_t windows);
+  /// Writes the present state.
+  Status save();
+
+private:
+  Trainer() = default;
+  Status open(const TrainerOptions &options);
+  Status checkData() const;
+
+  struct Entry {
+    uint32_t index = 0;
+    std::span<int32_t> tokens, targets;
+    std::span<float> output; ///< The loss, or the log-likelihoods.
+  };
+  Expected<Entry> openEntry(uint32_t index, const std::string &result);
+
+  std::unique_ptr<Program> program_;
+  std::unique_ptr<TokenData> data_;
+  std::optional<Batches> batches_;
+  std::optional<Batches> validation_;
+  TrainerOptions options_;
+  TrainingIdentity identity_;
+  Entry train_;
+  std::optional<Entry> score_;
+  std::span<float> learningRate_;
+  std::span<const float> norm_;
+  uint64_t step_ = 0;
+};
+
+} // namespace gptc
+
+#endif // GPTC_RUNTIME_TRAINING_TRAINER_H

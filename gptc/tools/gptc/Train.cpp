@@ -1,0 +1,309 @@
+//===- Train.cpp - gptc train ---------------------------------------------===//
+
+#include "CommandLine.h"
+
+#include "gptc/runtime/base/File.h"
+#include "gptc/runtime/training/Trainer.h"
+
+#include <chrono>
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace gptc::tool {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  CompileRequest compile; ///< With the model or the artifact.
+  TrainerOptions trainer;
+  std::string schedule = "cosine";
+  uint64_t steps = 1000, saveEvery = 100, validateEvery = 100;
+  uint64_t validationWindows = 64;
+  bool json = false;
+};
+
+volatile std::sig_atomic_t interrupted = 0;
+
+/// Keeps a second run out of a folder while it lives.
+class FolderLock {
+public:
+  static Expected<FolderLock> take(const std::string &folder) {
+    FolderLock lock;
+    lock.file_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock.file_ < 0)
+      return failure(ErrorCode::Io, "cannot open the folder '{}'", folder);
+    if (::flock(lock.file_, LOCK_EX | LOCK_NB) != 0)
+      return failure(ErrorCode::InvalidArgument,
+                     "another run trains into '{}' now; wait for it, or train "
+                     "into another folder",
+                     folder);
+    return lock;
+  }
+  FolderLock(FolderLock &&other) noexcept
+      : file_(std::exchange(other.file_, -1)) {}
+  ~FolderLock() {
+    if (file_ >= 0)
+      (void)::close(file_);
+  }
+
+private:
+  FolderLock() = default;
+  int file_ = -1;
+};
+
+/// Removes what a run that was killed had not finished to write.
+void removePartial(const std::string &folder) {
+  std::error_code code;
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder, code))
+    if (entry.path().filename().string().starts_with(".gptc-partial-"))
+      fs::remove_all(entry.path(), code);
+}
+
+/// Steps and validations as JSON lines, one after the other.
+class Log {
+public:
+  /// Goes on with a log after the lines of the first `steps` steps.
+  static Expected<Log> open(const std::string &path, uint64_t steps) {
+    std::string kept;
+    std::error_code code;
+    if (steps > 0 && fs::exists(path, code)) {
+      GPTC_TRY(std::string text, readTextFile(path));
+      for (size_t at = 0, end; at < text.size(); at = end + 1) {
+        end = std::min(text.find('\n', at), text.size());
+        Json line = Json::parse(text.begin() + int64_t(at),
+                                text.begin() + int64_t(end), nullptr, false);
+        if (line.is_object() && line.value("step", steps + 1) <= steps)
+          kept += line.dump() + "\n";
+      }
+    }
+    GPTC_TRY(AtomicFile file, AtomicFile::create(path));
+    GPTC_CHECK(file.write(std::as_bytes(std::span(kept))));
+    GPTC_CHECK(file.commit());
+    Log log;
+    log.path_ = path;
+    log.file_.reset(std::fopen(path.c_str(), "a"));
+    if (!log.file_)
+      return failure(ErrorCode::Io, "cannot write '{}'", path);
+    return log;
+  }
+
+  Status write(const Json &line) {
+    std::string text = line.dump() + "\n";
+    if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() ||
+        std::fflush(file_.get()) != 0)
+      return failure(ErrorCode::Io, "cannot write '{}'", path_);
+    return {};
+  }
+
+private:
+  struct Close {
+    void operator()(std::FILE *file) const { (void)std::fclose(file); }
+  };
+  std::string path_;
+  std::unique_ptr<std::FILE, Close> file_;
+};
+
+double secondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+/// The artifact to train: the one that was given, or the model compiled into
+/// the folder.
+Expected<std::shared_ptr<const Artifact>> openArtifact(const Options &options) {
+  std::string path = options.compile.model;
+  if (!path.ends_with(".gptc")) {
+    path = options.trainer.output + "/program.gptc";
+    CompileRequest request = options.compile;
+    request.output = path;
+    request.entries = {"train_step", "score"};
+    GPTC_TRY(CompilerService * compiler, loadCompiler());
+    GPTC_CHECK(compiler->compile(request));
+  }
+  return Artifact::open(path);
+}
+
+/// Does the steps that are left, and says on a terminal how it goes.
+Status trainAll(const Options &options, Trainer &trainer, Log &log,
+                Json &summary) {
+  bool terminal = ::isatty(STDERR_FILENO);
+  Clock::time_point begin = Clock::now();
+  uint64_t first = trainer.step();
+  TrainedStep last;
+  std::optional<double> validation;
+  bool saved = true;
+  while (trainer.step() < options.steps && !interrupted) {
+    Clock::time_point start = Clock::now();
+    GPTC_TRY(last, trainer.train());
+    double seconds = secondsSince(start);
+    double tokensPerSecond = double(trainer.tokensPerStep()) / seconds;
+    Json line = {{"step", last.step},
+                 {"loss", last.loss},
+                 {"gradient_norm", last.gradientNorm},
+                 {"learning_rate", last.learningRate},
+                 {"tokens_per_s", tokensPerSecond},
+                 {"gflop_s", double(trainer.flopsPerStep()) / seconds * 1e-9}};
+    bool end = last.step == options.steps || interrupted;
+    if (end || last.step % options.validateEvery == 0) {
+      GPTC_TRY(validation, trainer.validate(options.validationWindows));
+      if (validation)
+        line["validation_loss"] = *validation;
+    }
+    GPTC_CHECK(log.write(line));
+    double left = secondsSince(begin) / double(last.step - first) *
+                  double(options.steps - last.step);
+    std::string text = fmt::format(
+        "step {}/{}: loss {:.4f}, norm {:.3f}, rate {:.2e}, {:.0f} tokens/s",
+        last.step, options.steps, last.loss, last.gradientNorm,
+        last.learningRate, tokensPerSecond);
+    if (line.contains("validation_loss"))
+      say(fmt::format("{}{}, validation {:.4f}\n", terminal ? "\r\033[K" : "",
+                      text, *validation));
+    else if (terminal)
+      say(fmt::format("\r\033[K{}, {:.0f} s left", text, left));
+    saved = end || last.step % options.saveEvery == 0;
+    if (saved)
+      GPTC_CHECK(trainer.save());
+  }
+  if (!saved)
+    GPTC_CHECK(trainer.save());
+  summary = {{"steps", trainer.step()},
+             {"steps_done", trainer.step() - first},
+             {"tokens_per_step", trainer.tokensPerStep()},
+             {"seconds", secondsSince(begin)}};
+  if (trainer.step() > first)
+    summary["loss"] = last.loss;
+  if (validation)
+    summary["validation_loss"] = *validation;
+  if (trainer.step() > 0)
+    summary["state"] = statePath(options.trainer.output, trainer.step());
+  return {};
+}
+
+Status run(Options &options) {
+  const std::string &output = options.trainer.output;
+  std::error_code code;
+  fs::create_directories(output, code);
+  if (code)
+    return failure(ErrorCode::Io, "cannot create the folder '{}': {}", output,
+                   code.message());
+  GPTC_TRY(FolderLock lock, FolderLock::take(output));
+  removePartial(output);
+  GPTC_TRY(uint64_t newest, newestState(output));
+  if (newest > 0 && !options.trainer.resume)
+    return failure(
+        ErrorCode::InvalidArgument,
+        "'{}' holds a run of {} steps; go on with --resume, or train "
+        "into another folder",
+        output, newest);
+  Schedule &schedule = options.trainer.schedule;
+  GPTC_TRY(schedule.fall, parseFall(options.schedule));
+  schedule.steps = options.steps;
+  options.trainer.load.checkpoint = options.compile.checkpoint;
+  GPTC_TRY(auto artifact, openArtifact(options));
+  GPTC_TRY(auto trainer, Trainer::create(artifact, options.trainer));
+  const Program &program = trainer->program();
+  uint64_t peak =
+      program.weightsBytes() + program.stateBytes() + program.arenaBytes();
+  say(fmt::format("{}: {} of memory planned ({} of weights, {} of state, {} of "
+                  "activations); {} windows of data, {} tokens a step\n",
+                  artifact->manifest().model->name, formatBytes(peak),
+                  formatBytes(program.weightsBytes()),
+                  formatBytes(program.stateBytes()),
+                  formatBytes(program.arenaBytes()), trainer->windows(),
+                  trainer->tokensPerStep()));
+  GPTC_TRY(Log log, Log::open(output + "/log.jsonl", trainer->step()));
+  std::signal(SIGINT, [](int) { interrupted = 1; });
+  std::signal(SIGTERM, [](int) { interrupted = 1; });
+  Json summary;
+  GPTC_CHECK(trainAll(options, *trainer, log, summary));
+  if (options.json)
+    printJson(summary);
+  else if (trainer->step() < options.steps)
+    print(fmt::format("Stopped after {} of {} steps; the same command with "
+                      "--resume goes on\n",
+                      trainer->step(), options.steps));
+  else
+    print(fmt::format("Trained {} steps; the model is in {}\n", trainer->step(),
+                      statePath(output, trainer->step())));
+  return {};
+}
+
+} // namespace
+
+void addTrain(CLI::App &app, Action &action) {
+  CLI::App *command = app.add_subcommand(
+      "train",
+      "Train a model on data of 'gptc prepare', ahead of time compiled");
+  auto options = std::make_shared<Options>();
+  CompileRequest &compile = options->compile;
+  TrainerOptions &trainer = options->trainer;
+  trainer.schedule.peak = 6e-4;
+  trainer.schedule.last = 0.1;
+  command
+      ->add_option("MODEL", compile.model,
+                   "An artifact with the entry train_step, or what 'gptc "
+                   "compile' takes")
+      ->required();
+  command->add_option("--data", trainer.data, "Folder of 'gptc prepare'")
+      ->required();
+  command
+      ->add_option("--out", trainer.output,
+                   "Folder for states and the log; made if missing")
+      ->required();
+  command->add_option("--steps", options->steps, "Steps in all (1000)")
+      ->check(aboveZero());
+  command->add_option("--batch", compile.batch, "Sequences of a step")
+      ->check(aboveZero());
+  command->add_option("--context", compile.context, "Tokens of a sequence")
+      ->check(aboveZero());
+  command->add_option("--recipe", compile.recipe,
+                      "Optimizer of a paper: gpt1, gpt2 or gpt3 (the model's)");
+  command->add_option("--checkpoint", compile.checkpoint,
+                      "Folder with the weights to begin with");
+  command->add_option("--init-seed", compile.initSeed,
+                      "Seed of weights that no checkpoint gives");
+  command
+      ->add_option("--learning-rate", trainer.schedule.peak,
+                   "Learning rate at its peak (6e-4)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--warm-up", trainer.schedule.warmUp,
+                      "Steps in which the learning rate rises (0)");
+  command->add_option("--schedule", options->schedule,
+                      "How it falls then: constant, linear or cosine (cosine)");
+  command
+      ->add_option("--last-rate", trainer.schedule.last,
+                   "Share of the peak at the end (0.1)")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_option("--seed", trainer.seed, "Orders the data (0)");
+  command
+      ->add_option("--save-every", options->saveEvery,
+                   "Steps from one saved state to the next (100)")
+      ->check(aboveZero());
+  command->add_option("--keep", trainer.keep, "Saved states that stay (2)")
+      ->check(aboveZero());
+  command
+      ->add_option("--validate-every", options->validateEvery,
+                   "Steps from one validation to the next (100)")
+      ->check(aboveZero());
+  command
+      ->add_option("--validation-windows", options->validationWindows,
+                   "Windows of the validation data, at most (64)")
+      ->check(aboveZero());
+  command->add_flag("--resume", trainer.resume,
+                    "Go on after the newest saved state");
+  command->add_option("--threads", trainer.load.threads,
+                      "Threads to use (default: one for each CPU)");
+  command->add_flag("--json", options->json, "Print JSON");
+  command->footer("Example: gptc train gpt2-124m --data data/ --out run/ "
+                  "--batch 4 --context 256 --steps 600");
+  command->callback(
+      [&action, options] { action = [options] { return run(*options); }; });
+}
+
+} // namespace gptc::tool

@@ -1,0 +1,79 @@
+//===- GoldenTensors.h - Golden files of tensors ---------------*- C++ -*-===//
+
+#ifndef GPTC_TESTS_ENDTOEND_GOLDENTENSORS_H
+#define GPTC_TESTS_ENDTOEND_GOLDENTENSORS_H
+
+#include "gptc/backends/reference/compiler/Interpreter.h"
+#include "gptc/compiler/BuildManifest.h"
+#include "gptc/runtime/program/VariableSource.h"
+#include "gptc/runtime/tensors/Safetensors.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+namespace gptc {
+
+inline const std::string golden = GPTC_SOURCE_DIR "/tests/golden/";
+
+/// Models that a folder of tests/golden has a file of.
+inline std::vector<std::string> goldenNames(const std::string &folder) {
+  std::vector<std::string> names;
+  for (const auto &entry : std::filesystem::directory_iterator(golden + folder))
+    names.push_back(entry.path().stem());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// A model's name as the name of a test.
+inline std::string testName(std::string name) {
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+template <typename T> std::vector<T> valuesOf(const TensorView &view) {
+  std::vector<T> values(view.bytes.size() / sizeof(T));
+  std::memcpy(values.data(), view.bytes.data(), view.bytes.size());
+  return values;
+}
+
+/// The size of the difference in parts of the size of what is expected.
+template <typename T>
+double relativeError(std::span<const T> found,
+                     const std::vector<double> &expected) {
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    difference += std::pow(double(found[i]) - expected[i], 2);
+    size += std::pow(expected[i], 2);
+  }
+  // The gradient of a key's bias is zero: a softmax does not see it.
+  return std::sqrt(difference) / std::max(std::sqrt(size), 1e-6);
+}
+
+/// The weights of a module's parameters, as a run starts with them.
+inline Expected<HostVariables> readWeights(mlir::ModuleOp module,
+                                           const ModuleInfo &info,
+                                           const Checkpoint &checkpoint) {
+  GPTC_TRY(artifact::ManifestT manifest, describeModel(module, info));
+  GPTC_TRY(auto team, ThreadTeam::create(1));
+  HostVariables variables;
+  for (const auto &variable : manifest.variables) {
+    if (variable->role != artifact::Role::Parameter)
+      continue;
+    std::vector<float> values(elementCount(variable->shape));
+    GPTC_TRY(auto source,
+             VariableSource::create(*variable, artifact::Layout::RowMajor,
+                                    &checkpoint, 0, *team));
+    source.fillAll(*team, reinterpret_cast<std::byte *>(values.data()));
+    variables[variable->name] = {
+        DataType::F32,
+        {variable->shape.begin(), variable->shape.end()},
+        {values.begin(), values.end()}};
+  }
+  return variables;
+}
+
+} // namespace gptc
+
+#endif // GPTC_TESTS_ENDTOEND_GOLDENTENSORS_H

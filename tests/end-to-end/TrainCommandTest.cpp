@@ -1,0 +1,140 @@
+//===- TrainCommandTest.cpp - gptc train as a process ---------------------===//
+
+#include "tests/support/Command.h"
+
+#include <csignal>
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <sstream>
+#include <thread>
+
+namespace gptc {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string model = GPTC_SOURCE_DIR "/examples/shakespeare";
+
+class TrainCommand : public testing::Test {
+protected:
+  void SetUp() override {
+    std::string text;
+    for (int i = 0; i < 60; ++i)
+      text +=
+          "JULIET:\nParting is such sweet sorrow " + std::to_string(i) + "\n\n";
+    folder.write("text.txt", text);
+    expectSuccess({"prepare", folder / "text.txt", "-o", folder / "data",
+                   "--tokenizer", model, "--separator",
+                   "JULIET:", "--validation", "0.2"});
+    expectSuccess({"compile", model, "-o", folder / "model.gptc", "--entry",
+                   "train_step,score", "--batch", "1", "--context", "23"});
+  }
+
+  static void expectSuccess(const std::vector<std::string> &arguments) {
+    CommandResult result = gptcCommand(arguments);
+    ASSERT_EQ(result.code, 0) << result.err;
+  }
+
+  std::vector<std::string> train(const std::string &output,
+                                 std::vector<std::string> more = {},
+                                 const std::string &steps = "6") {
+    std::vector<std::string> arguments{"train",
+                                       folder / "model.gptc",
+                                       "--data",
+                                       folder / "data",
+                                       "--out",
+                                       folder / output,
+                                       "--steps",
+                                       steps,
+                                       "--learning-rate",
+                                       "1e-3",
+                                       "--save-every",
+                                       "1",
+                                       "--validate-every",
+                                       "3"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  std::string stateFile(const std::string &output, const std::string &file) {
+    return folder.read(output + "/step-00000006/" + file);
+  }
+
+  TemporaryFolder folder;
+};
+
+/// Runs the command and kills it after a while, if it has not ended.
+void runAndKill(std::vector<std::string> arguments,
+                std::chrono::milliseconds after) {
+  arguments.insert(arguments.begin(), GPTC_COMMAND);
+  std::vector<char *> argv;
+  for (std::string &argument : arguments)
+    argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  pid_t process = -1;
+  ASSERT_EQ(::posix_spawn(&process, GPTC_COMMAND, nullptr, nullptr, argv.data(),
+                          environ),
+            0);
+  std::this_thread::sleep_for(after);
+  ::kill(process, SIGKILL);
+  int status = 0;
+  ASSERT_EQ(::waitpid(process, &status, 0), process);
+}
+
+TEST_F(TrainCommand, AKilledRunGoesOnToTheSameBits) {
+  CommandResult whole = gptcCommand(train("whole", {"--json"}));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  auto summary = nlohmann::json::parse(whole.out);
+  EXPECT_EQ(summary["steps"], 6);
+  EXPECT_EQ(summary["steps_done"], 6);
+  EXPECT_TRUE(summary["validation_loss"].is_number());
+  EXPECT_NE(whole.err.find("of memory planned"), std::string::npos);
+
+  std::mt19937 random(3);
+  for (int kill = 0; kill < 12; ++kill)
+    runAndKill(train("killed", {"--resume"}),
+               std::chrono::milliseconds(30 + random() % 700));
+  expectSuccess(train("killed", {"--resume"}));
+  for (const char *file : {"model.safetensors", "optimizer.safetensors"}) {
+    ASSERT_FALSE(stateFile("whole", file).empty());
+    EXPECT_TRUE(stateFile("killed", file) == stateFile("whole", file)) << file;
+  }
+  // The log has each step once, with the losses of the unbroken run.
+  std::string log = folder.read("killed/log.jsonl");
+  std::string expected = folder.read("whole/log.jsonl");
+  std::istringstream found(log), wanted(expected);
+  std::string a, b;
+  int lines = 0;
+  for (; std::getline(wanted, b); ++lines) {
+    ASSERT_TRUE(std::getline(found, a)) << log;
+    auto x = nlohmann::json::parse(a), y = nlohmann::json::parse(b);
+    for (const char *key : {"step", "loss", "gradient_norm", "learning_rate"})
+      EXPECT_EQ(x[key], y[key]) << lines;
+  }
+  EXPECT_EQ(lines, 6);
+  EXPECT_FALSE(std::getline(found, a));
+}
+
+TEST_F(TrainCommand, MistakesAreSentences) {
+  auto expectError = [&](const std::vector<std::string> &arguments,
+                         const std::string &part) {
+    CommandResult result = gptcCommand(arguments);
+    EXPECT_EQ(result.code, 1);
+    EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
+        << result.err;
+  };
+  expectSuccess(train("run", {}, "1"));
+  expectError(train("run"), "holds a run of 1 steps; go on with --resume");
+  expectError(train("other", {"--schedule", "steep"}),
+              "choose constant, linear or cosine");
+  expectError(train("text.txt"), "cannot create the folder");
+  expectError({"train", "gpt2-124m", "--data", folder / "data", "--out",
+               folder / "new", "--recipe", "none"},
+              "--recipe: 'none' is no recipe; choose from gpt1, gpt2, gpt3");
+}
+
+} // namespace
+} // namespace gptc

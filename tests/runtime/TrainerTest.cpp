@@ -1,0 +1,214 @@
+//===- TrainerTest.cpp - Training runs and what they save -----------------===//
+
+#include "gptc/runtime/training/Trainer.h"
+
+#include "gptc/runtime/base/File.h"
+#include "gptc/runtime/data/Prepare.h"
+#include "tests/support/CompiledModels.h"
+#include "tests/support/Matchers.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+namespace gptc {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(Schedule, RisesThenFalls) {
+  Schedule schedule{2, 4, Schedule::Fall::Cosine, 12, 0.1};
+  EXPECT_DOUBLE_EQ(schedule.at(0), 0.5);
+  EXPECT_DOUBLE_EQ(schedule.at(3), 2);
+  EXPECT_DOUBLE_EQ(schedule.at(4), 2);
+  EXPECT_DOUBLE_EQ(schedule.at(8), 2 * (0.1 + 0.9 * 0.5));
+  EXPECT_DOUBLE_EQ(schedule.at(12), 0.2);
+  EXPECT_DOUBLE_EQ(schedule.at(1000), 0.2);
+  schedule.fall = Schedule::Fall::Linear;
+  EXPECT_DOUBLE_EQ(schedule.at(6), 2 * (0.1 + 0.9 * 0.75));
+  schedule.fall = Schedule::Fall::Constant;
+  EXPECT_DOUBLE_EQ(schedule.at(11), 2);
+  schedule = {3, 0, Schedule::Fall::Linear, 0, 0};
+  EXPECT_DOUBLE_EQ(schedule.at(0), 3);
+  EXPECT_FALSE(parseFall("steep"));
+}
+
+const std::string model = GPTC_SOURCE_DIR "/examples/shakespeare";
+const std::string sizes = "--entry train_step,score --batch 2 --context 31";
+
+class TrainerTest : public testing::Test {
+protected:
+  void SetUp() override {
+    if (std::string reason = reasonToSkip(); !reason.empty())
+      GTEST_SKIP() << reason;
+    std::ofstream text(folder / "text.txt");
+    for (int i = 0; i < 40; ++i)
+      text << "ROMEO:\nBut soft, what light through yonder window breaks? " << i
+           << "\n";
+    text.close();
+    TokenizerFiles files;
+    for (const char *name :
+         {"config.json", "vocab.json", "merges.txt", "tokenizer.json"})
+      if (auto content = readTextFile(model + "/" + name))
+        files[name] = *content;
+    ASSERT_VALUE(auto tokenizer, Tokenizer::create(files));
+    PrepareOptions prepare;
+    prepare.inputs = {folder / "text.txt"};
+    prepare.output = folder / "data";
+    prepare.separator = "ROMEO:";
+    prepare.validation = 0.2;
+    ASSERT_VALUE(auto summary, prepareData(prepare, tokenizer, {}));
+    ASSERT_GT(summary.documents[1], 0U);
+    options.data = prepare.output;
+    options.schedule = {1e-3, 2, Schedule::Fall::Cosine, 6, 0.1};
+    options.load.threads = 2;
+  }
+
+  /// A trainer into the folder `name`; null after a failure.
+  std::unique_ptr<Trainer> open(const std::string &name, bool resume = false,
+                                const std::string &extra = "") {
+    auto artifact = compiledModel(model, sizes + extra);
+    if (!artifact)
+      return nullptr;
+    options.output = folder / name;
+    options.resume = resume;
+    fs::create_directories(options.output);
+    auto trainer = Trainer::create(artifact, options);
+    if (!trainer) {
+      ADD_FAILURE() << trainer.error().message();
+      return nullptr;
+    }
+    return std::move(*trainer);
+  }
+
+  std::string stateOf(const std::string &name, uint64_t step,
+                      const std::string &file) {
+    auto text = readTextFile(statePath(folder / name, step) + "/" + file);
+    EXPECT_TRUE(text) << text.error().message();
+    return text ? *text : "";
+  }
+
+  TemporaryFolder folder;
+  TrainerOptions options;
+};
+
+TEST_F(TrainerTest, LearnsAndIsTheSameWhenItGoesOn) {
+  auto whole = open("whole");
+  ASSERT_NE(whole, nullptr);
+  EXPECT_EQ(whole->tokensPerStep(), 62U);
+  ASSERT_VALUE(auto before, whole->validate(100));
+  ASSERT_TRUE(before);
+  std::vector<double> losses;
+  for (uint64_t step = 1; step <= 6; ++step) {
+    ASSERT_VALUE(TrainedStep done, whole->train());
+    EXPECT_EQ(done.step, step);
+    EXPECT_FLOAT_EQ(float(done.learningRate),
+                    float(options.schedule.at(step - 1)));
+    losses.push_back(done.loss);
+  }
+  EXPECT_LT(losses.back(), losses.front() - 0.3);
+  ASSERT_VALUE(auto after, whole->validate(100));
+  EXPECT_LT(*after, *before - 0.3);
+  ASSERT_SUCCESS(whole->save());
+
+  for (const char *embed : {"", " --embed-weights"}) {
+    std::string name = *embed ? "embedded" : "broken";
+    for (int part = 0; part < 3; ++part) {
+      auto trainer = open(name, part > 0, embed);
+      ASSERT_NE(trainer, nullptr);
+      EXPECT_EQ(trainer->step(), uint64_t(part) * 2);
+      for (int step = 0; step < 2; ++step) {
+        ASSERT_VALUE(TrainedStep done, trainer->train());
+        EXPECT_EQ(done.loss, losses[size_t(part * 2 + step)]);
+      }
+      ASSERT_SUCCESS(trainer->save());
+    }
+    for (const char *file : {"model.safetensors", "optimizer.safetensors"})
+      EXPECT_EQ(stateOf(name, 6, file), stateOf("whole", 6, file)) << file;
+    // The two newest stay.
+    EXPECT_FALSE(fs::exists(statePath(folder / name, 2)));
+    EXPECT_TRUE(fs::exists(statePath(folder / name, 4)));
+  }
+}
+
+TEST_F(TrainerTest, StatesAreCheckpoints) {
+  auto trainer = open("run");
+  ASSERT_NE(trainer, nullptr);
+  ASSERT_TRUE(trainer->train());
+  ASSERT_SUCCESS(trainer->save());
+  ASSERT_VALUE(auto loss, trainer->validate(100));
+  // Compiled anew, the saved model scores as the one that was trained.
+  auto artifact = compiledModel(statePath(folder / "run", 1), sizes);
+  ASSERT_NE(artifact, nullptr);
+  options.output = folder / "next";
+  fs::create_directories(options.output);
+  ASSERT_VALUE(auto next, Trainer::create(artifact, options));
+  ASSERT_VALUE(auto again, next->validate(100));
+  EXPECT_EQ(*again, *loss);
+}
+
+TEST_F(TrainerTest, EveryNumberOfThreadsGivesTheSameBits) {
+  std::string first;
+  for (unsigned threads : {1U, 3U}) {
+    options.load.threads = threads;
+    std::string name = std::to_string(threads);
+    auto trainer = open(name);
+    ASSERT_NE(trainer, nullptr);
+    for (int step = 0; step < 2; ++step)
+      ASSERT_TRUE(trainer->train());
+    ASSERT_SUCCESS(trainer->save());
+    std::string weights = stateOf(name, 2, "model.safetensors");
+    if (first.empty())
+      first = weights;
+    EXPECT_TRUE(weights == first);
+  }
+}
+
+TEST_F(TrainerTest, StopsWhereNumbersEnd) {
+  options.schedule = {1e30, 0, Schedule::Fall::Constant, 10, 1};
+  auto trainer = open("wild");
+  ASSERT_NE(trainer, nullptr);
+  ASSERT_TRUE(trainer->train());
+  ASSERT_SUCCESS(trainer->save());
+  auto second = trainer->train();
+  ASSERT_FALSE(second);
+  std::string message = second.error().message();
+  EXPECT_NE(message.find("step 2 made a "), std::string::npos) << message;
+  EXPECT_NE(message.find("the last good state is"), std::string::npos);
+}
+
+TEST_F(TrainerTest, ErrorsNameWhatIsWrong) {
+  auto expectError = [&](std::shared_ptr<const Artifact> artifact,
+                         const std::string &part) {
+    ASSERT_NE(artifact, nullptr);
+    auto trainer = Trainer::create(std::move(artifact), options);
+    ASSERT_FALSE(trainer) << part;
+    EXPECT_NE(trainer.error().message().find(part), std::string::npos)
+        << trainer.error().message();
+  };
+  options.output = folder / "";
+  auto artifact = compiledModel(model, sizes);
+  expectError(compiledModel(model, "--entry score"), "has no entry train_step");
+  expectError(compiledModel(goldenModel("gpt2-wide"),
+                            "--entry train_step --dtype f32 --context 31"),
+              "prepare it with the model's own tokenizer");
+  std::string data = options.data;
+  options.data = folder / "nowhere";
+  expectError(artifact, "nowhere");
+  options.data = data;
+
+  auto trainer = open("other");
+  ASSERT_NE(trainer, nullptr);
+  ASSERT_TRUE(trainer->train());
+  ASSERT_SUCCESS(trainer->save());
+  options.resume = true;
+  options.seed = 5;
+  expectError(artifact, "was saved with seed 0, and this run has 5");
+  options.seed = 0;
+  fs::resize_file(statePath(options.output, 1) + "/optimizer.safetensors", 99);
+  expectError(artifact, "optimizer.safetensors");
+}
+
+} // namespace
+} // namespace gptc
