@@ -8,7 +8,7 @@
 
 namespace gptc {
 
-/// The bytecode of a module in phase model, as artifacts store it. Equal
+/// The bytecode of a module in phase gradient, as artifacts store it. Equal
 /// modules give equal bytes.
 Expected<std::vector<char>> toBytecode(mlir::ModuleOp module);
 

@@ -44,8 +44,7 @@ using Gradients = llvm::SmallVector<Value>;
 
 /// How gelu changes with x.
 Value slopeOf(TensorBuilder &t, GeluForm form, mlir::OpBuilder &builder,
-              Value x) {
-  auto loc = x.getLoc();
+              mlir::Location loc, Value x) {
   Value square = t.mul(x, x);
   switch (form) {
   case GeluForm::Erf: {
@@ -79,7 +78,8 @@ Gradients GeluOp::buildGradients(mlir::OpBuilder &builder,
                                  mlir::ValueRange gradients,
                                  llvm::ArrayRef<bool>) {
   TensorBuilder t(builder, getLoc());
-  return {t.mul(gradients[0], slopeOf(t, getForm(), builder, getX()))};
+  return {
+      t.mul(gradients[0], slopeOf(t, getForm(), builder, getLoc(), getX()))};
 }
 
 Gradients SiluOp::buildGradients(mlir::OpBuilder &builder,

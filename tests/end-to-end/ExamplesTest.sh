@@ -69,6 +69,10 @@ best, other = map(float, sys.argv[1:])
 # Three predictions over 512 tokens of a model that knows nothing.
 assert other < best < 0 and abs(best / 3 + 6.238) < 1, (best, other)
 PYTHON
+  # Beside the loss there is a gradient of every parameter.
+  "$gptc" compile "$library" --entry loss_and_gradients --context 16 --to gradient -o "$WORK/gradient.mlir"
+  parameters=$(grep -c '^  gptc.variable' "$WORK/gradient.mlir")
+  expect_equal "gradients" "$(grep -o '"gradient:[^"]*"' "$WORK/gradient.mlir" | sort -u | wc -l)" "$parameters"
   ;;
 embed)
   build examples/embed embed

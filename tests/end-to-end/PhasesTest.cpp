@@ -18,6 +18,7 @@ constexpr const char *phases[] = {"model", "gradient", "fused", "kernels",
 struct Case {
   std::string model;
   std::string type;
+  std::vector<std::string> entries = {"prefill", "decode"};
 };
 void PrintTo(const Case &item, std::ostream *out) {
   *out << item.model << " in " << item.type;
@@ -29,7 +30,7 @@ protected:
     CompileRequest result;
     result.model = GPTC_SOURCE_DIR "/tests/golden/models/" + GetParam().model;
     result.dtype = GetParam().type;
-    result.entries = {"prefill", "decode"};
+    result.entries = GetParam().entries;
     result.cpu = "x86-64-v3";
     return result;
   }
@@ -78,17 +79,17 @@ TEST_P(Phases, CompileTwiceToTheSameBytes) {
   EXPECT_TRUE(artifactOf(request()) == artifactOf(request()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Phases,
-                         testing::Values(Case{"gpt2-gelu", "f32"},
-                                         Case{"gpt2-sharded", "bf16"},
-                                         Case{"gpt1-relu", "f32"},
-                                         Case{"neo-global-and-local", "bf16"}),
-                         [](const testing::TestParamInfo<Case> &info) {
-                           std::string name =
-                               info.param.model + "_" + info.param.type;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Models, Phases,
+    testing::Values(Case{"gpt2-gelu", "f32"}, Case{"gpt2-sharded", "bf16"},
+                    Case{"gpt1-relu", "f32"},
+                    Case{"neo-global-and-local", "bf16"},
+                    Case{"gpt3-band-of-one", "f32", {"loss_and_gradients"}}),
+    [](const testing::TestParamInfo<Case> &info) {
+      std::string name = info.param.model + "_" + info.param.type;
+      std::replace(name.begin(), name.end(), '-', '_');
+      return name;
+    });
 
 std::string errorOf(const CompileRequest &request) {
   auto compiled = compileModel(request);
@@ -121,6 +122,26 @@ TEST(PhasesErrors, NameThePhases) {
   EXPECT_THAT(errorOf(onward), HasSubstr("broken.mlir"));
   onward.model = folder.write("empty.mlir", "module {}");
   EXPECT_THAT(errorOf(onward), HasSubstr("empty.mlir"));
+}
+
+TEST(PhasesErrors, GradientsAreAskedForInPhaseModelAlone) {
+  TemporaryFolder folder;
+  CompileRequest request;
+  request.model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-context-of-one";
+  request.entries = {"loss_and_gradients"};
+  request.toPhase = "model";
+  auto compiled = compileModel(request);
+  ASSERT_TRUE(compiled) << compiled.error().message();
+  std::string text = compiled->text;
+  const std::string phase = "gptc.phase = \"model\"";
+  ASSERT_NE(text.find(phase), std::string::npos);
+  text.replace(text.find(phase), phase.size(), "gptc.phase = \"gradient\"");
+  CompileRequest onward;
+  onward.model = folder.write("gradient.mlir", text);
+  onward.toPhase = "fused";
+  EXPECT_THAT(errorOf(onward),
+              HasSubstr("malformed in phase 'gradient': module: "
+                        "'gptc.gradient' op stands in phase model alone"));
 }
 
 } // namespace

@@ -1,13 +1,15 @@
 //===- AttentionBackward.cpp - Gradients of attention ---------------------===//
 //
 // A tile is one head of one sequence, which alone writes the gradients of its
-// keys and values. Query after query, the probabilities of the keys that it
-// sees are computed anew: of the score matrix there is one row at a time
-// (Dao et al., 2022). Everything is f32.
+// keys and values. It visits its queries in strips of 64, whose probabilities
+// are computed anew: of the score matrix there is one strip at a time (Dao et
+// al., 2022), transposed, so that statistics of a query run along lanes and all
+// five products are register tiles. Everything is f32.
 //
 //===----------------------------------------------------------------------===//
 
 #include "gptc/backends/cpu/compiler/AttentionHead.h"
+#include "gptc/backends/cpu/compiler/MicroKernel.h"
 
 namespace gptc::cpu {
 
@@ -20,6 +22,9 @@ using Predicate = arith::CmpIPredicate;
 
 namespace {
 
+/// Queries of a strip: the columns of its matrices.
+constexpr int64_t strip = 64;
+
 class BackwardEmitter : AttentionHead {
 public:
   BackwardEmitter(Emitter &emitter, ir::AttentionBackwardOp op)
@@ -29,133 +34,279 @@ public:
 
 private:
   ir::AttentionBackwardOp op;
+  int64_t tileRows = 1;
   HeadView query, key, value, gradient;
-  // In scratch: the query times the scale, and the result's gradient; scores
-  // or probabilities, and how the loss changes with them; sums.
-  Value queryRow, gradientRow, scores, slopes;
-  Value queryGradient, keyGradients, valueGradients;
+  std::optional<StoredHead> stored[3];
 
-  void loadRow(const HeadView &view, Value row, Value factor, Value to);
-  void oneQuery(Value row);
-  Value dot(Value row, const HeadView &with, Value j);
-  /// Turns scores of [first, end) into exponentials; gives 1 / their sum, and
-  /// the mean of the slopes.
-  std::pair<Value, Value> exponentiate(Value first, Value end, Value largest);
-  void addUp(Value first, Value end, Value reciprocal, Value mean);
+  // In scratch. Of the head: keys [S][D], sums for keys and values [S][D]. Of
+  // a strip: its queries, times the scale, and its result's gradients, as rows
+  // [64][D] and panels [D][64]; scores or probabilities, and how the loss
+  // changes with them, [S][64]; statistics [64]; the queries' sums [64][D].
+  Value keyRows, keySums, valueSums;
+  Value queryRows, queryPanel, gradientRows, gradientPanel;
+  Value scores, slopes, largest, totals, means, querySums;
+
+  void reserve();
+  void zero(Value base, int64_t count);
+  void packKeys();
+  void loadStrip(const HeadView &view, Value first, Value last, Value factor,
+                 Value rows, Value panel);
+  void multiplyByPanel(const HeadView &rows, Value key, Value panel, Value to);
+  void score(Value firstQuery, Value count, Value from, Value end);
+  void normalize(Value from, Value stop);
+  void addToKeys(Value key, Value factors, Value rows, Value sums);
+  void sumQueries(Value from, Value end);
+  void oneStrip(Value firstQuery, Value endStrip);
+  Value multiply(Value a, Value b) {
+    return arith::MulFOp::create(e.builder, e.loc, a, b);
+  }
 };
 
-void BackwardEmitter::loadRow(const HeadView &view, Value row, Value factor,
-                              Value to) {
-  for (int64_t v = 0; v < paddedHead; v += e.width) {
-    Value d = e.constant(v);
-    Value x = wide(0.0);
-    if (v < headSize)
-      x = arith::MulFOp::create(e.builder, e.loc,
-                                loadHead(view, row, d, headMask(d)),
-                                e.splat(factor));
-    e.storeVector(x, to, d, f32);
+void BackwardEmitter::reserve() {
+  int64_t rows = keys + tileRows; // The last tile may reach beyond the keys.
+  int64_t queryCount = strip + tileRows;
+  const std::pair<Value *, int64_t> sizes[] = {
+      {&keyRows, keys * paddedHead},
+      {&keySums, rows * paddedHead},
+      {&valueSums, rows * paddedHead},
+      {&queryRows, strip * paddedHead},
+      {&gradientRows, strip * paddedHead},
+      {&queryPanel, headSize * strip},
+      {&gradientPanel, headSize * strip},
+      {&scores, rows * strip},
+      {&slopes, rows * strip + tileRows},
+      {&largest, strip},
+      {&totals, strip},
+      {&means, strip},
+      {&querySums, queryCount * paddedHead}};
+  for (auto [base, count] : sizes)
+    *base = e.scratch(uint64_t(count) * 4);
+}
+
+void BackwardEmitter::zero(Value base, int64_t count) {
+  e.loop(e.constant(0), e.constant(count), e.width,
+         [&](Value i) { e.storeVector(wide(0.0), base, i, f32); });
+}
+
+void BackwardEmitter::packKeys() {
+  e.loop(e.constant(0), e.constant(keys), 1, [&](Value j) {
+    for (int64_t v = 0; v < paddedHead; v += e.width) {
+      Value d = e.constant(v);
+      Value x = v < headSize ? loadHead(key, j, d, headMask(d)) : wide(0.0);
+      e.storeVector(x, keyRows, e.add(e.mul(j, paddedHead), d), f32);
+    }
+  });
+}
+
+/// Rows of a strip, times a factor; what is beyond `last` repeats it.
+void BackwardEmitter::loadStrip(const HeadView &view, Value first, Value last,
+                                Value factor, Value rows, Value panel) {
+  e.loop(e.constant(0), e.constant(strip), 1, [&](Value r) {
+    Value row = e.min(e.add(first, r), last);
+    for (int64_t v = 0; v < paddedHead; v += e.width) {
+      Value d = e.constant(v), mask = headMask(d), x = wide(0.0);
+      if (v < headSize)
+        x = multiply(loadHead(view, row, d, mask), e.splat(factor));
+      e.storeVector(x, rows, e.add(e.mul(r, paddedHead), d), f32);
+      if (v < headSize)
+        e.storeStrided(x, panel, e.add(e.mul(d, strip), r), e.constant(strip),
+                       f32, mask);
+    }
+  });
+}
+
+/// One tile of keys or values times a panel, into rows of [S][64].
+void BackwardEmitter::multiplyByPanel(const HeadView &view, Value first,
+                                      Value panel, Value to) {
+  TileRows rows{view.base, view.element, {}, view.stride};
+  for (int64_t i = 0; i < tileRows; ++i) {
+    // Rows beyond the last compute it again; nobody sees them.
+    Value j = e.min(e.add(first, e.constant(i)), e.constant(keys - 1));
+    rows.offsets.push_back(e.add(view.offset, e.mul(j, view.rowStride)));
+  }
+  int64_t all = strip / e.width;
+  int64_t vectors =
+      e.width == 1 ? 4 : std::min<int64_t>(all, e.target.tileVectors);
+  for (int64_t v0 = 0; v0 < all; v0 += vectors) {
+    Value column = e.constant(v0 * e.width);
+    TilePanel columns{panel, column, f32, PanelForm::Rows, strip, Value()};
+    Values result = emitRegisterTile(
+        e, rows, columns, int(vectors), e.constant(0), e.constant(headSize),
+        Values(size_t(tileRows * vectors), wide(0.0)));
+    for (int64_t i = 0; i < int64_t(result.size()); ++i)
+      e.storeVector(result[i], to,
+                    e.add(e.mul(e.add(first, e.constant(i / vectors)), strip),
+                          e.constant((v0 + i % vectors) * e.width)),
+                    f32);
   }
 }
 
-Value BackwardEmitter::dot(Value row, const HeadView &with, Value j) {
-  Value sum = wide(0.0);
-  for (int64_t v = 0; v < headSize; v += e.width) {
-    Value d = e.constant(v);
-    sum = vector::FMAOp::create(e.builder, e.loc, e.loadVector(row, d, f32),
-                                loadHead(with, j, d, headMask(d)), sum);
-  }
-  return vector::ReductionOp::create(e.builder, e.loc,
-                                     vector::CombiningKind::ADD, sum);
-}
-
-std::pair<Value, Value> BackwardEmitter::exponentiate(Value first, Value end,
-                                                      Value largest) {
-  // Whole vectors over [first, end) rounded outwards; lanes outside are cut.
-  Value from = e.mul(e.div(first, e.width), e.width);
-  auto sums = e.loopWith(
-      from, end, e.width, {wide(0.0), wide(0.0)},
-      [&](Value j, mlir::ValueRange carried) {
-        Value at =
-            arith::AddIOp::create(e.builder, e.loc, e.splat(j), e.lanes());
-        Value inside = arith::AndIOp::create(
-            e.builder, e.loc, e.compare(Predicate::sge, at, e.splat(first)),
-            e.compare(Predicate::slt, at, e.splat(end)));
-        auto only = [&](Value x) -> Value {
-          return arith::SelectOp::create(e.builder, e.loc, inside, x,
-                                         wide(0.0));
+/// Scores of the keys [from, end) and their slopes; a score that a query does
+/// not see is `lowest`.
+void BackwardEmitter::score(Value firstQuery, Value count, Value from,
+                            Value end) {
+  e.loop(from, end, tileRows, [&](Value j0) {
+    multiplyByPanel(key, j0, queryPanel, scores);
+    multiplyByPanel(value, j0, gradientPanel, slopes);
+    e.loop(j0, e.add(j0, e.constant(tileRows)), 1, [&](Value j) {
+      for (int64_t v = 0; v < strip; v += e.width) {
+        Value column = e.constant(v);
+        Value r =
+            arith::AddIOp::create(e.builder, e.loc, e.splat(column), e.lanes());
+        Value at = arith::AddIOp::create(e.builder, e.loc, r,
+                                         e.splat(e.add(position, firstQuery)));
+        auto both = [&](Value a, Value b) -> Value {
+          return arith::AndIOp::create(e.builder, e.loc, a, b);
         };
-        Value shifted = arith::SubFOp::create(
-            e.builder, e.loc, e.loadVector(scores, j, f32), e.splat(largest));
-        Value p = only(math::ExpOp::create(e.builder, e.loc, only(shifted)));
-        e.storeVector(p, scores, j, f32);
-        Value slope = only(e.loadVector(slopes, j, f32));
-        return Values{
-            arith::AddFOp::create(e.builder, e.loc, carried[0], p),
-            vector::FMAOp::create(e.builder, e.loc, p, slope, carried[1])};
-      });
-  auto total = [&](Value x) -> Value {
-    return vector::ReductionOp::create(e.builder, e.loc,
-                                       vector::CombiningKind::ADD, x);
-  };
-  Value reciprocal = reciprocalOf(total(sums[0]));
-  Value mean =
-      arith::MulFOp::create(e.builder, e.loc, total(sums[1]), reciprocal);
-  return {reciprocal, mean};
+        Value inside =
+            both(e.compare(Predicate::slt, r, e.splat(count)),
+                 e.compare(Predicate::slt, e.splat(j), e.splat(keyCount)));
+        if (causal)
+          inside = both(inside, e.compare(Predicate::sle, e.splat(j), at));
+        if (window) {
+          Value oldest = e.add(j, e.constant(int64_t(*window)));
+          inside = both(inside, e.compare(Predicate::slt, at, e.splat(oldest)));
+        }
+        Value place = e.add(e.mul(j, strip), column);
+        Value x = arith::SelectOp::create(e.builder, e.loc, inside,
+                                          e.loadVector(scores, place, f32),
+                                          wide(lowest));
+        e.storeVector(x, scores, place, f32);
+        Value most = e.loadVector(largest, column, f32);
+        e.storeVector(arith::MaximumFOp::create(e.builder, e.loc, most, x),
+                      largest, column, f32);
+      }
+    });
+  });
 }
 
-/// Adds what one query gives to the gradients, at most four vectors of columns
-/// at a time.
-void BackwardEmitter::addUp(Value first, Value end, Value reciprocal,
-                            Value mean) {
-  int64_t used = (headSize + e.width - 1) / e.width;
-  for (int64_t v0 = 0; v0 < used; v0 += 4) {
-    int64_t count = std::min<int64_t>(4, used - v0);
-    auto column = [&](int64_t v) { return e.constant((v0 + v) * e.width); };
-    Values result = e.loopWith(
-        first, end, 1, Values(count, wide(0.0)),
-        [&](Value j, mlir::ValueRange carried) {
-          Value p = arith::MulFOp::create(
-              e.builder, e.loc, e.loadScalar(scores, j, f32), reciprocal);
-          Value excess = arith::SubFOp::create(
-              e.builder, e.loc, e.loadScalar(slopes, j, f32), mean);
-          Value s = e.splat(arith::MulFOp::create(e.builder, e.loc, p, excess));
-          Value row = e.mul(j, paddedHead);
-          auto add = [&](Value to, Value factor, Value from, int64_t v) {
-            Value at = e.add(row, column(v));
-            Value x = vector::FMAOp::create(e.builder, e.loc, factor,
-                                            e.loadVector(from, column(v), f32),
-                                            e.loadVector(to, at, f32));
-            e.storeVector(x, to, at, f32);
-          };
-          Values next;
-          for (int64_t v = 0; v < count; ++v) {
-            add(valueGradients, e.splat(p), gradientRow, v);
-            add(keyGradients, s, queryRow, v);
-            Value k = loadHead(key, j, column(v), headMask(column(v)));
-            next.push_back(
-                vector::FMAOp::create(e.builder, e.loc, s, k, carried[v]));
+/// Makes probabilities of the scores of keys [from, stop), and of the slopes
+/// what the scores' gradients are.
+void BackwardEmitter::normalize(Value from, Value stop) {
+  auto everywhere =
+      [&](llvm::function_ref<void(Value, Value, Value, Value)> visit) {
+        e.loop(from, stop, 1, [&](Value j) {
+          for (int64_t v = 0; v < strip; v += e.width) {
+            Value column = e.constant(v);
+            Value place = e.add(e.mul(j, strip), column);
+            visit(column, place, e.loadVector(scores, place, f32),
+                  e.loadVector(slopes, place, f32));
           }
-          return next;
         });
-    for (int64_t v = 0; v < count; ++v)
-      e.storeVector(result[v], queryGradient, column(v), f32);
+      };
+  everywhere([&](Value column, Value place, Value x, Value slope) {
+    Value isSeen = arith::CmpFOp::create(
+        e.builder, e.loc, arith::CmpFPredicate::OGT, x, wide(lowest / 2));
+    Value most = e.loadVector(largest, column, f32);
+    Value shifted = arith::SelectOp::create(
+        e.builder, e.loc, isSeen,
+        arith::SubFOp::create(e.builder, e.loc, x, most), wide(0.0));
+    Value p = arith::SelectOp::create(
+        e.builder, e.loc, isSeen,
+        math::ExpOp::create(e.builder, e.loc, shifted), wide(0.0));
+    e.storeVector(p, scores, place, f32);
+    Value total = e.loadVector(totals, column, f32);
+    e.storeVector(arith::AddFOp::create(e.builder, e.loc, total, p), totals,
+                  column, f32);
+    Value mean = e.loadVector(means, column, f32);
+    e.storeVector(vector::FMAOp::create(e.builder, e.loc, p, slope, mean),
+                  means, column, f32);
+  });
+  e.loop(e.constant(0), e.constant(strip), 1, [&](Value r) {
+    Value reciprocal = reciprocalOf(e.loadScalar(totals, r, f32));
+    e.storeScalar(reciprocal, totals, r, f32);
+    e.storeScalar(multiply(e.loadScalar(means, r, f32), reciprocal), means, r,
+                  f32);
+  });
+  everywhere([&](Value column, Value place, Value x, Value slope) {
+    Value p = multiply(x, e.loadVector(totals, column, f32));
+    Value excess = arith::SubFOp::create(e.builder, e.loc, slope,
+                                         e.loadVector(means, column, f32));
+    e.storeVector(p, scores, place, f32);
+    e.storeVector(multiply(p, excess), slopes, place, f32);
+  });
+}
+
+/// Adds factors [S][64] times rows [64][D] to the sums of one tile of keys.
+void BackwardEmitter::addToKeys(Value first, Value factors, Value panel,
+                                Value sums) {
+  TileRows rows{factors, f32, {}};
+  for (int64_t i = 0; i < tileRows; ++i)
+    rows.offsets.push_back(e.mul(e.add(first, e.constant(i)), strip));
+  int64_t all = paddedHead / e.width;
+  for (int64_t v0 = 0; v0 < all; v0 += e.target.tileVectors) {
+    int64_t vectors = std::min<int64_t>(e.target.tileVectors, all - v0);
+    auto place = [&](int64_t i) {
+      return e.add(e.mul(e.add(first, e.constant(i / vectors)), paddedHead),
+                   e.constant((v0 + i % vectors) * e.width));
+    };
+    Values initial;
+    for (int64_t i = 0; i < tileRows * vectors; ++i)
+      initial.push_back(e.loadVector(sums, place(i), f32));
+    TilePanel columns{panel,      e.constant(v0 * e.width),
+                      f32,        PanelForm::Rows,
+                      paddedHead, Value()};
+    Values result = emitRegisterTile(e, rows, columns, int(vectors),
+                                     e.constant(0), e.constant(strip), initial);
+    for (int64_t i = 0; i < int64_t(result.size()); ++i)
+      e.storeVector(result[i], sums, place(i), f32);
   }
 }
 
-void BackwardEmitter::oneQuery(Value row) {
-  loadRow(query, row, scale, queryRow);
-  loadRow(gradient, row, f(1.0), gradientRow);
-  Value first = firstKey(row), end = endKey(row);
-  Value largest = e.loopWith(
-      first, end, 1, f(lowest), [&](Value j, mlir::ValueRange carried) {
-        Value score = dot(queryRow, key, j);
-        e.storeScalar(score, scores, j, f32);
-        e.storeScalar(dot(gradientRow, value, j), slopes, j, f32);
-        return Values{
-            arith::MaximumFOp::create(e.builder, e.loc, carried[0], score)};
-      })[0];
-  auto [reciprocal, mean] = exponentiate(first, end, largest);
-  addUp(first, end, reciprocal, mean);
+/// The gradients of the strip's queries, but for the scale: the scores'
+/// gradients of keys [from, end) times the keys.
+void BackwardEmitter::sumQueries(Value from, Value end) {
+  int64_t all = paddedHead / e.width;
+  e.loop(e.constant(0), e.constant(strip), tileRows, [&](Value r) {
+    TileRows rows{slopes, f32, {}, strip};
+    for (int64_t i = 0; i < tileRows; ++i)
+      rows.offsets.push_back(e.add(r, e.constant(i)));
+    for (int64_t v0 = 0; v0 < all; v0 += e.target.tileVectors) {
+      int64_t vectors = std::min<int64_t>(e.target.tileVectors, all - v0);
+      TilePanel columns{keyRows,    e.constant(v0 * e.width),
+                        f32,        PanelForm::Rows,
+                        paddedHead, Value()};
+      Values result =
+          emitRegisterTile(e, rows, columns, int(vectors), from, end,
+                           Values(size_t(tileRows * vectors), wide(0.0)));
+      for (int64_t i = 0; i < int64_t(result.size()); ++i)
+        e.storeVector(
+            result[i], querySums,
+            e.add(e.mul(e.add(r, e.constant(i / vectors)), paddedHead),
+                  e.constant((v0 + i % vectors) * e.width)),
+            f32);
+    }
+  });
+}
+
+void BackwardEmitter::oneStrip(Value firstQuery, Value endStrip) {
+  Value last = e.sub(endStrip, e.constant(1));
+  loadStrip(query, firstQuery, last, scale, queryRows, queryPanel);
+  loadStrip(gradient, firstQuery, last, f(1.0), gradientRows, gradientPanel);
+  for (int64_t v = 0; v < strip; v += e.width) {
+    Value column = e.constant(v);
+    e.storeVector(wide(lowest), largest, column, f32);
+    e.storeVector(wide(0.0), totals, column, f32);
+    e.storeVector(wide(0.0), means, column, f32);
+  }
+  // Whole tiles of keys: those beyond the end have no probability.
+  Value from = firstKey(firstQuery), end = e.max(from, endKey(last));
+  Value tiles =
+      e.div(e.add(e.sub(end, from), e.constant(tileRows - 1)), tileRows);
+  Value stop = e.add(from, e.mul(tiles, tileRows));
+  score(firstQuery, e.sub(endStrip, firstQuery), from, end);
+  normalize(from, stop);
+  e.loop(from, end, tileRows, [&](Value j) {
+    addToKeys(j, scores, gradientRows, valueSums);
+    addToKeys(j, slopes, queryRows, keySums);
+  });
+  if (!stored[0])
+    return;
+  sumQueries(from, end);
+  e.loop(firstQuery, endStrip, 1, [&](Value row) {
+    store(*stored[0], row, querySums, e.mul(e.sub(row, firstQuery), paddedHead),
+          scale);
+  });
 }
 
 void BackwardEmitter::emit() {
@@ -164,11 +315,11 @@ void BackwardEmitter::emit() {
   headSize = shape[3];
   keys = op.getKey().getType().getDimSize(2);
   paddedHead = (headSize + 15) / 16 * 16;
+  tileRows = e.target.tileRows;
   if (op.getQuery().getType().getElementType().isF64()) {
     e.failure = "gradients of attention in f64";
     return;
   }
-  std::optional<StoredHead> stored[3];
   for (int i = 0; i < 3; ++i)
     stored[i] = findStored(op.getResult(i));
   e.encoded.tiles = uint32_t(shape[0] * shape[1]);
@@ -183,34 +334,26 @@ void BackwardEmitter::emit() {
   if (!e.failure.empty())
     return;
   findBounds(op.getPositions(), op.getLengths());
-
-  for (Value *row : {&queryRow, &gradientRow, &queryGradient})
-    *row = e.scratch(paddedHead * 4);
-  for (Value *row : {&scores, &slopes})
-    *row = e.scratch(((keys + 15) / 16 * 16 + 16) * 4);
-  for (Value *sums : {&keyGradients, &valueGradients}) {
-    *sums = e.scratch(keys * paddedHead * 4);
-    e.loop(e.constant(0), e.constant(keys * paddedHead), e.width,
-           [&](Value i) { e.storeVector(wide(0.0), *sums, i, f32); });
-  }
-  e.loop(e.constant(0), endQueries, 1, [&](Value row) {
-    oneQuery(row);
-    if (stored[0])
-      store(*stored[0], row, queryGradient, e.constant(0), scale);
+  reserve();
+  packKeys();
+  zero(keySums, (keys + tileRows) * paddedHead);
+  zero(valueSums, (keys + tileRows) * paddedHead);
+  e.loop(e.constant(0), endQueries, strip, [&](Value first) {
+    oneStrip(first, e.min(endQueries, e.add(first, e.constant(strip))));
   });
   // Nothing depends on the queries that are left.
-  for (int64_t v = 0; v < paddedHead; v += e.width)
-    e.storeVector(wide(0.0), queryGradient, e.constant(v), f32);
-  if (stored[0])
+  if (stored[0] && op.getLengths()) {
+    zero(querySums, paddedHead);
     e.loop(endQueries, e.constant(queries), 1, [&](Value row) {
-      store(*stored[0], row, queryGradient, e.constant(0), scale);
+      store(*stored[0], row, querySums, e.constant(0), scale);
     });
+  }
   e.loop(e.constant(0), e.constant(keys), 1, [&](Value row) {
     Value from = e.mul(row, paddedHead);
     if (stored[1])
-      store(*stored[1], row, keyGradients, from, f(1.0));
+      store(*stored[1], row, keySums, from, f(1.0));
     if (stored[2])
-      store(*stored[2], row, valueGradients, from, f(1.0));
+      store(*stored[2], row, valueSums, from, f(1.0));
   });
 }
 

@@ -44,7 +44,8 @@ private:
   int64_t paddedDepth = 1;
   int64_t blockRows = 1;
   int64_t tileRows = 1;
-  bool direct = false; ///< Whether tiles read the left operand in place.
+  bool direct = false;    ///< Whether tiles read the left operand in place.
+  int64_t leftStride = 1; ///< In k.
   bool packed = false;
   PanelForm form = PanelForm::Rows;
   Value product, firstRow, endRow;
@@ -86,12 +87,18 @@ void ContractionEmitter::chooseTiles() {
         e.target.bf16Dot && e.width == 16 ? PanelForm::Dots : PanelForm::Pairs;
 
   auto view = ir::resolveView(op.getLhs());
-  direct =
-      view && llvm::isa<mlir::BlockArgument>(view->base) &&
-      (view->strides[view->strides.size() - (op.getTransposeLhs() ? 2 : 1)] ==
-           1 ||
-       depth == 1) &&
-      (form == PanelForm::Rows || depth % 2 == 0);
+  // Of a transposed operand the rows of a tile lie together; each step of k is
+  // elsewhere.
+  int64_t stride =
+      view
+          ? view->strides[view->strides.size() - (op.getTransposeLhs() ? 2 : 1)]
+          : 0;
+  direct = view && llvm::isa<mlir::BlockArgument>(view->base) &&
+           (stride == 1 || depth == 1 ||
+            (op.getTransposeLhs() && form == PanelForm::Rows)) &&
+           (form == PanelForm::Rows || depth % 2 == 0);
+  if (direct && depth > 1)
+    leftStride = stride;
 
   tileRows = std::min<int64_t>(rows, e.target.tileRows);
   // Few wasted rows, but a lower tile loads more for each product: some 4 %
@@ -288,7 +295,8 @@ void ContractionEmitter::multiply(Value number, Value fromK, Value toK,
                                ir::viewRoot(op.getLhs())))
                          : left,
                   op.getLhs().getType().getElementType(),
-                  {}};
+                  {},
+                  leftStride};
     llvm::SmallVector<Value> sumOffsets;
     for (int64_t i = 0; i < tileRows; ++i) {
       // Rows beyond the block compute the last one again, into padding.

@@ -2,7 +2,6 @@
 
 #include "gptc/backends/cpu/compiler/Evaluator.h"
 
-#include "gptc/ir/StridedView.h"
 #include "mlir/IR/Matchers.h"
 
 namespace gptc::cpu {
@@ -140,14 +139,18 @@ Value Evaluator::load(mlir::BlockArgument argument, const Coordinates &at,
   RankedTensorType type = typeOf(argument);
   if (auto packed = llvm::dyn_cast_or_null<ir::PackedAttr>(type.getEncoding()))
     return loadPacked(argument, packed, at, mask);
-  llvm::SmallVector<int64_t> strides = ir::denseStrides(type.getShape());
-  Value offset = e.constant(0);
-  for (size_t i = 0; i < strides.size(); ++i)
-    if (type.getDimSize(i) != 1)
-      offset = e.add(offset, e.mul(at.index[i], strides[i]));
-  Type element = type.getElementType();
-  Value base = e.input(argument);
-  int64_t stride = at.lanes < 0 ? 0 : strides[at.lanes];
+  return loadView(*ir::resolveView(argument), at, mask);
+}
+
+Value Evaluator::loadView(const ir::StridedView &view, const Coordinates &at,
+                          Value mask) {
+  Value offset = e.constant(view.offset);
+  for (size_t i = 0; i < view.strides.size(); ++i)
+    if (view.sizes[i] != 1)
+      offset = e.add(offset, e.mul(at.index[i], view.strides[i]));
+  Type element = typeOf(view.base).getElementType();
+  Value base = e.input(llvm::cast<mlir::BlockArgument>(view.base));
+  int64_t stride = at.lanes < 0 ? 0 : view.strides[at.lanes];
   if (stride == 0)
     return e.loadScalar(base, offset, element);
   if (stride == 1)
@@ -209,8 +212,14 @@ Value Evaluator::throughReshape(ir::ReshapeOp op, const Coordinates &at,
   int sourceLast = int(from.size()) - 1;
   while (sourceLast > 0 && from[sourceLast] == 1)
     --sourceLast;
-  if (last != at.lanes || sourceLast < 0 || from[sourceLast] % to[last] != 0)
+  if (last != at.lanes || sourceLast < 0 || from[sourceLast] % to[last] != 0) {
+    // Of an input, elements that are evenly spaced can be read nevertheless.
+    auto view = ir::resolveView(op.getY());
+    if (view && llvm::isa<mlir::BlockArgument>(view->base) &&
+        !typeOf(view->base).getEncoding())
+      return loadView(*view, at, mask);
     return giveUp(op, "lanes across a reshape");
+  }
   source.lanes = sourceLast;
   return evaluate(op.getX(), source, mask);
 }

@@ -11,6 +11,7 @@
 #define GPTC_BACKENDS_CPU_COMPILER_EVALUATOR_H
 
 #include "gptc/backends/cpu/compiler/Emitter.h"
+#include "gptc/ir/StridedView.h"
 
 namespace gptc::cpu {
 
@@ -40,6 +41,9 @@ private:
                       mlir::Value mask);
   mlir::Value load(mlir::BlockArgument argument, const Coordinates &at,
                    mlir::Value mask);
+  /// The element, or elements, of a dense input that a view shows.
+  mlir::Value loadView(const ir::StridedView &view, const Coordinates &at,
+                       mlir::Value mask);
   mlir::Value loadPacked(mlir::BlockArgument argument, ir::PackedAttr packed,
                          const Coordinates &at, mlir::Value mask);
   mlir::Value throughReshape(ir::ReshapeOp op, const Coordinates &at,

@@ -43,8 +43,8 @@ private:
   }
 
   Value left(int r, Value k) {
-    return e.splat(
-        e.loadScalar(rows.base, e.add(rows.offsets[r], k), rows.element));
+    Value at = e.add(rows.offsets[r], e.mul(k, rows.stride));
+    return e.splat(e.loadScalar(rows.base, at, rows.element));
   }
 
   Values stepRows(Value k, Values sums) {

@@ -14,11 +14,12 @@ enum class PanelForm {
   Dots,  ///< bf16 pairs of rows, for the dot product instruction.
 };
 
-/// The left operand: one address for each row of the tile, unit stride in k.
+/// The left operand: one address for each row of the tile.
 struct TileRows {
   mlir::Value base;
   mlir::Type element;
   llvm::SmallVector<mlir::Value> offsets; ///< In elements, one a row.
+  int64_t stride = 1;                     ///< In k; 1 for bf16 pairs.
 };
 
 /// The right operand: `vectors` vectors of columns from `offset` on.
