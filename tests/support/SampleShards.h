@@ -53,9 +53,8 @@ inline ShardHeader sampleHeader(uint32_t tokenBytes = 2) {
 
 /// Bytes aligned as a mapping is.
 inline std::vector<std::byte> bytesOf(const std::string &content) {
-  std::vector<std::byte> bytes(content.size());
-  std::memcpy(bytes.data(), content.data(), content.size());
-  return bytes;
+  auto bytes = std::as_bytes(std::span(content));
+  return {bytes.begin(), bytes.end()};
 }
 
 /// A shard's file with `change` made to its header, whose digest is right.

@@ -55,7 +55,7 @@ Status DataWriter::addRecord(const InputPosition &at, const Record &record,
     return onBad_(at, encoded.bad);
   }
   if (record.first)
-    dropping_ = options_.dropDuplicates && !seen_.insert(*encoded.digest);
+    dropping_ = options_.dropDuplicates && !seen_.insert(encoded.digest);
   if (dropping_) {
     totals_.duplicates += record.first;
     return {};
@@ -68,10 +68,10 @@ Status DataWriter::addRecord(const InputPosition &at, const Record &record,
     header_.number = uint32_t(totals_.shards);
     GPTC_TRY(ShardWriter fresh,
              ShardWriter::create(folder_.shardPath(totals_.shards), header_));
-    shard_.emplace(std::move(fresh));
+    shard_ = std::make_unique<ShardWriter>(std::move(fresh));
   }
   if (record.first && options_.dropDuplicates)
-    shard_->addDigest(*encoded.digest);
+    shard_->addDigest(encoded.digest);
   for (const Stretch &stretch : encoded.stretches) {
     int part = int(stretch.part);
     // Text that goes on in the other part ends here.

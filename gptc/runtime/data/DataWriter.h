@@ -64,7 +64,7 @@ private:
   bool complete_ = false;
   DataTotals totals_;
   DigestSet seen_;
-  std::optional<ShardWriter> shard_;
+  std::unique_ptr<ShardWriter> shard_;
   /// Whether the part's last document goes on.
   bool open_[2] = {};
   /// Whether the pieces of a duplicate are being left out.

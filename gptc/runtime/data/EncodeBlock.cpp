@@ -53,13 +53,12 @@ public:
 
 private:
   void addDocument(EncodedRecord &encoded, std::string_view text) {
-    if (encoding.digests || encoding.validation > 0)
+    DataPart part = DataPart::Training;
+    if (encoding.digests || encoding.validation > 0) {
       encoded.digest = shortDigest(std::as_bytes(std::span(text)));
-    append(encoded, text,
-           encoding.validation > 0 ? choose(*encoded.digest)
-                                   : DataPart::Training);
-    if (!encoding.digests)
-      encoded.digest.reset();
+      part = choose(encoded.digest);
+    }
+    append(encoded, text, part);
   }
 
   /// Passages of one part that follow each other are encoded together, as if

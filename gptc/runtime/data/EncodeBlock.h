@@ -26,7 +26,8 @@ struct Stretch {
 struct EncodedRecord {
   /// Why the record is left out, or empty.
   std::string bad;
-  std::optional<ShortDigest> digest;
+  /// Of the document that it begins, where documents are compared.
+  ShortDigest digest;
   std::vector<Stretch> stretches;
 };
 

@@ -157,7 +157,7 @@ Status InputReader::openNext() {
   file_ = std::make_shared<OpenInput>(input);
   GPTC_TRY(file_->descriptor, openFile(input.path));
   GPTC_CHECK(file_->checkUnchanged());
-  digest_.reset();
+  digest_ = {};
   if (digests_ && input.kind == RecordKind::Text && at_.byte == 0) {
     GPTC_TRY(digest_, file_->digest());
   }
@@ -194,7 +194,7 @@ Expected<std::optional<InputBlock>> InputReader::next() {
       file_.reset();
       continue;
     }
-    result.digest = std::exchange(digest_, std::nullopt);
+    result.digest = std::exchange(digest_, {});
     const Record &last = result.block.records.back();
     result.bytesRead = bytesBefore_ + last.byte + last.length;
     return result;

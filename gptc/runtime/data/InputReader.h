@@ -29,8 +29,8 @@ Expected<InputFile> examineInput(const std::string &path);
 struct InputBlock {
   uint64_t input = 0;
   RecordBlock block;
-  /// Of the whole document that the first record begins; for Text alone.
-  std::optional<ShortDigest> digest;
+  /// Of the whole text that the first record begins, where texts are compared.
+  ShortDigest digest;
   /// Whether the input holds nothing at all.
   bool isEmpty = false;
   /// Of all inputs up to here.
@@ -61,7 +61,7 @@ private:
   uint64_t bytesBefore_ = 0;
   std::shared_ptr<OpenInput> file_;
   std::unique_ptr<RecordReader> reader_;
-  std::optional<ShortDigest> digest_;
+  ShortDigest digest_;
 };
 
 /// The first bits of a SHA-256 of `bytes`.
