@@ -53,7 +53,7 @@ mlir::LogicalResult AttentionOp::verify() {
            << "(attention_c3) is causal without positions and has "
            << query.getDimSize(2) << " queries for " << key.getDimSize(2)
            << " keys";
-  if (getWindow() && (*getWindow() <= 0 || !getCausal()))
+  if (auto window = getWindow(); window && (*window <= 0 || !getCausal()))
     return emitOpError("(attention_c4) has a window that is not positive, or "
                        "is not causal");
   if (getResult().getType() != query)

@@ -105,7 +105,7 @@ HeadView AttentionEmitter::viewOf(Value tensor) {
   auto view = ir::resolveView(tensor);
   auto base = view ? llvm::dyn_cast<mlir::BlockArgument>(view->base)
                    : mlir::BlockArgument();
-  if (!base) {
+  if (!view || !base) {
     e.failure = "an attention operand that is no view of an input";
     return {};
   }
@@ -136,10 +136,11 @@ Value AttentionEmitter::headMask(Value d) {
 }
 
 Value AttentionEmitter::firstKey(Value row) {
-  if (!op.getWindow())
+  auto window = op.getWindow();
+  if (!window)
     return e.constant(0);
-  return e.max(e.constant(0), e.sub(e.add(position, row),
-                                    e.constant(int64_t(*op.getWindow()) - 1)));
+  return e.max(e.constant(0),
+               e.sub(e.add(position, row), e.constant(int64_t(*window) - 1)));
 }
 
 Value AttentionEmitter::endKey(Value row) {
