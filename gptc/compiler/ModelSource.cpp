@@ -27,7 +27,7 @@ Expected<ModelConfig> readConfig(const std::string &folder) {
 }
 
 /// Whether two configurations compute the same of the same weights.
-bool sameComputation(ModelConfig a, ModelConfig b) {
+bool sameComputation(ModelConfig a, const ModelConfig &b) {
   a.name = b.name;
   a.endOfText = b.endOfText;
   return a == b;

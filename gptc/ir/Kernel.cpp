@@ -5,7 +5,6 @@
 namespace gptc::ir {
 
 using mlir::Type;
-using mlir::Value;
 
 namespace {
 

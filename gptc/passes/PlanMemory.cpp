@@ -99,9 +99,7 @@ private:
     llvm::DenseMap<Value, size_t> slotOf;
     for (auto [i, launch] : llvm::enumerate(launches)) {
       auto kernel = symbols.lookup<ir::KernelOp>(launch.getKernel());
-      llvm::ArrayRef<int64_t> pairs = kernel.getInPlace()
-                                          ? *kernel.getInPlace()
-                                          : llvm::ArrayRef<int64_t>();
+      auto pairs = kernel.getInPlace().value_or(llvm::ArrayRef<int64_t>());
       for (auto [j, output] : llvm::enumerate(launch.getOutputs())) {
         auto allocation = output.getDefiningOp<mlir::memref::AllocOp>();
         if (!allocation || slotOf.count(output))

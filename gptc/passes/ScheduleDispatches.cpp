@@ -97,8 +97,7 @@ private:
     llvm::SmallVector<Value> inputs, outputs;
     for (Value input : dispatch.getInputs())
       inputs.push_back(buffers.lookup(input));
-    llvm::ArrayRef<int64_t> tied =
-        kernel.getTied() ? *kernel.getTied() : llvm::ArrayRef<int64_t>();
+    auto tied = kernel.getTied().value_or(llvm::ArrayRef<int64_t>());
     for (auto [i, output] : llvm::enumerate(dispatch.getOutputs())) {
       for (size_t pair = 0; pair < tied.size(); pair += 2)
         if (tied[pair + 1] == int64_t(i))

@@ -96,6 +96,17 @@ template <typename Range> std::string digest(const Range &values) {
   return fmt::format("{:016x}", result);
 }
 
+/// Compares a function of each of allCodePoints() with a golden file's digests.
+template <typename Function>
+void expectDigests(const std::string &golden, Function &&function) {
+  auto digests = readGolden(golden)["digests"];
+  auto texts = allCodePoints();
+  ASSERT_EQ(digests.size(), texts.size());
+  for (size_t i = 0; i < texts.size(); ++i)
+    EXPECT_EQ(digest(function(texts[i])), digests[i].get<std::string>())
+        << "code points from " << i * 4096;
+}
+
 } // namespace gptc::test
 
 #endif // GPTC_TESTS_RUNTIME_TEXTGOLDENS_H

@@ -24,7 +24,7 @@
 namespace gptc {
 
 /// The version of the schema that this library reads and writes.
-inline constexpr uint32_t artifactVersion = 1;
+inline constexpr uint32_t artifactVersion = 2;
 /// Blobs begin at multiples of this, so that they can be mapped.
 inline constexpr uint64_t blobAlignment = 4096;
 

@@ -8,11 +8,6 @@ using namespace gptc;
 using namespace gptc::artifact;
 
 namespace {
-template <typename... Args>
-tl::unexpected<Error> wrong(fmt::format_string<Args...> text, Args &&...args) {
-  return failure(ErrorCode::Corrupt, text, std::forward<Args>(args)...);
-}
-
 Status checkType(ElementType type, const std::string &what) {
   if (type > ElementType::MAX)
     return wrong("{} has the unknown element type {}", what,

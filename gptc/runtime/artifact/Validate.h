@@ -7,6 +7,12 @@
 
 namespace gptc {
 
+/// What a check fails with; the text says which part is wrong and how.
+template <typename... Args>
+tl::unexpected<Error> wrong(fmt::format_string<Args...> text, Args &&...args) {
+  return failure(ErrorCode::Corrupt, text, std::forward<Args>(args)...);
+}
+
 /// Checks everything that readers of a manifest rely on: indices, offsets,
 /// sizes, counts, enumerators, products of shapes. `manifestEnd` and
 /// `fileBytes` bound the blobs. The error says which part is wrong and how.

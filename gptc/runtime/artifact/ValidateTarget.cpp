@@ -8,11 +8,6 @@ using namespace gptc;
 using namespace gptc::artifact;
 
 namespace {
-template <typename... Args>
-tl::unexpected<Error> wrong(fmt::format_string<Args...> text, Args &&...args) {
-  return failure(ErrorCode::Corrupt, text, std::forward<Args>(args)...);
-}
-
 /// Rounded up; the operands of all callers are far below 2^63.
 uint64_t divideUp(uint64_t value, uint64_t by) { return (value + by - 1) / by; }
 

@@ -42,17 +42,41 @@ Expected<TokenizerFiles> readTokenizerFiles(const std::string &folder) {
   return files;
 }
 
-BpeTokenizer::BpeTokenizer(TokenizerDefinition definition)
-    : definition_(std::move(definition)) {
+BpeTokenizer::BpeTokenizer(TokenizerDefinition definition,
+                           std::string (*normalize)(std::string_view))
+    : definition_(std::move(definition)), normalize_(normalize) {
   size_t size = definition_.vocabulary.size();
   for (const AddedToken &token : definition_.added)
     size = std::max(size, size_t(token.id) + 1);
   texts_.resize(size);
-  std::vector<AddedToken> raw;
-  for (const AddedToken &token : definition_.added)
-    if (!token.normalized)
-      raw.push_back(token);
+  std::vector<AddedToken> raw, normalized;
+  for (AddedToken token : definition_.added) {
+    if (token.normalized && normalize_)
+      token.content = normalize_(token.content);
+    (token.normalized ? normalized : raw).push_back(std::move(token));
+  }
   added_ = AddedTokens(std::move(raw));
+  normalized_ = AddedTokens(std::move(normalized));
+}
+
+std::vector<int32_t> BpeTokenizer::encode(std::string_view text) const {
+  std::vector<int32_t> ids;
+  ids.reserve(text.size() / 3);
+  WordCache cache(text.size());
+  auto token = [&](int32_t id) { ids.push_back(id); };
+  auto stretch = [&](std::string_view between) {
+    encodeStretch(between, ids, cache);
+  };
+  added_.split(
+      text,
+      [&](std::string_view between) {
+        if (normalize_)
+          normalized_.split(normalize_(between), stretch, token);
+        else
+          normalized_.split(between, stretch, token);
+      },
+      token);
+  return ids;
 }
 
 uint64_t BpeTokenizer::store(std::string_view text) {

@@ -4,13 +4,15 @@
 #define GPTC_RUNTIME_TEXT_BPETOKENIZER_H
 
 #include "gptc/runtime/text/TokenizerDefinition.h"
+#include "gptc/runtime/text/WordCache.h"
 
 namespace gptc {
 
 /// Added tokens, ids and their texts. The kinds bring their texts and how they
-/// encode.
+/// encode what lies between added tokens.
 class BpeTokenizer : public Tokenizer {
 public:
+  std::vector<int32_t> encode(std::string_view text) const final;
   Expected<std::string> decode(std::span<const int32_t> ids) const final;
   Expected<TokenText> textOf(int32_t id) const final;
   uint64_t vocabularySize() const final { return texts_.size(); }
@@ -19,14 +21,19 @@ public:
   }
 
 protected:
-  explicit BpeTokenizer(TokenizerDefinition definition);
+  /// `normalize` is what the kind does to a text before it looks for added
+  /// tokens that are normalized too; null leaves texts as they are.
+  BpeTokenizer(TokenizerDefinition definition,
+               std::string (*normalize)(std::string_view));
+
+  /// Appends the ids of a normalized text without added tokens.
+  virtual void encodeStretch(std::string_view text, std::vector<int32_t> &ids,
+                             WordCache &cache) const = 0;
 
   /// Gives an id its texts. They are copied.
   void setText(int32_t id, std::string_view followed, std::string_view last);
 
   TokenizerDefinition definition_;
-  /// Those to look for in the text as it is.
-  AddedTokens added_;
 
 private:
   struct Text {
@@ -36,6 +43,9 @@ private:
   };
   uint64_t store(std::string_view text);
 
+  std::string (*normalize_)(std::string_view);
+  /// Those to look for in the text as it is, and in the normalized one.
+  AddedTokens added_, normalized_;
   std::string pool_;
   std::vector<Text> texts_;
 };

@@ -3,7 +3,6 @@
 #include "gptc/runtime/text/BertCleanup.h"
 #include "gptc/runtime/text/BpeTokenizer.h"
 #include "gptc/runtime/text/Unicode.h"
-#include "gptc/runtime/text/WordCache.h"
 
 #include <unordered_map>
 
@@ -14,7 +13,6 @@ namespace {
 class Gpt1Tokenizer final : public BpeTokenizer {
 public:
   explicit Gpt1Tokenizer(TokenizerDefinition definition);
-  std::vector<int32_t> encode(std::string_view text) const override;
 
 private:
   struct CharacterIds {
@@ -22,12 +20,10 @@ private:
   };
 
   void encodeStretch(std::string_view text, std::vector<int32_t> &ids,
-                     WordCache &cache) const;
+                     WordCache &cache) const override;
   void setTexts();
   void addCharacter(std::string_view token, int32_t id);
 
-  /// Those to look for after the clean-up, with their texts cleaned up.
-  AddedTokens normalized_;
   /// The ids of characters within and at the end of a word.
   std::unordered_map<uint32_t, CharacterIds> characters_;
 };
@@ -47,14 +43,7 @@ std::string spacesForWordEnds(std::string_view token, bool last) {
 }
 
 Gpt1Tokenizer::Gpt1Tokenizer(TokenizerDefinition definition)
-    : BpeTokenizer(std::move(definition)) {
-  std::vector<AddedToken> normalized;
-  for (AddedToken token : definition_.added)
-    if (token.normalized) {
-      token.content = cleanUp(token.content);
-      normalized.push_back(std::move(token));
-    }
-  normalized_ = AddedTokens(std::move(normalized));
+    : BpeTokenizer(std::move(definition), cleanUp) {
   setTexts();
 }
 
@@ -131,23 +120,6 @@ void Gpt1Tokenizer::encodeStretch(std::string_view text,
     at = after;
   }
   endWord(text.size());
-}
-
-std::vector<int32_t> Gpt1Tokenizer::encode(std::string_view text) const {
-  std::vector<int32_t> ids;
-  ids.reserve(text.size() / 3);
-  WordCache cache(text.size());
-  auto token = [&](int32_t id) { ids.push_back(id); };
-  added_.split(
-      text,
-      [&](std::string_view raw) {
-        normalized_.split(
-            cleanUp(raw),
-            [&](std::string_view clean) { encodeStretch(clean, ids, cache); },
-            token);
-      },
-      token);
-  return ids;
 }
 
 } // namespace

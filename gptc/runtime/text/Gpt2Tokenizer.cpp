@@ -2,7 +2,6 @@
 
 #include "gptc/runtime/text/BpeTokenizer.h"
 #include "gptc/runtime/text/Unicode.h"
-#include "gptc/runtime/text/WordCache.h"
 
 #include <array>
 
@@ -112,25 +111,18 @@ private:
 class Gpt2Tokenizer final : public BpeTokenizer {
 public:
   explicit Gpt2Tokenizer(TokenizerDefinition definition);
-  std::vector<int32_t> encode(std::string_view text) const override;
 
 private:
   void encodeStretch(std::string_view text, std::vector<int32_t> &ids,
-                     WordCache &cache) const;
+                     WordCache &cache) const override;
   void setTexts();
 
-  AddedTokens normalized_;
   /// The id of each byte, -1 where the vocabulary lacks it.
   std::array<int32_t, 256> bytes_;
 };
 
 Gpt2Tokenizer::Gpt2Tokenizer(TokenizerDefinition definition)
-    : BpeTokenizer(std::move(definition)) {
-  std::vector<AddedToken> normalized;
-  for (const AddedToken &token : definition_.added)
-    if (token.normalized)
-      normalized.push_back(token);
-  normalized_ = AddedTokens(std::move(normalized));
+    : BpeTokenizer(std::move(definition), nullptr) {
   auto characters = byteCharacters();
   for (size_t byte = 0; byte < 256; ++byte) {
     std::string character;
@@ -192,23 +184,6 @@ void Gpt2Tokenizer::encodeStretch(std::string_view text,
   };
   for (WordSplitter words(text); !words.atEnd();)
     cache.append(words.next(), ids, encodeWord);
-}
-
-std::vector<int32_t> Gpt2Tokenizer::encode(std::string_view text) const {
-  std::vector<int32_t> ids;
-  ids.reserve(text.size() / 3);
-  WordCache cache(text.size());
-  auto token = [&](int32_t id) { ids.push_back(id); };
-  added_.split(
-      text,
-      [&](std::string_view outer) {
-        normalized_.split(
-            outer,
-            [&](std::string_view inner) { encodeStretch(inner, ids, cache); },
-            token);
-      },
-      token);
-  return ids;
 }
 
 } // namespace

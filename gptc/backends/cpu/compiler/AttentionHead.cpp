@@ -58,7 +58,7 @@ HeadView AttentionHead::viewOf(Value tensor) {
   auto view = ir::resolveView(tensor);
   auto base = view ? llvm::dyn_cast<mlir::BlockArgument>(view->base)
                    : mlir::BlockArgument();
-  if (!base) {
+  if (!view || !base) {
     e.failure = "an attention operand that is no view of an input";
     return {};
   }

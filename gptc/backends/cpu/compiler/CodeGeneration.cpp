@@ -150,8 +150,9 @@ public:
   TemporaryFolder(TemporaryFolder &&other) noexcept
       : path(std::exchange(other.path, {})) {}
   ~TemporaryFolder() {
-    if (!path.empty())
-      llvm::sys::fs::remove_directories(path);
+    if (path.empty())
+      return;
+    [[maybe_unused]] auto ignored = llvm::sys::fs::remove_directories(path);
   }
   std::string file(const char *name) const { return path + "/" + name; }
 

@@ -137,9 +137,9 @@ llvm::SmallVector<Value> ContractionEmitter::leftIndex(Value row, Value k) {
 
 /// Where a row of the left operand begins, in elements.
 Value ContractionEmitter::leftOffset(Value row) {
-  if (!direct)
-    return e.mul(e.sub(row, firstRow), paddedDepth);
   auto view = ir::resolveView(op.getLhs());
+  if (!direct || !view)
+    return e.mul(e.sub(row, firstRow), paddedDepth);
   Value offset = e.constant(view->offset);
   llvm::SmallVector<Value> index = leftIndex(row, e.constant(0));
   for (auto [i, stride] : llvm::zip(index, view->strides))

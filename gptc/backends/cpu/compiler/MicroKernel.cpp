@@ -6,7 +6,6 @@ namespace gptc::cpu {
 
 namespace arith = mlir::arith;
 namespace LLVM = mlir::LLVM;
-namespace math = mlir::math;
 namespace vector = mlir::vector;
 using mlir::Value;
 using Values = llvm::SmallVector<Value>;
