@@ -38,6 +38,11 @@ void attach(mlir::ModuleOp module, const ModuleInfo &info);
 /// Errors say which attribute is missing or malformed.
 Expected<ModuleInfo> infoOf(mlir::ModuleOp module);
 
+/// Whether batch, capacity and vocabulary are those of the module's entry
+/// points and caches, which a module that was edited may contradict: sessions
+/// believe the numbers, and code the types.
+Status checkInfo(mlir::ModuleOp module, const ModuleInfo &info);
+
 /// Work of one execution of an entry function in phase model: useful
 /// operations, and each byte of arguments, results and variables counted once
 /// (of a gathered table the gathered rows alone).
