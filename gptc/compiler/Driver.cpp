@@ -5,13 +5,14 @@
 #include "gptc/backends/cpu/compiler/CpuBackend.h"
 #include "gptc/compiler/BuildManifest.h"
 #include "gptc/compiler/BuildModel.h"
+#include "gptc/compiler/ParseModule.h"
 #include "gptc/compiler/ReferenceRunner.h"
 #include "gptc/frontend/GraphState.h"
 #include "gptc/models/Catalogue.h"
 #include "gptc/models/Transformer.h"
 #include "gptc/runtime/artifact/ArtifactWriter.h"
 #include "gptc/runtime/program/VariableSource.h"
-#include "mlir/Parser/Parser.h"
+#include "gptc/runtime/text/Tokenizer.h"
 
 #include <chrono>
 #include <filesystem>
@@ -106,7 +107,8 @@ void embedWeights(artifact::ManifestT &manifest, artifact::TargetT &target,
                                 VariableSource::create(variable, storage.layout,
                                                        checkpoint, seed, team));
                        return produceWeights(source, team, sink);
-                     }});
+                     },
+                     BlobDigest::Of::Samples});
   }
 }
 
@@ -117,6 +119,15 @@ Expected<CarriedFiles> readCarriedFiles(const std::string &folder) {
     if (!folder.empty() && std::filesystem::exists(folder + "/" + name, code)) {
       GPTC_TRY(files[name], readTextFile(folder + "/" + name));
     }
+  // What is broken is told now and not when a text is to be generated.
+  for (const char *name : {"vocab.json", "merges.txt", "tokenizer.json"})
+    if (files.contains(name)) {
+      auto tokenizer = Tokenizer::create(files);
+      if (!tokenizer)
+        return tl::unexpected(
+            tokenizer.error().in(fmt::format("the tokenizer of '{}'", folder)));
+      break;
+    }
   return files;
 }
 
@@ -124,26 +135,6 @@ Status writeText(const std::string &path, const std::string &text) {
   GPTC_TRY(AtomicFile file, AtomicFile::create(path));
   GPTC_CHECK(file.write(std::as_bytes(std::span(text))));
   return file.commit();
-}
-
-/// Parses a .mlir file; errors give its line.
-Expected<mlir::OwningOpRef<mlir::ModuleOp>>
-parseModule(const std::string &path, mlir::MLIRContext &context) {
-  GPTC_TRY(std::string text, readTextFile(path));
-  std::string errors;
-  mlir::ScopedDiagnosticHandler handler(
-      &context, [&](mlir::Diagnostic &diagnostic) {
-        std::string place;
-        llvm::raw_string_ostream(place) << diagnostic.getLocation();
-        errors += fmt::format("{}{}: {}", errors.empty() ? "" : "; ", place,
-                              diagnostic.str());
-        return mlir::success();
-      });
-  auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context, path);
-  if (!module)
-    return failure(ErrorCode::InvalidArgument, "'{}' is no module: {}", path,
-                   errors);
-  return module;
 }
 
 /// Compiles to the phase or artifact that the request asks for.
@@ -326,6 +317,8 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
     auto info = infoOf(*module);
     if (!info)
       return tl::unexpected(info.error().in("'" + request.model + "'"));
+    if (auto status = checkInfo(*module, *info); !status)
+      return tl::unexpected(status.error().in("'" + request.model + "'"));
     summary = finish(*module, request, info->checkpoint);
   } else {
     if (!request.fromPhase.empty() && request.fromPhase != "model")

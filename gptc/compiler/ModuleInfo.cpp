@@ -146,6 +146,83 @@ Expected<ModuleInfo> infoOf(mlir::ModuleOp module) {
   return info;
 }
 
+namespace {
+
+/// Compares dimensions of one module with its info.
+class InfoCheck {
+public:
+  explicit InfoCheck(const ModuleInfo &info) : info(info) {}
+
+  void dimension(const std::string &where, llvm::StringRef member,
+                 uint64_t said, int64_t found) {
+    if (status && said != uint64_t(found))
+      status = failure(ErrorCode::InvalidArgument,
+                       "the module's attribute {} has a {} of {}, and {} has "
+                       "{}; they must be equal",
+                       infoAttr.str(), member.str(), said, where, found);
+  }
+  void cache(ir::VariableOp variable) {
+    auto shape = variable.getTensorType().getShape();
+    if (variable.getRole() != ir::Role::Cache || shape.size() != 4)
+      return;
+    std::string where =
+        fmt::format("the cache '{}'", variable.getSymName().str());
+    dimension(where, "batch", info.batch, shape[0]);
+    dimension(where, "capacity", info.capacity, shape[2]);
+  }
+  void entry(mlir::func::FuncOp function) {
+    bool cached = false;
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      cached = cached || nameOf(function, i) == "positions";
+    std::string entry = function.getSymName().str();
+    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+      auto type =
+          llvm::dyn_cast<mlir::ShapedType>(function.getArgument(i).getType());
+      if (type && nameOf(function, i) == "tokens" && type.getRank() == 2) {
+        std::string where = fmt::format("the tokens of entry '{}'", entry);
+        dimension(where, "batch", info.batch, type.getDimSize(0));
+        if (!cached)
+          dimension(where, "capacity", info.capacity, type.getDimSize(1));
+      }
+      // Results are arguments from phase kernels on.
+      if (function.getArgAttr(i, ir::resultAttr) ==
+          mlir::StringAttr::get(function.getContext(), "logits"))
+        logits(entry, type);
+    }
+    for (unsigned i = 0; i < function.getNumResults(); ++i)
+      if (function.getResultAttr(i, ir::nameAttr) ==
+          mlir::StringAttr::get(function.getContext(), "logits"))
+        logits(entry,
+               llvm::dyn_cast<mlir::ShapedType>(function.getResultTypes()[i]));
+  }
+
+  Status status;
+
+private:
+  static llvm::StringRef nameOf(mlir::func::FuncOp function, unsigned i) {
+    auto name = function.getArgAttrOfType<mlir::StringAttr>(i, ir::nameAttr);
+    return name ? name.getValue() : "";
+  }
+  void logits(const std::string &entry, mlir::ShapedType type) {
+    if (type && type.getRank() > 0)
+      dimension(fmt::format("the logits of entry '{}'", entry), "vocabulary",
+                info.model.vocabulary, type.getShape().back());
+  }
+
+  const ModuleInfo &info;
+};
+
+} // namespace
+
+Status checkInfo(mlir::ModuleOp module, const ModuleInfo &info) {
+  InfoCheck check(info);
+  for (auto variable : module.getOps<ir::VariableOp>())
+    check.cache(variable);
+  for (auto function : module.getOps<mlir::func::FuncOp>())
+    check.entry(function);
+  return check.status;
+}
+
 ModuleInfo::Cost costOf(mlir::func::FuncOp entry) {
   ModuleInfo::Cost cost;
   auto tensorBytes = [](mlir::Type type) {

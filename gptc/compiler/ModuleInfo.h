@@ -38,6 +38,11 @@ void attach(mlir::ModuleOp module, const ModuleInfo &info);
 /// Errors say which attribute is missing or malformed.
 Expected<ModuleInfo> infoOf(mlir::ModuleOp module);
 
+/// Whether batch, capacity and vocabulary are those of the module's entry
+/// points and caches, which a module that was edited may contradict: sessions
+/// believe the numbers, and code the types.
+Status checkInfo(mlir::ModuleOp module, const ModuleInfo &info);
+
 /// Gives `info` the cost of each entry of a module in phase model: gradients
 /// count as the ops that they are, bytes in the types that the module will be
 /// lowered to.

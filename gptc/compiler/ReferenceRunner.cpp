@@ -108,9 +108,9 @@ public:
   }
 
   Status open(const Artifact &artifact, const std::string &folder);
-  Expected<std::vector<NpyArray>>
-  run(const std::string &entry,
-      const std::vector<NpyArray> &arguments) override;
+  Expected<std::vector<NpyArray>> run(const std::string &entry,
+                                      const std::vector<NpyArray> &arguments,
+                                      Trace *trace) override;
   void reset() override;
 
 private:
@@ -195,7 +195,8 @@ void Runner::reset() {
 }
 
 Expected<std::vector<NpyArray>>
-Runner::run(const std::string &entry, const std::vector<NpyArray> &arguments) {
+Runner::run(const std::string &entry, const std::vector<NpyArray> &arguments,
+            Trace *trace) {
   auto function = module->lookupSymbol<mlir::func::FuncOp>(entry);
   if (!function)
     return failure(ErrorCode::NotFound, "the reference has no entry '{}'",
@@ -205,8 +206,14 @@ Runner::run(const std::string &entry, const std::vector<NpyArray> &arguments) {
     GPTC_TRY(HostTensor tensor, toHost(argument));
     inputs.push_back(std::move(tensor));
   }
+  auto keep = [trace](mlir::Operation *op, const HostTensor &value) {
+    std::string scope = ir::scopeOf(op->getLoc()).str();
+    if (trace->counts.contains(value.values.size()))
+      trace->values.push_back({std::move(scope), value.values});
+  };
   GPTC_TRY(std::vector<HostTensor> outputs,
-           interpret(function, inputs, variables));
+           interpret(function, inputs, variables,
+                     trace ? OnResult(keep) : OnResult()));
   std::vector<NpyArray> results;
   for (const HostTensor &output : outputs) {
     GPTC_TRY(NpyArray array, fromHost(output));

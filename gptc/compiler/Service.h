@@ -10,6 +10,7 @@
 
 #include "gptc/runtime/artifact/Artifact.h"
 #include "gptc/runtime/base/Error.h"
+#include "gptc/runtime/session/Trace.h"
 #include "gptc/runtime/tensors/Npy.h"
 
 #include <cstdint>
@@ -83,9 +84,11 @@ class ReferenceModel {
 public:
   virtual ~ReferenceModel() = default;
   /// Runs an entry on its arguments, all in the entry's order, and returns its
-  /// results. Variables keep their values from run to run.
+  /// results. Variables keep their values from run to run. A trace that is not
+  /// null receives the results of ops.
   virtual Expected<std::vector<NpyArray>>
-  run(const std::string &entry, const std::vector<NpyArray> &arguments) = 0;
+  run(const std::string &entry, const std::vector<NpyArray> &arguments,
+      Trace *trace) = 0;
   /// Sets caches and counters to zero.
   virtual void reset() = 0;
 };

@@ -80,6 +80,16 @@ TEST_F(Generate, AFullContextEndsItAndSaysSo) {
   EXPECT_EQ(result.code, 0);
   EXPECT_EQ(std::count(result.out.begin(), result.out.end(), ','), 63);
   EXPECT_NE(result.err.find("context of 67"), std::string::npos);
+  // One token more where the prompt fills it.
+  std::string full = "1";
+  for (int i = 1; i < 67; ++i)
+    full += ",1";
+  result = gptcCommand({"generate", *folder / "1", "--prompt-ids", full,
+                        "--ignore-end", "--print-ids"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.out.find(','), std::string::npos);
+  EXPECT_GT(result.out.size(), 1U);
+  EXPECT_NE(result.err.find("context of 67"), std::string::npos);
 }
 
 /// Ids that a compiled model continues prompts with, side by side.
@@ -117,6 +127,39 @@ TEST_F(Generate, PromptsSideBySideAreAsEachAlone) {
       EXPECT_FALSE(together[i].empty());
     }
   }
+}
+
+TEST_F(Generate, PromptsDrawTheSameInAnyBatch) {
+  auto lines = folder->write("draw", R"({"prompt": "JULIET:"}
+{"prompt": "First Citizen:\nWe are accounted poor citizens, the"}
+{"prompt": "O"}
+
+{"prompt": "O"}
+{"prompt": "KING RICHARD"}
+)");
+  std::string outputs[3];
+  for (int batch = 1; batch <= 3; ++batch) {
+    std::string file = *folder / "draw.gptc";
+    auto compiled =
+        gptcCommand({"compile", GPTC_SOURCE_DIR "/examples/shakespeare", "-o",
+                     file, "--cpu", "x86-64-v3", "--context", "64", "--batch",
+                     std::to_string(batch)});
+    ASSERT_EQ(compiled.code, 0) << compiled.err;
+    auto result =
+        gptcCommand({"generate", file, "--prompts", lines, "--max-tokens", "20",
+                     "--temperature", "0.9", "--seed", "3"});
+    ASSERT_EQ(result.code, 0) << result.err;
+    outputs[batch - 1] = result.out;
+  }
+  EXPECT_EQ(std::count(outputs[0].begin(), outputs[0].end(), '\n'), 5);
+  EXPECT_EQ(outputs[1], outputs[0]);
+  EXPECT_EQ(outputs[2], outputs[0]);
+  // Equal prompts in different places draw differently.
+  std::istringstream out(outputs[0]);
+  std::vector<Json> answers;
+  for (std::string line; std::getline(out, line);)
+    answers.push_back(Json::parse(line));
+  EXPECT_NE(answers[2]["text"], answers[3]["text"]);
 }
 
 TEST_F(Generate, LinesOfPromptsRunInBatches) {

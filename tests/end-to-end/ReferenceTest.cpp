@@ -40,6 +40,13 @@ TEST_P(Reference, AgreesWithTheCpuOnEveryEntry) {
       for (const Json &result : json["results"])
         EXPECT_LT(result["relative_error"].get<double>(), 2e-5)
             << entry << " " << result.dump();
+      // Every dispatch computes something that the reference computes too.
+      EXPECT_GT(json["scopes"].size(), 4U);
+      EXPECT_GT(json["dispatches_compared"], 4);
+      EXPECT_EQ(json["dispatches_without_counterpart"], 0);
+      for (const Json &scope : json["scopes"])
+        EXPECT_LT(scope["relative_error"].get<double>(), 2e-5)
+            << entry << " " << scope.dump();
     }
   }
 }
@@ -78,16 +85,62 @@ INSTANTIATE_TEST_SUITE_P(Models, Reference,
                            return name;
                          });
 
+TEST(ReferenceTarget, GeneratesAndScoresAsTheCpuDoes) {
+  TemporaryFolder folder;
+  std::string file = folder / "both.gptc";
+  auto compiled = gptcCommand({"compile", models + "/gpt2-gelu", "-o", file,
+                               "--target", "cpu,reference", "--dtype", "f32",
+                               "--entry", "prefill,decode,score", "--cpu",
+                               "x86-64-v3", "--batch", "2"});
+  ASSERT_EQ(compiled.code, 0) << compiled.err;
+  for (std::vector<std::string> more :
+       {std::vector<std::string>{},
+        {"--temperature", "1", "--seed", "7", "--max-tokens", "5"}}) {
+    std::string ids[2];
+    for (const char *backend : {"cpu", "reference"}) {
+      std::vector<std::string> arguments{
+          "generate",     file,          "--prompt-ids", "5,9,2,77,1",
+          "--ignore-end", "--print-ids", "--backend",    backend};
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      auto result = gptcCommand(arguments);
+      ASSERT_EQ(result.code, 0) << result.err;
+      ids[backend == std::string("reference")] = result.out;
+    }
+    EXPECT_GT(ids[0].size(), 5U);
+    EXPECT_EQ(ids[0], ids[1]);
+  }
+  // Longer than the context, so that it runs in windows.
+  std::string text = "1";
+  for (int i = 1; i < 40; ++i)
+    text += "," + std::to_string(i * 7 % 101);
+  double scores[2];
+  for (const char *backend : {"cpu", "reference"}) {
+    auto result = gptcCommand(
+        {"score", file, "--ids", text, "--json", "--backend", backend});
+    ASSERT_EQ(result.code, 0) << result.err;
+    scores[backend == std::string("reference")] =
+        Json::parse(result.out)["log_likelihood"].get<double>();
+  }
+  EXPECT_LT(scores[0], -1);
+  EXPECT_NEAR(scores[0], scores[1], 1e-3);
+}
+
 TEST(ReferenceTarget, IsAskedForWhereItIsMissing) {
   TemporaryFolder folder;
   std::string file = folder / "cpu.gptc";
   auto compiled = gptcCommand({"compile", models + "/gpt2-gelu", "-o", file,
                                "--cpu", "x86-64-v3", "--entry", "decode"});
   ASSERT_EQ(compiled.code, 0) << compiled.err;
-  auto result = gptcCommand({"compare", file, "--backends", "cpu,reference"});
-  EXPECT_EQ(result.code, 1);
-  EXPECT_NE(result.err.find("--target cpu,reference"), std::string::npos)
-      << result.err;
+  for (std::vector<std::string> arguments :
+       {std::vector<std::string>{"compare", file, "--backends",
+                                 "cpu,reference"},
+        {"generate", file, "--prompt-ids", "1", "--backend", "reference"},
+        {"score", file, "--ids", "1,2", "--backend", "reference"}}) {
+    auto result = gptcCommand(arguments);
+    EXPECT_EQ(result.code, 1);
+    EXPECT_NE(result.err.find("--target cpu,reference"), std::string::npos)
+        << result.err;
+  }
 }
 
 } // namespace

@@ -141,6 +141,62 @@ TEST(Artifact, EveryFlippedBitOfHeaderAndManifestIsAnError) {
   }
 }
 
+TEST(Artifact, EveryFlippedBitOfABlobIsAnError) {
+  TemporaryFolder folder;
+  ManifestT manifest = sampleManifest();
+  auto blobs = sampleBlobs(manifest);
+  ASSERT_SUCCESS(writeArtifact(folder / "a", manifest, blobs));
+  std::string file = folder.read("a");
+  const TargetT &target = *manifest.targets[0];
+  struct Part {
+    const BlobT &blob;
+    uint64_t checked;
+    const char *says;
+  };
+  // The sample's weights are longer than what is looked at of them.
+  for (const Part &part :
+       {Part{*manifest.files[0]->blob, 14, "its file 'config.json'"},
+        Part{*target.variants[0]->library, 6, "its code for x86-64-v3"},
+        Part{*target.storages[1]->embedded, 256, "the content of 'head.bias'"},
+        Part{*manifest.targets[1]->module_, 11, "its reference module"}})
+    for (uint64_t i = 0; i < part.blob.size; ++i) {
+      std::string damaged = file;
+      char &byte = damaged[part.blob.offset + i];
+      byte = char(byte ^ (1 << i % 8));
+      if (i < part.checked)
+        EXPECT_THAT(parse(damaged), FailsWith(ErrorCode::Corrupt, part.says))
+            << i;
+      else
+        EXPECT_TRUE(parse(damaged)) << i;
+    }
+}
+
+TEST(BlobDigest, SamplesTheBeginningOfEachMebibyte) {
+  std::vector<std::byte> bytes((size_t(3) << 20) + 100);
+  for (size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = std::byte(i % 251);
+  auto of = BlobDigest::Of::Samples;
+  Digest digest = BlobDigest::make(bytes, of);
+  EXPECT_FALSE(BlobDigest::fits(digest, bytes, BlobDigest::Of::All));
+  for (size_t piece : {1000, 4099, 1 << 20}) {
+    BlobDigest running(of);
+    for (size_t at = 0; at < bytes.size(); at += piece)
+      running.update(
+          std::span(bytes).subspan(at, std::min(piece, bytes.size() - at)));
+    Digest other = running.finish();
+    EXPECT_EQ(std::memcmp(&other, &digest, sizeof(digest)), 0) << piece;
+  }
+  for (size_t mebibyte = 0; mebibyte < 4; ++mebibyte)
+    for (size_t at : {0, 99, 255, 256, 1 << 19}) {
+      size_t place = (mebibyte << 20) + at;
+      if (place >= bytes.size())
+        continue;
+      bytes[place] ^= std::byte{4};
+      EXPECT_EQ(BlobDigest::fits(digest, bytes, of), at > 255) << place;
+      bytes[place] ^= std::byte{4};
+    }
+}
+
 TEST(Artifact, OtherVersionsSayWhatToDo) {
   std::string file = bytesOf(sampleManifest());
   file[offsetof(ArtifactHeader, version)] = char(artifactVersion + 1);

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <thread>
 
 namespace gptc {
 namespace {
@@ -60,6 +61,53 @@ TEST(File, ReadingRefusesWhatIsNoFile) {
               FailsWith(ErrorCode::Io, "symbolic links"));
   EXPECT_THAT(MappedFile::open(folder / "file/inside"),
               FailsWith(ErrorCode::Io, "Not a directory"));
+}
+
+TEST(File, TextsAreReadFromPipesUpToALimit) {
+  TemporaryFolder folder;
+  std::string pipe = folder / "pipe", text(100'000, 'x');
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  auto *before = std::signal(SIGPIPE, SIG_IGN); // Of readers that stop early.
+  auto throughPipe = [&](size_t limit) {
+    std::thread writer([&] { std::ofstream(pipe) << text; });
+    auto result = readTextInput(pipe, limit);
+    writer.join();
+    return result;
+  };
+  ASSERT_VALUE(std::string read, throughPipe(text.size()));
+  EXPECT_EQ(read, text);
+  EXPECT_THAT(throughPipe(text.size() - 1),
+              FailsWith(ErrorCode::InvalidArgument, "more than 99999 bytes"));
+  std::signal(SIGPIPE, before);
+  ASSERT_VALUE(read, readTextInput(folder.write("file", text), text.size()));
+  EXPECT_EQ(read, text);
+  ASSERT_VALUE(read, readTextInput("/dev/null"));
+  EXPECT_EQ(read, "");
+  EXPECT_THAT(readTextInput("/dev/zero", 1000),
+              FailsWith(ErrorCode::InvalidArgument, "'/dev/zero' has more"));
+  EXPECT_THAT(readTextInput(folder / "none"),
+              FailsWith(ErrorCode::NotFound, "No such file"));
+  EXPECT_THAT(readTextInput(folder.path()),
+              FailsWith(ErrorCode::Io, "Is a directory"));
+}
+
+TEST(File, WhatIsStagedLacksItsNameAlone) {
+  TemporaryFolder folder;
+  {
+    ASSERT_VALUE(AtomicFile file, AtomicFile::create(folder / "a"));
+    ASSERT_SUCCESS(file.write(bytesOf("text")));
+    ASSERT_SUCCESS(file.stage());
+    EXPECT_FALSE(std::filesystem::exists(folder / "a"));
+    EXPECT_EQ(folder.count(), 1U);
+  }
+  EXPECT_EQ(folder.count(), 0U);
+  ASSERT_VALUE(AtomicFile file, AtomicFile::create(folder / "a"));
+  ASSERT_SUCCESS(file.write(bytesOf("text")));
+  ASSERT_SUCCESS(file.stage());
+  ASSERT_SUCCESS(file.stage());
+  ASSERT_SUCCESS(file.commit());
+  EXPECT_EQ(folder.read("a"), "text");
+  EXPECT_EQ(folder.count(), 1U);
 }
 
 /// Runs `body` in a child of its own and returns how the child ended.

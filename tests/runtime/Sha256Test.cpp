@@ -42,5 +42,21 @@ TEST(Sha256, PiecesOfAnySizeGiveTheSameDigest) {
   }
 }
 
+TEST(Sha256, InstructionsGiveWhatPlainCodeGives) {
+  Sha256Blocks take = sha256Instructions();
+  if (!take)
+    GTEST_SKIP() << "this CPU has no instructions for SHA-256";
+  std::array<unsigned char, 64 * 7> data;
+  for (size_t i = 0; i < data.size(); ++i)
+    data[i] = static_cast<unsigned char>(i * i * 31 + i / 5);
+  for (size_t blocks : {0, 1, 2, 7}) {
+    Sha256State plain = {1, 0xffffffff, 3, 0x80000000, 5, 6, 0x12345678, 8};
+    Sha256State fast = plain;
+    takeSha256Blocks(plain, data.data(), blocks);
+    take(fast, data.data(), blocks);
+    EXPECT_EQ(plain, fast) << blocks;
+  }
+}
+
 } // namespace
 } // namespace gptc

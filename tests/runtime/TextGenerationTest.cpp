@@ -94,9 +94,18 @@ TEST_F(TextGeneration, EndsWhereTheContextIsFull) {
   ASSERT_LE(expected.size(), results[0].ids.size());
   results[0].ids.resize(expected.size());
   EXPECT_EQ(results[0].ids, expected);
-  // A prompt that fills the context leaves room for nothing.
-  ASSERT_VALUE(results, generate(*session, nullptr, {{Ids(256, 1)}}, options));
+  // A prompt that fills the context is followed by what its last position says.
+  Ids full(256, 1);
+  session->reset();
+  ASSERT_SUCCESS(session->feed(std::vector<std::span<const int32_t>>{full}));
+  auto logits = session->logits(0);
+  auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
+  ASSERT_VALUE(results, generate(*session, nullptr, {{full}}, options));
   EXPECT_EQ(results[0].finish, Finish::Context);
+  EXPECT_EQ(results[0].ids, Ids{int32_t(best)});
+  options.maxTokens = 0;
+  ASSERT_VALUE(results, generate(*session, nullptr, {{full}}, options));
+  EXPECT_EQ(results[0].finish, Finish::MaxTokens);
   EXPECT_TRUE(results[0].ids.empty());
 }
 
@@ -128,7 +137,7 @@ TEST_F(TextGeneration, EndsAtEndOfTextUnlessIgnored) {
 TEST_F(TextGeneration, EndsBeforeAStopText) {
   auto session = open(shakespeare, "--dtype f32");
   ASSERT_NE(session, nullptr);
-  ASSERT_VALUE(auto tokenizer, tokenizerOf(session->program().artifact()));
+  ASSERT_VALUE(auto tokenizer, tokenizerOf(session->artifact()));
   ASSERT_NE(tokenizer, nullptr);
   std::vector<Ids> prompts{tokenizer->encode("ROMEO:\n")};
   GenerationOptions options;
@@ -161,7 +170,7 @@ TEST_F(TextGeneration, EndsBeforeAStopText) {
 TEST_F(TextGeneration, BatchesDrawWhatEachDrawsAlone) {
   auto session = open(shakespeare, "--dtype f32 --batch 3");
   ASSERT_NE(session, nullptr);
-  ASSERT_VALUE(auto tokenizer, tokenizerOf(session->program().artifact()));
+  ASSERT_VALUE(auto tokenizer, tokenizerOf(session->artifact()));
   ASSERT_NE(tokenizer, nullptr);
   std::vector<Ids> prompts;
   for (const char *text : {"JULIET:\n", "First Citizen:\nWe", "O"})

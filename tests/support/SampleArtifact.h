@@ -147,6 +147,7 @@ inline std::vector<PendingBlob> sampleBlobs(artifact::ManifestT &manifest) {
   blobs.push_back(blob(manifest.files[0]->blob.get(), "{\"n_layer\": 1}"));
   blobs.push_back(
       blob(target.storages[1]->embedded.get(), std::string(280, 'w')));
+  blobs.back().digest = BlobDigest::Of::Samples;
   blobs.push_back(blob(target.variants[0]->library.get(), "no ELF"));
   blobs.push_back(blob(manifest.targets[1]->module_.get(), "no bytecode"));
   return blobs;

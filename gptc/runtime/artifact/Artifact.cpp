@@ -2,6 +2,7 @@
 
 #include "gptc/runtime/artifact/Artifact.h"
 
+#include "gptc/runtime/artifact/BlobDigest.h"
 #include "gptc/runtime/artifact/Header.h"
 #include "gptc/runtime/artifact/Validate.h"
 #include "gptc/runtime/base/Sha256.h"
@@ -83,6 +84,32 @@ Status Artifact::check() {
           manifest_, sizeof(header) + header.manifestBytes, bytes_.size());
       !status)
     return corrupt(status.error().message());
+  if (auto status = checkBlobs(); !status)
+    return corrupt(status.error().message());
+  return {};
+}
+
+Status Artifact::checkBlobs() const {
+  auto checkBlob = [&](const artifact::BlobT *blob, BlobDigest::Of of,
+                       const std::string &what) -> Status {
+    if (blob && !BlobDigest::fits(blob->digest, this->blob(*blob), of))
+      return failure(ErrorCode::Corrupt, "{} does not match its digest", what);
+    return {};
+  };
+  for (const auto &file : manifest_.files)
+    GPTC_CHECK(checkBlob(file->blob.get(), BlobDigest::Of::All,
+                         fmt::format("its file '{}'", file->name)));
+  for (const auto &target : manifest_.targets) {
+    GPTC_CHECK(checkBlob(target->module_.get(), BlobDigest::Of::All,
+                         "its reference module"));
+    for (const auto &variant : target->variants)
+      GPTC_CHECK(checkBlob(variant->library.get(), BlobDigest::Of::All,
+                           fmt::format("its code for {}", variant->name)));
+    for (size_t i = 0; i < target->storages.size(); ++i)
+      GPTC_CHECK(checkBlob(
+          target->storages[i]->embedded.get(), BlobDigest::Of::Samples,
+          fmt::format("the content of '{}'", manifest_.variables[i]->name)));
+  }
   return {};
 }
 

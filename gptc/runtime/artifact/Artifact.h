@@ -3,7 +3,8 @@
 // An artifact is one file: a header of 64 bytes, the manifest (Artifact.fbs),
 // and blobs at multiples of 4096 bytes. Its content is not trusted: open()
 // and parse() check every offset, size, count and index that any reader uses
-// later. The code inside is not run by anything in this file.
+// later. Digests find damage, also of the code, but no malice: whoever makes an
+// artifact makes its digests. Nothing in this file runs the code.
 //
 //===----------------------------------------------------------------------===//
 
@@ -32,7 +33,8 @@ inline constexpr uint64_t blobAlignment = 4096;
 /// threads; spans that it returns live as long as it does.
 class Artifact {
 public:
-  /// Maps the file at `path` and checks all of it but the blobs' contents.
+  /// Maps the file at `path` and checks all of it; of embedded weights,
+  /// samples.
   static Expected<std::shared_ptr<const Artifact>>
   open(const std::string &path);
   /// The same for bytes in memory, which must outlive the artifact and be
@@ -68,6 +70,7 @@ public:
 private:
   Artifact() = default;
   Status check();
+  Status checkBlobs() const;
 
   std::string path_;
   std::span<const std::byte> bytes_;

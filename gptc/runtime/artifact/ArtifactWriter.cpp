@@ -12,11 +12,13 @@
 namespace gptc {
 
 PendingBlob PendingBlob::of(artifact::BlobT *blob,
-                            std::span<const std::byte> bytes) {
+                            std::span<const std::byte> bytes,
+                            BlobDigest::Of digest) {
   std::vector<std::byte> copy(bytes.begin(), bytes.end());
   uint64_t size = copy.size();
   return {blob, size,
-          [copy = std::move(copy)](const Sink &sink) { return sink(copy); }};
+          [copy = std::move(copy)](const Sink &sink) { return sink(copy); },
+          digest};
 }
 
 static flatbuffers::DetachedBuffer pack(const artifact::ManifestT &manifest) {
@@ -43,12 +45,30 @@ Expected<uint64_t> writeArtifact(const std::string &path,
     pending.blob->size = pending.size;
     offset += pending.size;
   }
+
+  // What a blob's digest is shows when it has been produced: header and
+  // manifest come last, into the room left for them.
+  GPTC_TRY(AtomicFile file, AtomicFile::create(path));
+  GPTC_CHECK(file.write(std::vector<std::byte>(sizeof(ArtifactHeader))));
+  GPTC_CHECK(file.write(std::vector<std::byte>(manifestBytes)));
+  for (const PendingBlob &pending : blobs) {
+    GPTC_CHECK(file.pad(blobAlignment));
+    BlobDigest digest(pending.digest);
+    GPTC_CHECK(pending.produce([&](std::span<const std::byte> piece) {
+      digest.update(piece);
+      return file.write(piece);
+    }));
+    if (file.position() != pending.blob->offset + pending.size)
+      return failure(ErrorCode::Internal,
+                     "a blob produced another size than it announced");
+    pending.blob->digest = digest.finish();
+  }
+
   flatbuffers::DetachedBuffer buffer = pack(manifest);
   if (buffer.size() != manifestBytes)
     return failure(ErrorCode::Internal, "the manifest changed its size");
   std::span<const std::byte> bytes(
       reinterpret_cast<const std::byte *>(buffer.data()), buffer.size());
-
   ArtifactHeader header{};
   header.magic = ArtifactHeader::expectedMagic;
   header.version = artifactVersion;
@@ -56,18 +76,8 @@ Expected<uint64_t> writeArtifact(const std::string &path,
   header.manifestBytes = manifestBytes;
   header.fileBytes = offset;
   header.digest = Sha256::of(bytes);
-
-  GPTC_TRY(AtomicFile file, AtomicFile::create(path));
-  GPTC_CHECK(file.write(std::as_bytes(std::span(&header, 1))));
-  GPTC_CHECK(file.write(bytes));
-  for (const PendingBlob &pending : blobs) {
-    GPTC_CHECK(file.pad(blobAlignment));
-    GPTC_CHECK(pending.produce(
-        [&](std::span<const std::byte> piece) { return file.write(piece); }));
-    if (file.position() != pending.blob->offset + pending.size)
-      return failure(ErrorCode::Internal,
-                     "a blob produced another size than it announced");
-  }
+  GPTC_CHECK(file.writeAt(0, std::as_bytes(std::span(&header, 1))));
+  GPTC_CHECK(file.writeAt(sizeof(header), bytes));
   GPTC_CHECK(file.commit());
   return offset;
 }

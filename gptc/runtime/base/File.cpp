@@ -78,6 +78,34 @@ Expected<std::string> readTextFile(const std::string &path, size_t limit) {
                      file.bytes().size());
 }
 
+Expected<std::string> readToEnd(int descriptor, const std::string &name,
+                                size_t limit) {
+  std::string text;
+  std::array<char, size_t(1) << 16> buffer;
+  while (true) {
+    ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count < 0)
+      return tl::unexpected(systemError(errno, "read", name));
+    if (count == 0)
+      return text;
+    text.append(buffer.data(), size_t(count));
+    if (text.size() > limit)
+      return failure(ErrorCode::InvalidArgument,
+                     "'{}' has more than {} bytes, which are the most that are "
+                     "read of a text",
+                     name, limit);
+  }
+}
+
+Expected<std::string> readTextInput(const std::string &path, size_t limit) {
+  Descriptor descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (descriptor.file < 0)
+    return tl::unexpected(systemError(errno, "open", path));
+  return readToEnd(descriptor.file, path, limit);
+}
+
 /// The file that writing to `path` means: links are followed, so that a link
 /// stays one. Refuses what is there and no file; in particular, nothing may be
 /// renamed over a device.
@@ -194,7 +222,9 @@ Status AtomicFile::pad(uint64_t alignment) {
   return {};
 }
 
-Status AtomicFile::commit() {
+Status AtomicFile::stage() {
+  if (file_ < 0) // It is staged.
+    return {};
   if (::fsync(file_) != 0)
     return tl::unexpected(systemError(errno, "write", path_));
   if (temporary_.empty()) {
@@ -211,6 +241,11 @@ Status AtomicFile::commit() {
   int closed = ::close(std::exchange(file_, -1));
   if (closed != 0)
     return tl::unexpected(systemError(errno, "write", path_));
+  return {};
+}
+
+Status AtomicFile::commit() {
+  GPTC_CHECK(stage());
   if (::rename(temporary_.c_str(), path_.c_str()) != 0)
     return tl::unexpected(systemError(errno, "rename to", path_));
   temporary_.clear();

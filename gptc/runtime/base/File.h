@@ -34,6 +34,16 @@ private:
 Expected<std::string> readTextFile(const std::string &path,
                                    size_t limit = size_t(256) << 20);
 
+/// What `descriptor` gives up to its end, at most `limit` bytes; `name` stands
+/// for it in errors.
+Expected<std::string> readToEnd(int descriptor, const std::string &name,
+                                size_t limit = size_t(256) << 20);
+
+/// A text that a user names: as readTextFile, but pipes and devices are read
+/// to their end as well, such as a shell's <(COMMAND). Waits for the writer.
+Expected<std::string> readTextInput(const std::string &path,
+                                    size_t limit = size_t(256) << 20);
+
 /// A file that appears under its name only when commit() succeeds: written
 /// without a name in the same folder, synchronized, renamed. Gone if it is not
 /// committed, also when the process is killed; only file systems without
@@ -53,6 +63,9 @@ public:
   /// Fills with zeros up to a multiple of `alignment`.
   Status pad(uint64_t alignment);
   uint64_t position() const { return position_; }
+  /// Synchronizes what was written and makes all of the commit but the rename:
+  /// what can fail for want of room fails here.
+  Status stage();
   Status commit();
 
 private:

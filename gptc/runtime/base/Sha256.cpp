@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cpuid.h>
 #include <cstring>
+#include <immintrin.h>
 
 using namespace gptc;
 
@@ -23,7 +25,7 @@ constexpr std::array<uint32_t, 64> roundConstants = {
     0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 } // namespace
 
-void Sha256::block(const unsigned char *data) {
+static void takeBlock(Sha256State &state, const unsigned char *data) {
   std::array<uint32_t, 64> w;
   for (int i = 0; i < 16; ++i)
     w[i] = uint32_t(data[4 * i]) << 24 | uint32_t(data[4 * i + 1]) << 16 |
@@ -35,7 +37,7 @@ void Sha256::block(const unsigned char *data) {
         std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ (w[i - 2] >> 10);
     w[i] = w[i - 16] + s0 + w[i - 7] + s1;
   }
-  auto [a, b, c, d, e, f, g, h] = state_;
+  auto [a, b, c, d, e, f, g, h] = state;
   for (int i = 0; i < 64; ++i) {
     uint32_t s1 = std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25);
     uint32_t t1 = h + s1 + ((e & f) ^ (~e & g)) + roundConstants[i] + w[i];
@@ -43,25 +45,88 @@ void Sha256::block(const unsigned char *data) {
     uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
     h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
   }
-  state_[0] += a, state_[1] += b, state_[2] += c, state_[3] += d;
-  state_[4] += e, state_[5] += f, state_[6] += g, state_[7] += h;
+  state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+  state[4] += e, state[5] += f, state[6] += g, state[7] += h;
+}
+
+void gptc::takeSha256Blocks(Sha256State &state, const unsigned char *data,
+                            size_t blocks) {
+  for (size_t i = 0; i < blocks; ++i)
+    takeBlock(state, data + 64 * i);
+}
+
+namespace {
+/// The instructions take the state as two vectors, ABEF and CDGH, each from
+/// the highest lane down, and four rounds' words with the constants added.
+__attribute__((target("sha,sse4.1"))) void
+takeByInstructions(Sha256State &state, const unsigned char *data,
+                   size_t blocks) {
+  auto load = [](const void *from) {
+    return _mm_loadu_si128(static_cast<const __m128i *>(from));
+  };
+  const __m128i bigEndian =
+      _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+  auto [a, b, c, d, e, f, g, h] = state;
+  auto vector = [](uint32_t high, uint32_t next, uint32_t third, uint32_t low) {
+    return _mm_set_epi32(int(high), int(next), int(third), int(low));
+  };
+  __m128i abef = vector(a, b, e, f), cdgh = vector(c, d, g, h);
+  for (; blocks > 0; --blocks, data += 64) {
+    __m128i before[2] = {abef, cdgh};
+    __m128i words[4]; // The last sixteen, four by four.
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 16; ++i) {
+      __m128i &next = words[i % 4];
+      if (i < 4) {
+        next = _mm_shuffle_epi8(load(data + 16 * i), bigEndian);
+      } else {
+        const __m128i &last = words[(i + 3) % 4], &third = words[(i + 2) % 4];
+        next = _mm_sha256msg1_epu32(next, words[(i + 1) % 4]);
+        next = _mm_add_epi32(next, _mm_alignr_epi8(last, third, 4));
+        next = _mm_sha256msg2_epu32(next, last);
+      }
+      __m128i added = _mm_add_epi32(next, load(&roundConstants[4 * i]));
+      cdgh = _mm_sha256rnds2_epu32(cdgh, abef, added);
+      abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_srli_si128(added, 8));
+    }
+    abef = _mm_add_epi32(abef, before[0]);
+    cdgh = _mm_add_epi32(cdgh, before[1]);
+  }
+  std::array<uint32_t, 4> lanes[2];
+  _mm_storeu_si128(reinterpret_cast<__m128i *>(lanes[0].data()), abef);
+  _mm_storeu_si128(reinterpret_cast<__m128i *>(lanes[1].data()), cdgh);
+  state = {lanes[0][3], lanes[0][2], lanes[1][3], lanes[1][2],
+           lanes[0][1], lanes[0][0], lanes[1][1], lanes[1][0]};
+}
+} // namespace
+
+Sha256Blocks gptc::sha256Instructions() {
+  static const bool present = [] {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_SSE4_1))
+      return false;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA);
+  }();
+  return present ? takeByInstructions : nullptr;
 }
 
 void Sha256::update(std::span<const std::byte> bytes) {
+  static const Sha256Blocks take =
+      sha256Instructions() ? sha256Instructions() : takeSha256Blocks;
   totalBytes_ += bytes.size();
   auto *data = reinterpret_cast<const unsigned char *>(bytes.data());
   size_t left = bytes.size();
   while (left > 0) {
     if (pendingBytes_ == 0 && left >= 64) {
-      block(data);
-      data += 64, left -= 64;
+      take(state_, data, left / 64);
+      data += left / 64 * 64, left %= 64;
       continue;
     }
     size_t count = std::min(left, 64 - pendingBytes_);
     std::memcpy(pending_.data() + pendingBytes_, data, count);
     pendingBytes_ += count, data += count, left -= count;
     if (pendingBytes_ == 64) {
-      block(pending_.data());
+      take(state_, pending_.data(), 1);
       pendingBytes_ = 0;
     }
   }

@@ -83,24 +83,39 @@ std::string familyName(artifact::Family family) {
 
 } // namespace
 
-MeasuredEntry benchmark(Program &program, uint32_t index,
-                        const BenchmarkOptions &options) {
+Expected<uint64_t> benchmarkPosition(const Artifact &artifact, uint32_t index,
+                                     const BenchmarkOptions &options) {
+  const artifact::EntryT &entry = *artifact.manifest().entries[index];
+  uint64_t capacity = artifact.manifest().model->capacity;
+  const auto *shape = tokenShape(entry);
+  if (!shape || !runsOverCaches(entry) || capacity < (*shape)[1])
+    return uint64_t(0);
+  uint64_t rows = (*shape)[1];
+  uint64_t position = options.position.value_or(rows == 1 ? (capacity / 2) : 0);
+  if (position > capacity - rows)
+    return failure(ErrorCode::InvalidArgument,
+                   "--position: entry '{}' takes {} token{} of the context of "
+                   "{}, so that at most {} can be in the cache before, not {}",
+                   entry.name, rows, rows == 1 ? "" : "s", capacity,
+                   capacity - rows, position);
+  return position;
+}
+
+Expected<MeasuredEntry> benchmark(Program &program, uint32_t index,
+                                  const BenchmarkOptions &options) {
   const Artifact &artifact = program.artifact();
   const artifact::EntryT &entry = *artifact.manifest().entries[index];
   const artifact::ProgramT &description = program.describe(index);
   uint64_t capacity = artifact.manifest().model->capacity;
   MeasuredEntry measured;
   measured.name = entry.name;
+  GPTC_TRY(measured.position, benchmarkPosition(artifact, index, options));
   CacheUse use;
   if (const auto *shape = tokenShape(entry)) {
     uint64_t rows = (*shape)[1];
     measured.tokens = (*shape)[0] * rows;
-    if (runsOverCaches(entry) && capacity >= rows) {
-      measured.position =
-          std::min(options.position.value_or(rows == 1 ? capacity / 2 : 0),
-                   capacity - rows);
+    if (runsOverCaches(entry) && capacity >= rows)
       use = cacheUse(measured.position, rows, capacity);
-    }
   }
   setArguments(program, index,
                sampleArguments(artifact, index, 1, measured.position));

@@ -40,14 +40,20 @@ struct BenchmarkOptions {
   /// Runs to take the median of; 0: at least 5, and as many as fit a second.
   uint64_t repeats = 0;
   /// Tokens in the cache; by default none for prefill and half of the context
-  /// for decode. Lowered to what fits.
+  /// for decode. Entries without a cache have none.
   std::optional<uint64_t> position;
 };
 
+/// The tokens in the cache before an entry runs. Fails when its own do not fit
+/// after them.
+Expected<uint64_t> benchmarkPosition(const Artifact &artifact, uint32_t entry,
+                                     const BenchmarkOptions &options);
+
 /// Times an entry that the program has, on random valid arguments, after a run
-/// that warms up. Shares of the roof are left to rate().
-MeasuredEntry benchmark(Program &program, uint32_t entry,
-                        const BenchmarkOptions &options);
+/// that warms up. Fails as benchmarkPosition does. Shares of the roof are left
+/// to rate().
+Expected<MeasuredEntry> benchmark(Program &program, uint32_t entry,
+                                  const BenchmarkOptions &options);
 
 /// Sets the shares of the roof of an entry of the program and of its kernels.
 void rate(MeasuredEntry &entry, const Program &program, const Roof &roof);

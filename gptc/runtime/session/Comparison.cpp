@@ -5,10 +5,13 @@
 #include "gptc/runtime/session/Arguments.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <map>
+#include <optional>
+#include <set>
 
 namespace gptc {
 
@@ -123,7 +126,13 @@ Expected<uint64_t> fillCaches(Runner &first, Runner &second, uint64_t seed) {
 
 Expected<double> medianOf(Runner &runner, uint32_t entry,
                           std::span<const NpyArray> arguments, uint64_t repeats,
-                          std::vector<NpyArray> &results) {
+                          std::vector<NpyArray> &results, Trace &trace) {
+  using Clock = std::chrono::steady_clock;
+  if (runner.traces()) { // What traces is slow, and needs no warmth.
+    Clock::time_point begin = Clock::now();
+    GPTC_TRY(results, runner.runTraced(entry, arguments, trace));
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  }
   std::vector<double> times;
   GPTC_TRY(results, runner.run(entry, arguments)); // Warms up.
   for (uint64_t i = 0; i < std::max<uint64_t>(repeats, 1); ++i) {
@@ -144,6 +153,27 @@ std::vector<std::string> keysOf(const artifact::ProgramT &program) {
         fmt::format("{}#{}", dispatch->scope, seen[dispatch->scope]++));
   return keys;
 }
+
+/// Gathers errors by scope.
+class Scopes {
+public:
+  explicit Scopes(Comparison &comparison) : comparison_(comparison) {}
+
+  /// A dispatch with a counterpart.
+  void add(const std::string &scope, const ErrorSize &error) {
+    ++comparison_.matched;
+    auto [place, fresh] = places_.emplace(scope, comparison_.scopes.size());
+    if (fresh)
+      comparison_.scopes.push_back({scope, {}});
+    ErrorSize &most = comparison_.scopes[place->second].size;
+    most.absolute = std::max(most.absolute, error.absolute);
+    most.relative = std::max(most.relative, error.relative);
+  }
+
+private:
+  Comparison &comparison_;
+  std::map<std::string, size_t> places_;
+};
 
 /// Runs two programs side by side, dispatch by dispatch.
 class Lockstep {
@@ -221,8 +251,8 @@ void Lockstep::run(Comparison &comparison) {
                                       keysOf(*descriptions_[1])};
   if (equalShape())
     keys[1] = keys[0];
-  std::map<std::string, size_t> places; // of scopes in the comparison
-  size_t next = 0;                      // of the second program
+  Scopes scopes(comparison);
+  size_t next = 0; // of the second program
   for (size_t i = 0; i < keys[0].size(); ++i) {
     programs_[0]->runDispatches(entries_[0], i, i + 1);
     auto found =
@@ -239,17 +269,104 @@ void Lockstep::run(Comparison &comparison) {
       ++comparison.unmatched;
       continue;
     }
-    ++comparison.matched;
-    const std::string &scope = descriptions_[0]->dispatches[i]->scope;
-    auto [place, fresh] = places.emplace(scope, comparison.scopes.size());
-    if (fresh)
-      comparison.scopes.push_back({scope, {}});
-    ErrorSize &most = comparison.scopes[place->second].size;
-    most.absolute = std::max(most.absolute, error.absolute);
-    most.relative = std::max(most.relative, error.relative);
+    scopes.add(descriptions_[0]->dispatches[i]->scope, error);
   }
   programs_[1]->runDispatches(entries_[1], next, keys[1].size());
 }
+
+/// The numbers of elements of all that an entry's dispatches put out.
+std::set<uint64_t> outputCounts(const artifact::ProgramT &program) {
+  std::set<uint64_t> counts;
+  for (const auto &dispatch : program.dispatches)
+    for (size_t k = dispatch->buffers.size() - dispatch->outputs;
+         k < dispatch->buffers.size(); ++k) {
+      const artifact::BufferT &buffer = *program.buffers[dispatch->buffers[k]];
+      counts.insert(buffer.bytes / sizeOf(toDataType(buffer.type)));
+    }
+  return counts;
+}
+
+/// "h.3" of "h.3/attn/qkv".
+std::string_view partOf(std::string_view scope) {
+  return scope.substr(0, scope.find('/'));
+}
+
+/// Runs a program dispatch by dispatch and looks for what it puts out among
+/// what another backend traced.
+class Follower {
+public:
+  Follower(Program &program, uint32_t entry, const Trace &trace,
+           bool programFirst)
+      : program_(program), entry_(entry), trace_(trace),
+        programFirst_(programFirst) {
+    std::string_view last;
+    for (const Trace::Value &value : trace.values) {
+      std::string_view part = partOf(value.scope);
+      if (part != last)
+        before_.try_emplace(part, last);
+      last = part;
+    }
+  }
+
+  void run(Comparison &comparison) {
+    const artifact::ProgramT &description = program_.describe(entry_);
+    Scopes scopes(comparison);
+    for (size_t i = 0; i < description.dispatches.size(); ++i) {
+      program_.runDispatches(entry_, i, i + 1);
+      if (auto error = errorOfDispatch(description, i))
+        scopes.add(description.dispatches[i]->scope, *error);
+      else
+        ++comparison.unmatched;
+    }
+  }
+
+private:
+  std::optional<ErrorSize>
+  errorOfDispatch(const artifact::ProgramT &description, size_t i) const {
+    const DispatchT &dispatch = *description.dispatches[i];
+    std::optional<ErrorSize> most;
+    for (size_t k = dispatch.buffers.size() - dispatch.outputs;
+         k < dispatch.buffers.size(); ++k) {
+      DataType type =
+          toDataType(description.buffers[dispatch.buffers[k]]->type);
+      auto closest = closestTo(program_.buffer(entry_, i, k), type,
+                               partOf(dispatch.scope));
+      if (!closest)
+        return std::nullopt;
+      if (!most || closest->relative > most->relative)
+        most = closest;
+    }
+    return most;
+  }
+
+  std::optional<ErrorSize> closestTo(std::span<const std::byte> bytes,
+                                     DataType type,
+                                     std::string_view part) const {
+    std::optional<ErrorSize> least;
+    auto before = before_.find(part);
+    for (const Trace::Value &value : trace_.values) {
+      std::string_view other = partOf(value.scope);
+      bool near =
+          other == part || (before != before_.end() && other == before->second);
+      if (!near || value.elements.size() != bytes.size() / sizeOf(type))
+        continue;
+      auto elements = std::as_bytes(std::span(value.elements));
+      ErrorSize error = programFirst_
+                            ? errorOf(bytes, type, elements, DataType::F64)
+                            : errorOf(elements, DataType::F64, bytes, type);
+      if (!least || error.relative < least->relative)
+        least = error;
+    }
+    return least;
+  }
+
+  Program &program_;
+  uint32_t entry_;
+  const Trace &trace_;
+  bool programFirst_;
+  /// The part of the model that comes before each.
+  std::map<std::string_view, std::string_view> before_;
+};
 
 } // namespace
 
@@ -291,11 +408,16 @@ Expected<Comparison> compare(Runner &first, Runner &second,
   }
   auto arguments = sampleArguments(first.artifact(), sides.entries[0],
                                    options.seed, comparison.position);
+  Runner *runners[2] = {&first, &second};
   std::vector<NpyArray> results[2];
-  GPTC_TRY(comparison.seconds[0], medianOf(first, sides.entries[0], arguments,
-                                           options.repeats, results[0]));
-  GPTC_TRY(comparison.seconds[1], medianOf(second, sides.entries[1], arguments,
-                                           options.repeats, results[1]));
+  Trace traces[2];
+  for (int i : {0, 1}) {
+    if (Program *other = runners[1 - i]->program())
+      traces[i].counts = outputCounts(other->describe(sides.entries[1 - i]));
+    GPTC_TRY(comparison.seconds[i],
+             medianOf(*runners[i], sides.entries[i], arguments, options.repeats,
+                      results[i], traces[i]));
+  }
   for (size_t i = 0; i < results[0].size(); ++i)
     comparison.results.push_back(
         {sides.entry(0).results[i]->name,
@@ -303,6 +425,10 @@ Expected<Comparison> compare(Runner &first, Runner &second,
                  results[1][i].type)});
   if (first.program() && second.program())
     Lockstep(*first.program(), *second.program(), sides).run(comparison);
+  for (int i : {0, 1})
+    if (runners[i]->program() && runners[1 - i]->traces())
+      Follower(*runners[i]->program(), sides.entries[i], traces[1 - i], i == 0)
+          .run(comparison);
   return comparison;
 }
 

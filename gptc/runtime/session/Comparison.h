@@ -26,17 +26,22 @@ struct Comparison {
   uint64_t position = 0; ///< Tokens in the cache before the run.
   double seconds[2] = {0, 0};
   std::vector<NamedError> results;
-  /// In the order of the first program; empty unless both are programs.
+  /// In the order of the first program, or of the only one.
   std::vector<NamedError> scopes;
   /// Dispatches of the first program with and without a counterpart: the one
   /// in the same place where both programs are the same steps, else one of the
-  /// same scope whose outputs have as many values.
+  /// same scope whose outputs have as many values. A backend that runs no
+  /// program but traces counts by its values: each output of a dispatch, which
+  /// may begin and end with ops of other scopes than its own, is held against
+  /// the closest of the values of as many elements that belong to the same part
+  /// of the model (`h.3`) or the one before.
   uint64_t matched = 0, unmatched = 0;
 };
 
 struct ComparisonOptions {
   uint64_t seed = 1;
-  uint64_t repeats = 5; ///< Runs to take the median time of.
+  /// Runs to take the median time of; a backend that traces runs once.
+  uint64_t repeats = 5;
 };
 
 /// Largest errors of `second` against `first`, of equal numbers of values; of

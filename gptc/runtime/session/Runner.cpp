@@ -11,8 +11,9 @@ namespace {
 
 class CpuRunner : public Runner {
 public:
+  explicit CpuRunner(Program &program) : program_(&program) {}
   explicit CpuRunner(std::unique_ptr<Program> program)
-      : program_(std::move(program)) {}
+      : owned_(std::move(program)), program_(owned_.get()) {}
 
   std::string name() const override {
     unsigned threads = program_->threads().size();
@@ -36,17 +37,35 @@ public:
       results.push_back(readResult(*program_, entry, i));
     return results;
   }
+  std::span<std::byte> argument(uint32_t entry, size_t index) override {
+    return program_->argument(entry, index);
+  }
+  std::span<std::byte> result(uint32_t entry, size_t index) override {
+    return program_->result(entry, index);
+  }
+  Status runInPlace(uint32_t entry) override {
+    program_->run(entry);
+    return {};
+  }
+  uint64_t computedRows(uint32_t entry, uint64_t rows) const override {
+    return program_->computedRows(entry, rows);
+  }
   void reset() override { program_->reset(); }
-  Program *program() override { return program_.get(); }
+  Program *program() override { return program_; }
 
 private:
-  std::unique_ptr<Program> program_;
+  std::unique_ptr<Program> owned_; ///< Null where it is borrowed.
+  Program *program_;
 };
 
 } // namespace
 
 std::unique_ptr<Runner> createRunner(std::unique_ptr<Program> program) {
   return std::make_unique<CpuRunner>(std::move(program));
+}
+
+std::unique_ptr<Runner> borrowingRunner(Program &program) {
+  return std::make_unique<CpuRunner>(program);
 }
 
 void setArguments(Program &program, uint32_t entry,

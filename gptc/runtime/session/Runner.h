@@ -4,6 +4,7 @@
 #define GPTC_RUNTIME_SESSION_RUNNER_H
 
 #include "gptc/runtime/program/Program.h"
+#include "gptc/runtime/session/Trace.h"
 #include "gptc/runtime/tensors/Npy.h"
 
 namespace gptc {
@@ -25,14 +26,43 @@ public:
   virtual Expected<std::vector<NpyArray>>
   run(uint32_t entry, std::span<const NpyArray> arguments,
       double *seconds = nullptr) = 0;
+  /// Memory of an argument or result of an entry that the backend has, as
+  /// Program::argument has it: for whoever runs without copies.
+  virtual std::span<std::byte> argument(uint32_t entry, size_t index) = 0;
+  virtual std::span<std::byte> result(uint32_t entry, size_t index) = 0;
+  /// Runs an entry on what lies in its arguments' memory.
+  virtual Status runInPlace(uint32_t entry) = 0;
+  /// As Program::computedRows.
+  virtual uint64_t computedRows(uint32_t entry, uint64_t rows) const {
+    (void)entry;
+    return rows;
+  }
+  template <typename T> std::span<T> argumentAs(uint32_t entry, size_t index) {
+    auto bytes = argument(entry, index);
+    return {reinterpret_cast<T *>(bytes.data()), bytes.size() / sizeof(T)};
+  }
+  template <typename T> std::span<T> resultAs(uint32_t entry, size_t index) {
+    auto bytes = result(entry, index);
+    return {reinterpret_cast<T *>(bytes.data()), bytes.size() / sizeof(T)};
+  }
   /// Sets caches and counters to zero.
   virtual void reset() = 0;
+  /// Whether runTraced() is there.
+  virtual bool traces() const { return false; }
+  /// As run(), and adds to the trace what is computed on the way.
+  virtual Expected<std::vector<NpyArray>>
+  runTraced(uint32_t entry, std::span<const NpyArray> arguments, Trace &trace) {
+    (void)trace;
+    return run(entry, arguments);
+  }
   /// The program, where this runs one: its dispatches can be watched.
   virtual Program *program() { return nullptr; }
 };
 
 /// The CPU backend as a Runner.
 std::unique_ptr<Runner> createRunner(std::unique_ptr<Program> program);
+/// The same over a program that stays the caller's and must live longer.
+std::unique_ptr<Runner> borrowingRunner(Program &program);
 
 /// Copies arrays of exactly the right types and shapes into the memory of an
 /// entry's arguments.

@@ -19,10 +19,10 @@ int find(const std::vector<std::unique_ptr<artifact::ParameterT>> &list,
 } // namespace
 
 Expected<std::vector<double>>
-score(Program &program, std::span<const int32_t> ids, uint64_t stride) {
-  const Artifact &artifact = program.artifact();
+score(Runner &runner, std::span<const int32_t> ids, uint64_t stride) {
+  const Artifact &artifact = runner.artifact();
   int index = artifact.findEntry("score");
-  if (index < 0 || !program.has(uint32_t(index)))
+  if (index < 0 || !runner.has(uint32_t(index)))
     return failure(ErrorCode::NotFound,
                    "'{}' has no entry 'score'; compile with --entry score",
                    artifact.path());
@@ -36,9 +36,9 @@ score(Program &program, std::span<const int32_t> ids, uint64_t stride) {
                    "entry 'score' of '{}' does not take tokens [B, T] and "
                    "targets [B, T] and give log_likelihood [B, T]",
                    artifact.path());
-  auto tokens = program.argumentAs<int32_t>(uint32_t(index), tokenIndex);
-  auto targets = program.argumentAs<int32_t>(uint32_t(index), targetIndex);
-  auto results = program.resultAs<float>(uint32_t(index), resultIndex);
+  auto tokens = runner.argumentAs<int32_t>(uint32_t(index), tokenIndex);
+  auto targets = runner.argumentAs<int32_t>(uint32_t(index), targetIndex);
+  auto results = runner.resultAs<float>(uint32_t(index), resultIndex);
   uint64_t batch = entry.arguments[tokenIndex]->shape[0];
   uint64_t rows = entry.arguments[tokenIndex]->shape[1];
   if (targets.size() != tokens.size() || results.size() != tokens.size())
@@ -83,7 +83,7 @@ score(Program &program, std::span<const int32_t> ids, uint64_t stride) {
         targets[b * rows + i - begin] = ids[i + 1];
       }
     }
-    program.run(uint32_t(index));
+    GPTC_CHECK(runner.runInPlace(uint32_t(index)));
     for (size_t b = 0; b < count; ++b) {
       auto [begin, firstNew] = windows[first + b];
       uint64_t end = std::min<uint64_t>(scores.size(), begin + rows);

@@ -3,7 +3,7 @@
 #ifndef GPTC_RUNTIME_SESSION_SCORING_H
 #define GPTC_RUNTIME_SESSION_SCORING_H
 
-#include "gptc/runtime/program/Program.h"
+#include "gptc/runtime/session/Runner.h"
 
 namespace gptc {
 
@@ -12,7 +12,11 @@ namespace gptc {
 /// longer than its T runs in windows that begin `stride` tokens apart (0: half
 /// of T); each prediction is made where it sees the most tokens.
 Expected<std::vector<double>>
-score(Program &program, std::span<const int32_t> ids, uint64_t stride);
+score(Runner &runner, std::span<const int32_t> ids, uint64_t stride);
+inline Expected<std::vector<double>>
+score(Program &program, std::span<const int32_t> ids, uint64_t stride) {
+  return score(*borrowingRunner(program), ids, stride);
+}
 
 } // namespace gptc
 

@@ -21,17 +21,17 @@ int find(const std::vector<std::unique_ptr<artifact::ParameterT>> &list,
 } // namespace
 
 Expected<std::unique_ptr<Session>>
-Session::create(std::unique_ptr<Program> program) {
+Session::create(std::unique_ptr<Runner> runner) {
   std::unique_ptr<Session> session(new Session());
-  const artifact::ManifestT &manifest = program->artifact().manifest();
-  session->program_ = std::move(program);
+  session->runner_ = std::move(runner);
+  const artifact::ManifestT &manifest = session->artifact().manifest();
   session->batch_ = uint32_t(manifest.model->batch);
   session->capacity_ = manifest.model->capacity;
   session->vocabulary_ = manifest.model->vocabulary;
   for (uint32_t i = 0; i < manifest.entries.size(); ++i) {
     const std::string &name = manifest.entries[i]->name;
-    if (!session->program_->has(i) || (name != "decode" && name != "prefill" &&
-                                       !name.starts_with("prefill_")))
+    if (!session->runner_->has(i) || (name != "decode" && name != "prefill" &&
+                                      !name.starts_with("prefill_")))
       continue;
     GPTC_TRY(Entry entry, session->openEntry(i));
     session->entries_.push_back(entry);
@@ -40,7 +40,7 @@ Session::create(std::unique_ptr<Program> program) {
     return failure(ErrorCode::NotFound,
                    "'{}' has neither of the entries prefill and decode, which "
                    "generating needs; compile with --entry prefill,decode",
-                   session->program_->artifact().path());
+                   session->artifact().path());
   std::sort(session->entries_.begin(), session->entries_.end(),
             [](const Entry &a, const Entry &b) { return a.rows < b.rows; });
   session->used_.resize(session->batch_);
@@ -50,8 +50,7 @@ Session::create(std::unique_ptr<Program> program) {
 }
 
 Expected<Session::Entry> Session::openEntry(uint32_t index) {
-  const artifact::EntryT &description =
-      *program_->artifact().manifest().entries[index];
+  const artifact::EntryT &description = *artifact().manifest().entries[index];
   int tokens =
       find(description.arguments, "tokens", artifact::ElementType::I32);
   int positions =
@@ -64,10 +63,10 @@ Expected<Session::Entry> Session::openEntry(uint32_t index) {
   bool right = tokens >= 0 && positions >= 0 && lengths >= 0 && logits >= 0 &&
                batch_ > 0 && vocabulary_ > 0;
   if (right) {
-    entry.tokens = program_->argumentAs<int32_t>(index, size_t(tokens));
-    entry.positions = program_->argumentAs<int32_t>(index, size_t(positions));
-    entry.lengths = program_->argumentAs<int32_t>(index, size_t(lengths));
-    entry.logits = program_->resultAs<float>(index, size_t(logits));
+    entry.tokens = runner_->argumentAs<int32_t>(index, size_t(tokens));
+    entry.positions = runner_->argumentAs<int32_t>(index, size_t(positions));
+    entry.lengths = runner_->argumentAs<int32_t>(index, size_t(lengths));
+    entry.logits = runner_->resultAs<float>(index, size_t(logits));
     entry.rows = entry.tokens.size() / batch_;
     right = entry.rows > 0 && entry.tokens.size() == batch_ * entry.rows &&
             entry.positions.size() == batch_ &&
@@ -78,7 +77,7 @@ Expected<Session::Entry> Session::openEntry(uint32_t index) {
     return failure(ErrorCode::Unsupported,
                    "entry '{}' of '{}' does not take tokens [B, T], positions "
                    "[B] and lengths [B] and give logits [B, V]",
-                   description.name, program_->artifact().path());
+                   description.name, artifact().path());
   return entry;
 }
 
@@ -92,7 +91,7 @@ const Session::Entry &Session::entryFor(uint64_t rows) const {
   for (const Entry &entry : entries_) {
     uint64_t taken = std::min(rows, entry.rows);
     uint64_t computed =
-        std::min(entry.rows, program_->computedRows(entry.index, taken));
+        std::min(entry.rows, runner_->computedRows(entry.index, taken));
     double cost = double(computed + overhead) / double(taken);
     if (!best || cost < least) {
       best = &entry;
@@ -106,7 +105,7 @@ Status Session::feed(std::span<const std::span<const int32_t>> tokens) {
   if (tokens.size() > batch_)
     return failure(ErrorCode::InvalidArgument,
                    "{} sequences are given, but '{}' was compiled for {}",
-                   tokens.size(), program_->artifact().path(), batch_);
+                   tokens.size(), artifact().path(), batch_);
   uint64_t most = 0;
   for (size_t b = 0; b < tokens.size(); ++b) {
     most = std::max<uint64_t>(most, tokens[b].size());
@@ -142,7 +141,7 @@ Status Session::feed(std::span<const std::span<const int32_t>> tokens) {
       entry.positions[b] = int32_t(used_[b]);
       entry.lengths[b] = int32_t(count);
     }
-    program_->run(entry.index);
+    GPTC_CHECK(runner_->runInPlace(entry.index));
     for (size_t b = 0; b < tokens.size(); ++b) {
       uint64_t count = uint64_t(entry.lengths[b]);
       if (count == 0)

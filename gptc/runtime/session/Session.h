@@ -3,21 +3,26 @@
 #ifndef GPTC_RUNTIME_SESSION_SESSION_H
 #define GPTC_RUNTIME_SESSION_SESSION_H
 
-#include "gptc/runtime/program/Program.h"
+#include "gptc/runtime/session/Runner.h"
 
 namespace gptc {
 
-/// Up to B sequences over the caches of a program, with the entries `prefill`
+/// Up to B sequences over the caches of a model, with the entries `prefill`
 /// (or several `prefill_N`) and `decode`. Prompts run as chunks over the
 /// cache; sequences of different lengths run side by side. Not thread safe.
-/// feed() allocates nothing.
+/// On a program, feed() allocates nothing.
 class Session {
 public:
-  /// Fails when the program's entries are not those of a language model.
+  /// Fails when the entries are not those of a language model.
   static Expected<std::unique_ptr<Session>>
-  create(std::unique_ptr<Program> program);
+  create(std::unique_ptr<Runner> runner);
+  static Expected<std::unique_ptr<Session>>
+  create(std::unique_ptr<Program> program) {
+    return create(createRunner(std::move(program)));
+  }
 
-  Program &program() { return *program_; }
+  Runner &runner() { return *runner_; }
+  const Artifact &artifact() const { return runner_->artifact(); }
   uint32_t batch() const { return batch_; }
   /// Tokens that a sequence can have.
   uint64_t capacity() const { return capacity_; }
@@ -28,7 +33,8 @@ public:
   void reset();
   /// Appends tokens to each sequence (at most B; those may be empty). Fails,
   /// having changed nothing, when an id is outside of the vocabulary or a
-  /// sequence would exceed the capacity.
+  /// sequence would exceed the capacity, and when the backend fails; then the
+  /// session needs a reset.
   Status feed(std::span<const std::span<const int32_t>> tokens);
   /// [V] logits after the last token of a sequence that is not empty; valid
   /// until the next feed.
@@ -46,7 +52,7 @@ private:
   /// The entry that takes the next tokens at the least cost for each.
   const Entry &entryFor(uint64_t rows) const;
 
-  std::unique_ptr<Program> program_;
+  std::unique_ptr<Runner> runner_;
   uint32_t batch_ = 0;
   uint64_t capacity_ = 0;
   uint64_t vocabulary_ = 0;

@@ -51,6 +51,14 @@ private:
   bool moving_ = false;
 };
 
+/// How a text without a beginning may begin, for an error.
+std::string beginning(const Tokenizer *tokenizer) {
+  if (!tokenizer || !tokenizer->endOfText())
+    return "";
+  auto text = tokenizer->textOf(*tokenizer->endOfText());
+  return text ? fmt::format("; a new text begins after '{}'", text->last) : "";
+}
+
 Status checkPrompts(const Session &session,
                     std::span<const std::vector<int32_t>> prompts,
                     const Tokenizer *tokenizer,
@@ -63,7 +71,9 @@ Status checkPrompts(const Session &session,
   for (const auto &prompt : prompts) {
     if (prompt.empty())
       return failure(ErrorCode::InvalidArgument,
-                     "the prompt is empty; it must have at least one token");
+                     "the prompt is empty, and a model needs at least one "
+                     "token to go on from{}",
+                     beginning(tokenizer));
     if (prompt.size() > session.capacity())
       return failure(ErrorCode::InvalidArgument,
                      "the prompt has {} tokens, more than the context of {}",
@@ -108,8 +118,7 @@ generate(Session &session, const Tokenizer *tokenizer,
          const GenerationOptions &options, const OnGenerated &onGenerated,
          GenerationTimes *times) {
   GPTC_CHECK(checkPrompts(session, prompts, tokenizer, options));
-  const artifact::ModelT &model =
-      *session.program().artifact().manifest().model;
+  const artifact::ModelT &model = *session.artifact().manifest().model;
   auto endOfText = int32_t(model.end_of_text);
   if (tokenizer)
     endOfText = tokenizer->endOfText().value_or(endOfText);
@@ -155,9 +164,10 @@ generate(Session &session, const Tokenizer *tokenizer,
   Clock::time_point begin = Clock::now();
   GPTC_CHECK(session.feed(next));
   Clock::time_point prefilled = Clock::now();
-  for (uint32_t i = 0; i < streams.size(); ++i)
-    if (auto limit = limitOf(streams[i]))
-      end(i, *limit);
+  // A prompt that fills the context gets one token more: its last position has
+  // given logits, and the token after it needs no place in the cache.
+  for (uint32_t i = 0; i < streams.size() && options.maxTokens == 0; ++i)
+    end(i, Finish::MaxTokens);
   uint64_t tokens = 0;
   WeightsMover mover(session.program());
   while (true) {

@@ -45,8 +45,9 @@ Expected<std::shared_ptr<const Tokenizer>>
 tokenizerOf(const Artifact &artifact);
 
 /// Continues at most B prompts, each of at least one token, side by side from
-/// a reset session. `tokenizer` may be null: then there are ids alone, and no
-/// stop texts.
+/// a reset session, until each has as many tokens as the context; a prompt of
+/// that many gets one more. `tokenizer` may be null: then there are ids alone,
+/// and no stop texts.
 Expected<std::vector<Generated>>
 generate(Session &session, const Tokenizer *tokenizer,
          std::span<const std::vector<int32_t>> prompts,

@@ -2,8 +2,6 @@
 
 #include "gptc/runtime/tensors/Npy.h"
 
-#include "gptc/runtime/base/File.h"
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -254,7 +252,7 @@ Expected<NpyArray> readNpy(const std::string &path) {
   return parseNpy(file.bytes(), path);
 }
 
-Status writeNpy(const std::string &path, const NpyArray &array) {
+Expected<AtomicFile> stageNpy(const std::string &path, const NpyArray &array) {
   const auto *known = std::find_if(
       npyTypes.begin(), npyTypes.end(),
       [&](const NpyType &candidate) { return candidate.type == array.type; });
@@ -287,6 +285,12 @@ Status writeNpy(const std::string &path, const NpyArray &array) {
   GPTC_TRY(AtomicFile file, AtomicFile::create(path));
   GPTC_CHECK(file.write(std::as_bytes(std::span(start))));
   GPTC_CHECK(file.write(array.bytes));
+  GPTC_CHECK(file.stage());
+  return file;
+}
+
+Status writeNpy(const std::string &path, const NpyArray &array) {
+  GPTC_TRY(AtomicFile file, stageNpy(path, array));
   return file.commit();
 }
 

@@ -11,6 +11,7 @@
 
 #include "gptc/runtime/base/DataType.h"
 #include "gptc/runtime/base/Error.h"
+#include "gptc/runtime/base/File.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +39,9 @@ Expected<NpyArray> parseNpy(std::span<const std::byte> bytes,
 /// Writes format version 1.0, whole or not at all. `array.bytes` must have the
 /// size that type and shape ask for; BF16 has no .npy type and is refused.
 Status writeNpy(const std::string &path, const NpyArray &array);
+/// The same up to the commit, which is the caller's: for several files of which
+/// all shall appear or none.
+Expected<AtomicFile> stageNpy(const std::string &path, const NpyArray &array);
 
 } // namespace gptc
 

@@ -104,8 +104,29 @@ void showProgress(const std::string &text) {
     say(fmt::format("\r\033[K{}", text));
 }
 
+/// Looks at --position before anything is measured.
+Status checkPosition(const Options &options, const Artifact &artifact,
+                     const std::vector<uint32_t> &entries) {
+  bool cached = false;
+  for (uint32_t entry : entries) {
+    GPTC_CHECK(benchmarkPosition(artifact, entry, options.benchmark));
+    cached = cached || runsOverCaches(*artifact.manifest().entries[entry]);
+  }
+  if (options.benchmark.position && !cached)
+    return failure(ErrorCode::InvalidArgument,
+                   "--position: {} over no cache; it is for prefill and decode",
+                   options.entry.empty() ? "no entry runs"
+                                         : "'" + options.entry + "' runs");
+  return {};
+}
+
 Status run(const Options &options) {
-  GPTC_TRY(auto program, loadProgram(options.file, options.run));
+  if (options.run.backend == "reference")
+    return failure(ErrorCode::Unsupported,
+                   "--backend: bench holds kernels against the machine's roof, "
+                   "and the reference has none; 'gptc compare' tells its time");
+  GPTC_TRY(auto artifact, Artifact::open(options.file));
+  GPTC_TRY(auto program, loadProgram(std::move(artifact), options.run));
   const artifact::ManifestT &manifest = program->artifact().manifest();
   std::vector<uint32_t> entries;
   if (!options.entry.empty()) {
@@ -119,6 +140,7 @@ Status run(const Options &options) {
   if (entries.empty())
     return failure(ErrorCode::NotFound, "'{}' has nothing to run on the CPU",
                    options.file);
+  GPTC_CHECK(checkPosition(options, program->artifact(), entries));
   // What a long generation reads from.
   program->moveWeights(program->mappedBytes());
   showProgress("measuring the machine");
@@ -127,7 +149,8 @@ Status run(const Options &options) {
   std::vector<MeasuredEntry> measured;
   for (uint32_t entry : entries) {
     showProgress("measuring " + manifest.entries[entry]->name);
-    measured.push_back(benchmark(*program, entry, options.benchmark));
+    GPTC_TRY(MeasuredEntry one, benchmark(*program, entry, options.benchmark));
+    measured.push_back(std::move(one));
     meter.measure();
   }
   showProgress("");

@@ -4,6 +4,7 @@
 
 #include "ReferenceBackend.h"
 
+#include "gptc/runtime/base/File.h"
 #include "gptc/runtime/session/TextGeneration.h"
 
 #include <cerrno>
@@ -12,6 +13,7 @@
 #include <dlfcn.h>
 #include <fmt/ranges.h>
 #include <fstream>
+#include <set>
 #include <unistd.h>
 
 namespace gptc::tool {
@@ -38,7 +40,8 @@ Expected<CompilerService *> loadCompiler() {
 void RunOptions::add(CLI::App &command) {
   command.add_option("--backend", backend,
                      "Backend to run on: cpu, an instruction set of it as "
-                     "cpu:x86-64-v3, or for run also reference");
+                     "cpu:x86-64-v3, or reference (slow; for artifacts of "
+                     "--target cpu,reference)");
   addThreads(command);
   command.add_option("--cpu", cpu,
                      "Instruction set to run, x86-64-v4 or x86-64-v3 "
@@ -53,7 +56,7 @@ void RunOptions::addThreads(CLI::App &command) {
                      "Threads to use (default: one for each CPU)");
 }
 
-static Expected<std::unique_ptr<Program>>
+Expected<std::unique_ptr<Program>>
 loadProgram(std::shared_ptr<const Artifact> artifact,
             const RunOptions &options) {
   std::string variant = options.cpu;
@@ -61,18 +64,11 @@ loadProgram(std::shared_ptr<const Artifact> artifact,
     variant = options.backend.substr(4);
   else if (!options.backend.empty() && options.backend != "cpu")
     return failure(ErrorCode::Unsupported,
-                   "--backend: '{}' is not supported here; choose cpu, "
-                   "cpu:x86-64-v4 or cpu:x86-64-v3, and for run and compare "
-                   "also reference",
+                   "--backend: '{}' is not supported; choose cpu, "
+                   "cpu:x86-64-v4, cpu:x86-64-v3 or reference",
                    options.backend);
   return Program::load(std::move(artifact),
                        {options.threads, variant, options.checkpoint});
-}
-
-Expected<std::unique_ptr<Program>> loadProgram(const std::string &file,
-                                               const RunOptions &options) {
-  GPTC_TRY(auto artifact, Artifact::open(file));
-  return loadProgram(std::move(artifact), options);
 }
 
 Expected<std::unique_ptr<Runner>>
@@ -82,6 +78,12 @@ loadRunner(std::shared_ptr<const Artifact> artifact,
     return createReferenceRunner(std::move(artifact), options.checkpoint);
   GPTC_TRY(auto program, loadProgram(std::move(artifact), options));
   return createRunner(std::move(program));
+}
+
+Expected<std::unique_ptr<Runner>> loadRunner(const std::string &file,
+                                             const RunOptions &options) {
+  GPTC_TRY(auto artifact, Artifact::open(file));
+  return loadRunner(std::move(artifact), options);
 }
 
 void print(std::string_view text) {
@@ -103,18 +105,7 @@ Status flushOutput() {
 }
 
 Expected<std::string> readStandardInput() {
-  std::string text;
-  char buffer[1 << 16];
-  while (true) {
-    ssize_t count = ::read(STDIN_FILENO, buffer, sizeof(buffer));
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count < 0)
-      return tl::unexpected(systemError(errno, "read", "standard input"));
-    if (count == 0)
-      return text;
-    text.append(buffer, size_t(count));
-  }
+  return readToEnd(STDIN_FILENO, "standard input");
 }
 
 Expected<std::vector<int32_t>> parseIds(const std::string &text,
@@ -153,6 +144,34 @@ CLI::Validator aboveZero() {
     return fmt::format("'{}' is no whole number above 0", text);
   };
   return CLI::Validator(check, "above 0");
+}
+
+void checkValues(CLI::App &app) {
+  // An empty text is a text, of which its command says what it makes.
+  const std::set<std::string> texts{"--prompt", "--text"};
+  auto notEmpty = [](const std::string &text) -> std::string {
+    return text.empty() ? "its value is empty; leave it out or give one" : "";
+  };
+  // CLI11 takes -1 for 2^64 - 1 and 010 for 8.
+  auto whole = [](std::string &text) -> std::string {
+    uint64_t value = 0;
+    const char *end = text.data() + text.size();
+    auto [next, code] = std::from_chars(text.data(), end, value);
+    if (code != std::errc() || next != end)
+      return fmt::format("'{}' is no whole number from 0 to 2^64 - 1", text);
+    text = std::to_string(value);
+    return "";
+  };
+  for (CLI::App *part : app.get_subcommands([](CLI::App *) { return true; }))
+    checkValues(*part);
+  for (CLI::Option *option : app.get_options()) {
+    if (option->get_items_expected_max() == 0 ||
+        texts.contains(option->get_name()))
+      continue;
+    option->check(CLI::Validator(notEmpty, ""));
+    if (option->get_type_name().find("UINT") != std::string::npos)
+      option->transform(CLI::Validator(whole, ""));
+  }
 }
 
 std::string formatBytes(uint64_t bytes) {

@@ -49,13 +49,16 @@ struct RunOptions {
   /// Those that do not depend on what is run.
   void addThreads(CLI::App &command);
 };
-/// Opens and loads an artifact on the backend that is asked for.
-Expected<std::unique_ptr<Program>> loadProgram(const std::string &file,
-                                               const RunOptions &options);
+/// Loads an artifact on the CPU; another backend is an error.
+Expected<std::unique_ptr<Program>>
+loadProgram(std::shared_ptr<const Artifact> artifact,
+            const RunOptions &options);
 
-/// The same as something that runs entry points on arrays.
+/// Loads an artifact on the backend that is asked for.
 Expected<std::unique_ptr<Runner>>
 loadRunner(std::shared_ptr<const Artifact> artifact, const RunOptions &options);
+Expected<std::unique_ptr<Runner>> loadRunner(const std::string &file,
+                                             const RunOptions &options);
 
 /// Writes to standard output; a failure is reported by flushOutput at the
 /// latest.
@@ -66,13 +69,16 @@ void say(std::string_view text);
 void printJson(const Json &json);
 /// Everything written so far arrives, or the error says why not.
 Status flushOutput();
-/// All of standard input.
+/// All of standard input, up to the size that a text may have.
 Expected<std::string> readStandardInput();
 /// "5,9,2" as ids; errors name the option.
 Expected<std::vector<int32_t>> parseIds(const std::string &text,
                                         const std::string &option);
 /// The CPU's name as /proc/cpuinfo has it.
 std::string cpuName();
+/// Makes the options of all commands refuse empty values, and those for whole
+/// numbers whatever is none, such as -1.
+void checkValues(CLI::App &app);
 /// Lets whole numbers above 0 pass, for an option's check().
 CLI::Validator aboveZero();
 /// "1.5 GiB", "12.0 MiB", "3.0 KiB", "17 B".

@@ -65,7 +65,8 @@ std::string header(bool markdown, const std::string &a, const std::string &b,
 }
 
 std::string errorRow(bool markdown, const NamedError &error) {
-  return row(markdown, error.name, fmt::format("{:.3e}", error.size.absolute),
+  const std::string &name = error.name.empty() ? "(no scope)" : error.name;
+  return row(markdown, name, fmt::format("{:.3e}", error.size.absolute),
              fmt::format("{:.3e}", error.size.relative));
 }
 
@@ -176,7 +177,7 @@ void addCompare(CLI::App &app, Action &action) {
                       "Seed of the random arguments");
   command
       ->add_option("--repeat", options->comparison.repeats,
-                   "Runs to take the median time of")
+                   "Runs to take the median time of; the reference runs once")
       ->check(CLI::Range(uint64_t(1), uint64_t(1) << 20));
   options->run.addThreads(*command);
   auto *json = command->add_flag("--json", options->json, "Print JSON");

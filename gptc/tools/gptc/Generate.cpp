@@ -68,7 +68,7 @@ Expected<Prompt> readPrompt(const Options &options,
   if (options.prompt) {
     prompt.text = *options.prompt;
   } else if (!options.promptFile.empty()) {
-    GPTC_TRY(prompt.text, readTextFile(options.promptFile));
+    GPTC_TRY(prompt.text, readTextInput(options.promptFile));
   } else {
     GPTC_TRY(prompt.text, readStandardInput());
   }
@@ -79,7 +79,7 @@ Expected<Prompt> readPrompt(const Options &options,
 /// The lines of --prompts, each an object with a prompt.
 Expected<std::vector<Prompt>> readPrompts(const std::string &path,
                                           const Tokenizer &tokenizer) {
-  GPTC_TRY(std::string text, readTextFile(path));
+  GPTC_TRY(std::string text, readTextInput(path));
   std::vector<Prompt> prompts;
   size_t number = 0;
   for (size_t at = 0; at < text.size();) {
@@ -117,8 +117,10 @@ Status runBatches(const Options &options, Session &session,
     std::vector<std::vector<int32_t>> ids;
     for (size_t i = 0; i < count; ++i)
       ids.push_back(prompts[from + i].ids);
-    GPTC_TRY(auto results,
-             generate(session, &tokenizer, ids, options.generation));
+    // Each prompt draws by its place among all, whatever the batch.
+    GenerationOptions generation = options.generation;
+    generation.sampling.seed += from;
+    GPTC_TRY(auto results, generate(session, &tokenizer, ids, generation));
     for (size_t i = 0; i < count; ++i)
       print(Json({{"prompt", prompts[from + i].text},
                   {"prompt_tokens", ids[i].size()},
@@ -135,15 +137,15 @@ Status runBatches(const Options &options, Session &session,
 
 Status run(Options &options) {
   Clock::time_point begin = Clock::now();
-  GPTC_TRY(auto program, loadProgram(options.file, options.run));
+  GPTC_TRY(auto runner, loadRunner(options.file, options.run));
   bool needsText = options.promptIds.empty();
-  GPTC_TRY(auto tokenizer, tokenizerOf(program->artifact()));
+  GPTC_TRY(auto tokenizer, tokenizerOf(runner->artifact()));
   if (needsText && !tokenizer)
     return failure(ErrorCode::NotFound,
                    "'{}' carries no tokenizer; give the prompt as --prompt-ids "
                    "5,9,2",
                    options.file);
-  GPTC_TRY(auto session, Session::create(std::move(program)));
+  GPTC_TRY(auto session, Session::create(std::move(runner)));
   if (!options.promptsFile.empty())
     return runBatches(options, *session, *tokenizer);
   GPTC_TRY(Prompt prompt, readPrompt(options, tokenizer.get()));
@@ -195,10 +197,10 @@ Status run(Options &options) {
     say(fmt::format("The context of {} tokens is full.\n",
                     session->capacity()));
   say(fmt::format(
-      "{} tokens after a prompt of {}: first token after {:.0f} ms, "
+      "{} token{} after a prompt of {}: first token after {:.0f} ms, "
       "{:.1f} tokens/s, {} resident\n",
-      times.tokens, times.promptTokens, firstToken * 1e3, perSecond,
-      formatBytes(peakRss())));
+      times.tokens, times.tokens == 1 ? "" : "s", times.promptTokens,
+      firstToken * 1e3, perSecond, formatBytes(peakRss())));
   return {};
 }
 
@@ -217,7 +219,8 @@ void addGenerate(CLI::App &app, Action &action) {
   from->add_option("--prompt-ids", options->promptIds, "Token ids: 5,9,2");
   from->add_option("--prompts", options->promptsFile,
                    "JSON lines with `prompt`, run in batches of the compiled "
-                   "size; JSON lines out");
+                   "size, the first with the seed, the next with the seed + "
+                   "1, ...; JSON lines out");
   from->require_option(0, 1);
   command
       ->add_option("--max-tokens", generation.maxTokens,

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <fmt/ranges.h>
+#include <sstream>
 #include <unistd.h>
 
 using namespace gptc;
@@ -64,6 +65,7 @@ int main(int argc, char **argv) {
   tool::addPrepare(app, action);
   tool::addTrain(app, action);
   tool::addDevices(app, action);
+  tool::checkValues(app);
   // CLI11 would say that a command is missing, and not which one is unknown.
   auto isChosen = [&](const CLI::App *command) {
     return command->check_name(argv[1]);
@@ -75,7 +77,11 @@ int main(int argc, char **argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success &success) {
-    return app.exit(success);
+    std::ostringstream text;
+    app.exit(success, text, text);
+    tool::print(text.str());
+    Status written = tool::flushOutput();
+    return written ? 0 : report(written.error());
   } catch (const CLI::Error &error) {
     return reportUsage(error, app);
   }

@@ -4,7 +4,9 @@
 
 #include "CommandLine.h"
 
+#include <algorithm>
 #include <chrono>
+#include <map>
 
 namespace gptc::tool {
 
@@ -26,18 +28,78 @@ public:
                                       double *seconds) override {
     using Clock = std::chrono::steady_clock;
     Clock::time_point begin = Clock::now();
-    auto results =
-        model_->run(artifact_->manifest().entries[entry]->name,
-                    std::vector<NpyArray>(arguments.begin(), arguments.end()));
+    auto results = runOn(entry, arguments, nullptr);
     if (seconds)
       *seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     return results;
   }
+  bool traces() const override { return true; }
+  Expected<std::vector<NpyArray>> runTraced(uint32_t entry,
+                                            std::span<const NpyArray> arguments,
+                                            Trace &trace) override {
+    return runOn(entry, arguments, &trace);
+  }
+  std::span<std::byte> argument(uint32_t entry, size_t index) override {
+    return memoryOf(entry).arguments[index].bytes;
+  }
+  std::span<std::byte> result(uint32_t entry, size_t index) override {
+    return memoryOf(entry).results[index].bytes;
+  }
+  Status runInPlace(uint32_t entry) override {
+    Memory &memory = memoryOf(entry);
+    std::vector<NpyArray> arguments = memory.arguments;
+    for (NpyArray &argument : arguments)
+      argument.bytes.resize(
+          denseBytes(argument.shape, toElementType(argument.type)));
+    GPTC_TRY(auto results, run(entry, arguments, nullptr));
+    // Whoever holds the memory goes on to look at it.
+    for (size_t i = 0; i < results.size(); ++i) {
+      if (results[i].bytes.size() != memory.results[i].bytes.size())
+        return failure(ErrorCode::Unsupported,
+                       "result {} of the entry is {} on the reference, which "
+                       "is not the artifact's type",
+                       i, toString(results[i].type));
+      std::copy(results[i].bytes.begin(), results[i].bytes.end(),
+                memory.results[i].bytes.begin());
+    }
+    return {};
+  }
   void reset() override { model_->reset(); }
 
 private:
+  Expected<std::vector<NpyArray>>
+  runOn(uint32_t entry, std::span<const NpyArray> arguments, Trace *trace) {
+    return model_->run(artifact_->manifest().entries[entry]->name,
+                       {arguments.begin(), arguments.end()}, trace);
+  }
+
+  /// Of an entry that is run in place.
+  struct Memory {
+    std::vector<NpyArray> arguments, results;
+  };
+  Memory &memoryOf(uint32_t index) {
+    auto [place, fresh] = memory_.try_emplace(index);
+    if (!fresh)
+      return place->second;
+    const artifact::EntryT &entry = *artifact_->manifest().entries[index];
+    auto add = [](const auto &parameters, std::vector<NpyArray> &to) {
+      for (const auto &parameter : parameters) {
+        // A scalar argument has 8 bytes, whatever its type.
+        uint64_t bytes = parameter->scalar
+                             ? sizeof(Scalars)
+                             : denseBytes(parameter->shape, parameter->type);
+        to.push_back({toDataType(parameter->type), parameter->shape,
+                      std::vector<std::byte>(bytes)});
+      }
+    };
+    add(entry.arguments, place->second.arguments);
+    add(entry.results, place->second.results);
+    return place->second;
+  }
+
   std::shared_ptr<const Artifact> artifact_;
   std::unique_ptr<ReferenceModel> model_;
+  std::map<uint32_t, Memory> memory_;
 };
 
 } // namespace

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 
 namespace gptc::tool {
 
@@ -123,6 +124,65 @@ Expected<std::vector<Output>> parseOutputs(const Options &options,
   return outputs;
 }
 
+namespace fs = std::filesystem;
+
+bool sameFile(const std::string &a, const std::string &b) {
+  std::error_code code;
+  if (fs::equivalent(a, b, code))
+    return true;
+  fs::path first = fs::weakly_canonical(a, code);
+  return !code && first == fs::weakly_canonical(b, code) && !code;
+}
+
+/// Whether `path` is one of a checkpoint's files. An array beside them is none.
+bool isOfCheckpoint(const std::string &path, const std::string &folder) {
+  std::error_code code;
+  return !folder.empty() && fs::exists(path, code) &&
+         fs::path(path).extension() != ".npy" &&
+         fs::equivalent(fs::absolute(path, code).parent_path(), folder, code);
+}
+
+/// Refuses outputs that would replace what is read, or each other.
+Status checkOutputs(const Options &options, const Artifact &artifact,
+                    const std::vector<Output> &outputs) {
+  std::string checkpoint = options.run.checkpoint.empty()
+                               ? artifact.manifest().source->checkpoint
+                               : options.run.checkpoint;
+  auto refuse = [](const std::string &path, const std::string &what) {
+    return failure(ErrorCode::InvalidArgument,
+                   "--output: '{}' is {}; write to another file", path, what);
+  };
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const std::string &path = outputs[i].path;
+    if (sameFile(path, options.file))
+      return refuse(path, "the artifact");
+    if (isOfCheckpoint(path, checkpoint))
+      return refuse(path, "a file of the artifact's checkpoint");
+    for (const std::string &text : options.inputs) {
+      size_t at = text.find("=@");
+      if (at != std::string::npos && sameFile(path, text.substr(at + 2)))
+        return refuse(path, "an input");
+    }
+    for (size_t j = 0; j < i; ++j)
+      if (sameFile(path, outputs[j].path))
+        return refuse(path, "to be written twice");
+  }
+  return {};
+}
+
+/// Writes all or none.
+Status writeOutputs(const std::vector<Output> &outputs,
+                    const std::vector<NpyArray> &results) {
+  std::vector<AtomicFile> files;
+  for (const Output &output : outputs) {
+    GPTC_TRY(AtomicFile file, stageNpy(output.path, results[output.result]));
+    files.push_back(std::move(file));
+  }
+  for (AtomicFile &file : files)
+    GPTC_CHECK(file.commit());
+  return {};
+}
+
 double secondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
@@ -134,6 +194,7 @@ Status run(const Options &options) {
   const artifact::EntryT &entry = *file->manifest().entries[index];
   // Everything that can be wrong is looked at before the weights are read.
   GPTC_TRY(std::vector<Output> outputs, parseOutputs(options, entry));
+  GPTC_CHECK(checkOutputs(options, *file, outputs));
   GPTC_TRY(auto inputs, readInputs(options, entry));
   GPTC_TRY(BoundArguments arguments,
            bindArguments(*file, index, std::move(inputs)));
@@ -147,8 +208,7 @@ Status run(const Options &options) {
            runner->run(index, arguments.arrays, &seconds));
   for (size_t i = 0; i < results.size(); ++i)
     results[i] = cutResult(*file, index, i, arguments, std::move(results[i]));
-  for (const Output &output : outputs)
-    GPTC_CHECK(writeNpy(output.path, results[output.result]));
+  GPTC_CHECK(writeOutputs(outputs, results));
 
   if (options.json) {
     Json json = {{"entry", options.entry},

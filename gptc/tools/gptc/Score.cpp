@@ -34,24 +34,24 @@ uint64_t countWords(std::string_view text) {
 }
 
 Status run(const Options &options) {
-  GPTC_TRY(auto program, loadProgram(options.file, options.run));
+  GPTC_TRY(auto runner, loadRunner(options.file, options.run));
   std::vector<int32_t> ids;
   uint64_t words = 0;
   if (!options.ids.empty()) {
     GPTC_TRY(ids, parseIds(options.ids, "--ids"));
   } else {
-    GPTC_TRY(auto tokenizer, requireTokenizer(program->artifact(),
+    GPTC_TRY(auto tokenizer, requireTokenizer(runner->artifact(),
                                               "give the text as --ids 5,9,2"));
     std::string text;
     if (options.text) {
       text = *options.text;
     } else {
-      GPTC_TRY(text, readTextFile(options.textFile));
+      GPTC_TRY(text, readTextInput(options.textFile));
     }
     ids = tokenizer->encode(text);
     words = countWords(text);
   }
-  GPTC_TRY(std::vector<double> scores, score(*program, ids, options.stride));
+  GPTC_TRY(std::vector<double> scores, score(*runner, ids, options.stride));
   double total = std::accumulate(scores.begin(), scores.end(), 0.0);
   double byToken = std::exp(-total / double(scores.size()));
   double byWord = words == 0 ? 0 : std::exp(-total / double(words));

@@ -20,13 +20,17 @@
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Utils/Cloning.h"
 
+#include <array>
+#include <fcntl.h>
 #include <mutex>
+#include <sys/mman.h>
+#include <system_error>
+#include <thread>
 #include <unistd.h>
 
 LLD_HAS_DRIVER(elf)
@@ -137,41 +141,91 @@ Expected<llvm::SmallVector<char, 0>> emitFile(llvm::Module &module,
   return bytes;
 }
 
-/// A folder of its own under the temporary files, removed at the end.
-class TemporaryFolder {
+/// An open file of this process alone, which goes by a path in /proc.
+class Descriptor {
 public:
-  static Expected<TemporaryFolder> create() {
-    llvm::SmallString<128> path;
-    if (auto code = llvm::sys::fs::createUniqueDirectory("gptc-link", path))
-      return failure(ErrorCode::Io, "cannot create a temporary folder: {}",
-                     code.message());
-    return TemporaryFolder(path.str().str());
+  explicit Descriptor(int file) : file(file) {}
+  Descriptor(Descriptor &&other) noexcept
+      : file(std::exchange(other.file, -1)) {}
+  ~Descriptor() { close(); }
+  void close() {
+    if (file >= 0)
+      ::close(std::exchange(file, -1));
   }
-  TemporaryFolder(TemporaryFolder &&other) noexcept
-      : path(std::exchange(other.path, {})) {}
-  ~TemporaryFolder() {
-    if (path.empty())
-      return;
-    [[maybe_unused]] auto ignored = llvm::sys::fs::remove_directories(path);
-  }
-  std::string file(const char *name) const { return path + "/" + name; }
+  int number() const { return file; }
+  std::string path() const { return "/proc/self/fd/" + std::to_string(file); }
 
 private:
-  explicit TemporaryFolder(std::string path) : path(std::move(path)) {}
-  std::string path;
+  int file;
 };
 
-Status writeBytes(const std::string &path, llvm::ArrayRef<char> bytes) {
-  std::error_code code;
-  llvm::raw_fd_ostream stream(path, code);
-  if (!code)
-    stream.write(bytes.data(), bytes.size());
-  stream.flush();
-  if (code || stream.has_error())
-    return failure(ErrorCode::Io, "cannot write the temporary file '{}': {}",
-                   path, (code ? code : stream.error()).message());
-  return {};
+Expected<Descriptor> memoryFile(llvm::ArrayRef<char> bytes) {
+  Descriptor file(::memfd_create("gptc-object", MFD_CLOEXEC));
+  if (file.number() < 0)
+    return tl::unexpected(systemError(errno, "create memory for", "kernels.o"));
+  while (!bytes.empty()) {
+    ssize_t count = ::write(file.number(), bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count <= 0)
+      return tl::unexpected(systemError(errno, "write to memory", "kernels.o"));
+    bytes = bytes.drop_front(size_t(count));
+  }
+  return file;
 }
+
+/// A pipe that is read to its end on a thread of its own.
+class Drain {
+public:
+  static Expected<std::unique_ptr<Drain>> create() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+      return tl::unexpected(systemError(errno, "create", "a pipe"));
+    std::unique_ptr<Drain> drain(new Drain(ends[0], ends[1]));
+    try {
+      drain->thread = std::thread([raw = drain.get()] { raw->read(); });
+    } catch (const std::system_error &error) {
+      return failure(ErrorCode::OutOfMemory, "cannot start a thread: {}",
+                     error.what());
+    }
+    return drain;
+  }
+  ~Drain() { finish(); }
+  std::string path() const { return writing.path(); }
+  /// Everything that was written; nobody may write any more.
+  Expected<std::vector<char>> take() {
+    finish();
+    if (error != 0)
+      return tl::unexpected(systemError(error, "read", "the linked kernels"));
+    return std::move(bytes);
+  }
+
+private:
+  Drain(int reading, int writing) : reading(reading), writing(writing) {}
+  void finish() {
+    writing.close();
+    if (thread.joinable())
+      thread.join();
+  }
+  void read() {
+    std::array<char, size_t(1) << 16> buffer;
+    while (true) {
+      ssize_t count = ::read(reading.number(), buffer.data(), buffer.size());
+      if (count < 0 && errno == EINTR)
+        continue;
+      if (count < 0)
+        error = errno;
+      if (count <= 0)
+        return;
+      bytes.insert(bytes.end(), buffer.begin(), buffer.begin() + count);
+    }
+  }
+
+  Descriptor reading, writing;
+  std::thread thread;
+  std::vector<char> bytes;
+  int error = 0;
+};
 
 /// What generated code may ask of the process it is loaded into.
 Status checkUndefined(llvm::ArrayRef<char> bytes) {
@@ -200,12 +254,14 @@ Status checkUndefined(llvm::ArrayRef<char> bytes) {
   return {};
 }
 
-Expected<std::vector<char>> link(llvm::ArrayRef<char> object,
-                                 llvm::ArrayRef<std::string> exported) {
-  GPTC_TRY(TemporaryFolder folder, TemporaryFolder::create());
-  std::string input = folder.file("kernels.o");
-  std::string output = folder.file("kernels.so");
-  GPTC_CHECK(writeBytes(input, object));
+Expected<std::vector<char>> link(llvm::ArrayRef<char> code) {
+  // lld takes paths alone, and ends the process where a temporary folder is
+  // full: it reads memory and writes into a pipe, both under /proc. Memory
+  // would not do to write to, since beside a regular file lld makes a temporary
+  // one.
+  GPTC_TRY(Descriptor object, memoryFile(code));
+  GPTC_TRY(auto library, Drain::create());
+  std::string input = object.path(), output = library->path();
   std::vector<const char *> arguments{"ld.lld",
                                       "-shared",
                                       "--build-id=none",
@@ -230,12 +286,7 @@ Expected<std::vector<char>> link(llvm::ArrayRef<char> object,
   if (result.retCode != 0)
     return failure(ErrorCode::Internal, "linking the kernels failed: {}",
                    messages);
-  auto linked = llvm::MemoryBuffer::getFile(output, false, false);
-  if (!linked)
-    return failure(ErrorCode::Io, "cannot read the linked kernels: {}",
-                   linked.getError().message());
-  std::vector<char> bytes((*linked)->getBufferStart(),
-                          (*linked)->getBufferEnd());
+  GPTC_TRY(std::vector<char> bytes, library->take());
   GPTC_CHECK(checkUndefined(bytes));
   return bytes;
 }
@@ -286,7 +337,7 @@ Expected<std::vector<char>> generateCode(mlir::ModuleOp module,
   }
   GPTC_TRY(auto object,
            emitFile(*translated, *machine, llvm::CodeGenFileType::ObjectFile));
-  return link(object, exported);
+  return link(object);
 }
 
 } // namespace gptc::cpu

@@ -51,7 +51,8 @@ Status checkType(const std::string &what, const HostTensor &tensor,
 /// One run of an entry function.
 class Run {
 public:
-  explicit Run(const HostVariables &variables) : variables(variables) {}
+  Run(const HostVariables &variables, const OnResult &onResult)
+      : variables(variables), onResult(onResult) {}
 
   Expected<std::vector<HostTensor>>
   run(mlir::func::FuncOp entry, const std::vector<HostTensor> &arguments);
@@ -61,6 +62,7 @@ public:
 
 private:
   const HostVariables &variables;
+  const OnResult &onResult;
   llvm::DenseMap<mlir::Value, HostTensor> values;
 
   Expected<HostTensor> read(ir::ReadOp op) const;
@@ -100,6 +102,8 @@ Status Run::execute(mlir::Operation *op) {
                      [&](auto known) { return evaluate(known, operands); })
                  .Default(std::nullopt);
   if (result) {
+    if (onResult)
+      onResult(op, *result);
     values[op->getResult(0)] = std::move(*result);
     return {};
   }
@@ -170,8 +174,8 @@ HostTensor zerosOf(mlir::Type type) {
 
 Expected<std::vector<HostTensor>>
 interpret(mlir::func::FuncOp entry, const std::vector<HostTensor> &arguments,
-          HostVariables &variables) {
-  Run run(variables);
+          HostVariables &variables, const OnResult &onResult) {
+  Run run(variables, onResult);
   GPTC_TRY(std::vector<HostTensor> results, run.run(entry, arguments));
   for (auto &[name, value] : run.assigned)
     variables[name] = std::move(value);

@@ -13,6 +13,7 @@
 #include "gptc/runtime/base/DataType.h"
 #include "gptc/runtime/base/Error.h"
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -33,6 +34,9 @@ struct HostTensor {
 /// Variables of a module by name.
 using HostVariables = std::map<std::string, HostTensor>;
 
+/// Receives an op and its result.
+using OnResult = std::function<void(mlir::Operation *, const HostTensor &)>;
+
 /// Runs an entry function of phase gradient, or of phase model if it asks for
 /// no gradients, on `arguments`, which are in the
 /// function's order, and returns its results in order.
@@ -43,7 +47,7 @@ using HostVariables = std::map<std::string, HostTensor>;
 ///
 /// Reads take from `variables`; what is absent there and no parameter starts
 /// with zeros. Assignments reach `variables` when the whole run succeeds, and
-/// not otherwise.
+/// not otherwise. `onResult`, if given, sees every op's result in order.
 ///
 /// Errors: InvalidArgument for arguments or variables of another number, type
 /// or shape; NotFound for a variable without a value; Unsupported for an op
@@ -51,7 +55,7 @@ using HostVariables = std::map<std::string, HostTensor>;
 /// Thread safe for different modules.
 Expected<std::vector<HostTensor>>
 interpret(mlir::func::FuncOp entry, const std::vector<HostTensor> &arguments,
-          HostVariables &variables);
+          HostVariables &variables, const OnResult &onResult = {});
 
 /// A tensor of zeros of an MLIR tensor or scalar type with an element type of
 /// the dialect.

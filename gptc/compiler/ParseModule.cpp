@@ -1,0 +1,127 @@
+//===- ParseModule.cpp ----------------------------------------------------===//
+
+#include "gptc/compiler/ParseModule.h"
+
+#include "gptc/runtime/base/File.h"
+#include "mlir/Parser/Parser.h"
+
+namespace gptc {
+
+namespace {
+
+/// Modules of gptc nest some ten levels. MLIR needs about a kilobyte of stack
+/// for each, of the eight megabytes that there usually are.
+constexpr int mostLevels = 256;
+
+/// Where `text` goes on after the string or comment that begins at `at`, or
+/// `at` if none does.
+size_t skipQuoted(llvm::StringRef text, size_t at) {
+  if (text.substr(at).starts_with("//"))
+    return std::min(text.find('\n', at), text.size());
+  if (text[at] != '"')
+    return at;
+  for (++at; at < text.size() && text[at] != '"' && text[at] != '\n'; ++at)
+    at += text[at] == '\\';
+  return std::min(at + 1, text.size());
+}
+
+/// How deep text nests outside of strings and comments: brackets, signs that
+/// follow each other, and what aliases stand for (`#a1 = [#a0]`).
+class Nesting {
+public:
+  explicit Nesting(llvm::StringRef text) : text(text) {}
+
+  /// Where text first nests more than `mostLevels` deep, or its end.
+  size_t findTooDeep() {
+    for (size_t at = 0; at < text.size(); ++at) {
+      size_t next = skipQuoted(text, at);
+      if (next == at && (text[at] == '#' || text[at] == '!'))
+        next = alias(at);
+      if (next == at)
+        symbol(at);
+      else
+        at = next - 1;
+      if (depth > mostLevels || signs > mostLevels || tooDeep)
+        return std::min(at, text.size());
+    }
+    return text.size();
+  }
+
+private:
+  void symbol(size_t at) {
+    char c = text[at];
+    bool arrow = c == '>' && at > 0 && text[at - 1] == '-';
+    if (llvm::StringRef("([{<").contains(c))
+      ++depth;
+    else if (llvm::StringRef(")]}>").contains(c) && !arrow)
+      depth = std::max(0, depth - 1);
+    if (c == '-')
+      ++signs;
+    else if (!llvm::isSpace(c))
+      signs = 0;
+  }
+
+  /// Takes the alias at `at`, which is defined or used there.
+  size_t alias(size_t at) {
+    size_t end = at + 1;
+    while (end < text.size() && (llvm::isAlnum(text[end]) ||
+                                 llvm::StringRef("_$.").contains(text[end])))
+      ++end;
+    llvm::StringRef name = text.slice(at, end);
+    if (depth == 0 && text.substr(end).ltrim().starts_with("=")) {
+      defined = name;
+      levels[defined] = 0;
+    } else {
+      int &most = levels[defined];
+      most = std::max(most, depth + levels.lookup(name));
+      tooDeep = tooDeep || most > mostLevels;
+    }
+    return end;
+  }
+
+  llvm::StringRef text;
+  int depth = 0, signs = 0;
+  bool tooDeep = false;
+  llvm::StringRef defined; ///< The alias whose definition this may be.
+  llvm::StringMap<int> levels;
+};
+
+Status checkNesting(llvm::StringRef text, const std::string &path) {
+  size_t at = Nesting(text).findTooDeep();
+  if (at == text.size())
+    return {};
+  return failure(ErrorCode::InvalidArgument,
+                 "'{}' is no module: line {} nests more than {} levels deep, "
+                 "which no module does",
+                 path, text.take_front(at).count('\n') + 1, mostLevels);
+}
+
+} // namespace
+
+Expected<mlir::OwningOpRef<mlir::ModuleOp>>
+parseModule(const std::string &path, mlir::MLIRContext &context) {
+  GPTC_TRY(std::string text, readTextFile(path));
+  // Bytecode is told by its first bytes, and nests where this cannot see it.
+  if (llvm::StringRef(text).starts_with("ML\xefR"))
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' is no module: it is bytecode, expected text as 'gptc "
+                   "compile --to' writes it",
+                   path);
+  GPTC_CHECK(checkNesting(text, path));
+  std::string errors;
+  mlir::ScopedDiagnosticHandler handler(
+      &context, [&](mlir::Diagnostic &diagnostic) {
+        std::string place;
+        llvm::raw_string_ostream(place) << diagnostic.getLocation();
+        errors += fmt::format("{}{}: {}", errors.empty() ? "" : "; ", place,
+                              diagnostic.str());
+        return mlir::success();
+      });
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context, path);
+  if (!module)
+    return failure(ErrorCode::InvalidArgument, "'{}' is no module: {}", path,
+                   errors);
+  return module;
+}
+
+} // namespace gptc

@@ -1,0 +1,387 @@
+//===- MistakesTest.cpp - What goes wrong around the command --------------===//
+//
+// Damaged and edited files, outputs that cannot be written, values that mean
+// nothing: one sentence, exit code 1, nothing half-written.
+//
+//===----------------------------------------------------------------------===//
+
+#include "gptc/runtime/artifact/Artifact.h"
+#include "gptc/runtime/tensors/Npy.h"
+#include "tests/support/Command.h"
+
+#include <algorithm>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace gptc {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+using testing::HasSubstr;
+
+/// Vocabulary 101, context 23.
+const std::string model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-gelu";
+const std::string shakespeare = GPTC_SOURCE_DIR "/examples/shakespeare";
+
+void expectFailure(const CommandResult &result, const std::string &text) {
+  EXPECT_EQ(result.code, 1) << result.err;
+  EXPECT_THAT(result.err, testing::StartsWith("gptc: "));
+  EXPECT_THAT(result.err, HasSubstr(text));
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
+      << result.err;
+}
+
+void expectSuccess(const CommandResult &result) {
+  EXPECT_EQ(result.code, 0) << result.err;
+}
+
+/// Runs bash on `script`, in which $gptc is the command.
+CommandResult bash(const std::string &script) {
+  TemporaryFolder folder;
+  std::string command = "gptc='" GPTC_COMMAND "'\n" + script;
+  folder.write("script", command);
+  int status = std::system(("bash " + (folder / "script") + " >" +
+                            (folder / "out") + " 2>" + (folder / "err"))
+                               .c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, folder.read("out"),
+          folder.read("err")};
+}
+
+/// Artifacts that all tests read.
+class Mistakes : public testing::Test {
+protected:
+  static void SetUpTestSuite() {
+    folder = new TemporaryFolder();
+    all = *folder / "all.gptc";
+    expectSuccess(gptcCommand({"compile", model, "-o", all, "--cpu",
+                               "x86-64-v3", "--dtype", "f32", "--embed-weights",
+                               "--entry", "prefill,decode,logits,score"}));
+    text = *folder / "text.gptc";
+    expectSuccess(
+        gptcCommand({"compile", shakespeare, "-o", text, "--cpu", "x86-64-v3",
+                     "--context", "64", "--entry", "prefill,decode,score"}));
+  }
+  static void TearDownTestSuite() {
+    delete folder;
+    folder = nullptr;
+  }
+
+  /// "@PATH" of a .npy file of ids.
+  static std::string writeIds(const std::string &path,
+                              std::vector<int32_t> values) {
+    NpyArray array{DataType::I32, {1, values.size()}, {}};
+    auto bytes = std::as_bytes(std::span(values));
+    array.bytes.assign(bytes.begin(), bytes.end());
+    auto written = writeNpy(path, array);
+    EXPECT_TRUE(written) << written.error().message();
+    return "@" + path;
+  }
+
+  static TemporaryFolder *folder;
+  static std::string all, text;
+};
+
+TemporaryFolder *Mistakes::folder = nullptr;
+std::string Mistakes::all, Mistakes::text;
+
+TEST_F(Mistakes, ModulesThatNestTooDeepAreRefused) {
+  TemporaryFolder folder;
+  auto compile = [&](const std::string &text) {
+    return gptcCommand(
+        {"compile", folder.write("a.mlir", text), "-o", folder / "a.gptc"});
+  };
+  auto nested = [](const std::string &open, const std::string &close) {
+    std::string text = "module attributes {\n a = ";
+    for (int i = 0; i < 100'000; ++i)
+      text += open;
+    text += "1";
+    for (int i = 0; i < 100'000; ++i)
+      text += close;
+    return text + "} {}\n";
+  };
+  expectFailure(compile(nested("[", "]")), "line 2 nests more than 256");
+  expectFailure(compile(nested("{a = ", "}")), "line 2 nests more than 256");
+  expectFailure(compile(nested("tuple<", ">")), "line 2 nests more than 256");
+  expectFailure(compile(nested("affine_map<() -> (-", ")>")), "line 2 nests");
+  expectFailure(compile("module attributes {a = affine_map<() -> (" +
+                        std::string(100'000, '-') + "1)>} {}"),
+                "line 1 nests more than 256");
+  expectFailure(compile(std::string(100'000, '(')), "line 1 nests");
+  std::string aliases = "#a0 = []\n";
+  for (int i = 0; i < 100'000; ++i)
+    aliases += fmt::format("#a{} = [#a{}]\n", i + 1, i);
+  expectFailure(compile(aliases + "module attributes {a = #a100000} {}"),
+                "line 258 nests more than 256");
+  // What stands in strings and comments nests nothing, nor does an arrow.
+  std::string harmless = "// " + std::string(1000, '(') + "\nmodule " +
+                         "attributes {gptc.a = \"\\\"" +
+                         std::string(1000, '[') + "\"} {}\n";
+  expectFailure(compile(harmless), "no attribute gptc.info");
+  std::string arrows = "module {\n";
+  for (int i = 0; i < 1000; ++i)
+    arrows += "func.func private @f" + std::to_string(i) + "() -> (i32)\n";
+  expectFailure(compile(arrows + "}\n"), "no attribute gptc.info");
+  expectFailure(compile("ML\xefR and more"), "it is bytecode");
+  EXPECT_FALSE(fs::exists(folder / "a.gptc"));
+}
+
+TEST_F(Mistakes, NumbersOfAnEditedModuleAreHeldAgainstItsTypes) {
+  TemporaryFolder folder;
+  auto edited = [&](std::string text,
+                    const std::vector<std::pair<std::string, int>> &members) {
+    for (const auto &[member, value] : members) {
+      size_t at = text.find(member + " = ");
+      EXPECT_NE(at, std::string::npos) << member;
+      at += member.size() + 3;
+      text.replace(at, text.find(' ', at) - at, std::to_string(value));
+    }
+    return gptcCommand(
+        {"compile", folder.write("b.mlir", text), "-o", folder / "b.gptc"});
+  };
+  for (const char *entry : {"decode", "logits"})
+    for (const char *phase : {"model", "program"}) {
+      std::string file = folder / "a.mlir";
+      expectSuccess(gptcCommand({"compile", model, "--entry", entry, "--to",
+                                 phase, "-o", file, "--cpu", "x86-64-v3"}));
+      std::string text = folder.read("a.mlir");
+      for (int capacity : {46, 22})
+        expectFailure(
+            edited(text, {{"capacity", capacity}, {"context", capacity}}),
+            fmt::format("has a capacity of {}, and", capacity));
+      expectFailure(edited(text, {{"batch", 2}}), "has a batch of 2, and");
+      expectFailure(edited(text, {{"vocabulary", 102}}),
+                    "has a vocabulary of 102, and");
+      EXPECT_FALSE(fs::exists(folder / "b.gptc"));
+      expectSuccess(edited(text, {{"end_of_text", 5}}));
+      fs::remove(folder / "b.gptc");
+    }
+}
+
+TEST_F(Mistakes, CompilingNeedsNoTemporaryFolder) {
+  TemporaryFolder folder;
+  auto compile = [&](const std::string &before, const std::string &name) {
+    return bash(before + " $gptc compile " + model + " -o " + (folder / name) +
+                " --cpu x86-64-v3 --entry decode");
+  };
+  expectSuccess(compile("", "a.gptc"));
+  for (const char *place : {"/nonexistent", "/proc", "/dev/null"})
+    expectSuccess(compile(fmt::format("TMPDIR={}", place), "b.gptc"));
+  EXPECT_TRUE(folder.read("a.gptc") == folder.read("b.gptc"));
+  EXPECT_EQ(folder.count(), 2U);
+  // Files of one block: neither object code nor artifact fit.
+  fs::create_directory(folder / "temporary");
+  expectFailure(compile("ulimit -f 1; TMPDIR=" + (folder / "temporary"), "c"),
+                "File too large");
+  EXPECT_TRUE(fs::is_empty(folder / "temporary"));
+  EXPECT_EQ(folder.count(), 3U);
+}
+
+TEST_F(Mistakes, DamagedBlobsAreToldBeforeTheyRun) {
+  auto artifact = Artifact::open(all);
+  ASSERT_TRUE(artifact) << artifact.error().message();
+  const artifact::TargetT &target = *(*artifact)->manifest().targets[0];
+  const artifact::BlobT &code = *target.variants[0]->library;
+  const artifact::BlobT &weights = *target.storages[0]->embedded;
+  std::string whole = folder->read("all.gptc");
+  struct Case {
+    uint64_t at, bytes;
+    const char *says;
+  };
+  for (Case damage :
+       {Case{code.offset, code.size, "its code for x86-64-v3"},
+        Case{code.offset + code.size / 2, 1, "its code for x86-64-v3"},
+        Case{weights.offset, 64, "the content of '"}}) {
+    std::string damaged = whole;
+    for (uint64_t i = 0; i < damage.bytes; ++i)
+      damaged[damage.at + i] = char(damaged[damage.at + i] ^ 0x5a);
+    std::string file = folder->write("damaged.gptc", damaged);
+    for (std::vector<std::string> arguments :
+         {std::vector<std::string>{"generate", file, "--prompt-ids", "1"},
+          {"score", file, "--ids", "1,2"},
+          {"inspect", file}})
+      expectFailure(gptcCommand(arguments), damage.says);
+  }
+}
+
+TEST_F(Mistakes, RunWritesAllOutputsOrNone) {
+  TemporaryFolder folder;
+  std::string artifact = folder / "a.gptc";
+  fs::copy_file(all, artifact);
+  auto whole = folder.read("a.gptc");
+  std::string tokens = writeIds(folder / "tokens.npy", {1, 2, 3});
+  size_t before = folder.count();
+  auto run = [&](std::vector<std::string> outputs) {
+    std::vector<std::string> arguments{"run",     artifact,  "--entry",
+                                       "logits",  "--input", "tokens=" + tokens,
+                                       "--output"};
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (i > 0)
+        arguments.emplace_back("--output");
+      arguments.push_back("logits=@" + outputs[i]);
+    }
+    return gptcCommand(arguments);
+  };
+  std::string first = folder / "first.npy";
+  expectFailure(run({first, folder / "none/second.npy"}), "No such file");
+  expectFailure(run({first, "/dev/full"}), "a pipe or device");
+  expectFailure(run({artifact}), "is the artifact");
+  expectFailure(run({folder / "x/../a.gptc"}), "is the artifact");
+  expectFailure(run({folder / "tokens.npy"}), "is an input");
+  expectFailure(run({first, folder.path() + "//first.npy"}),
+                "is to be written twice");
+  EXPECT_EQ(folder.count(), before);
+  EXPECT_TRUE(folder.read("a.gptc") == whole);
+  expectSuccess(run({first, folder / "second.npy"}));
+  EXPECT_EQ(folder.count(), before + 2);
+  EXPECT_EQ(folder.read("first.npy"), folder.read("second.npy"));
+}
+
+TEST_F(Mistakes, RunKeepsTheCheckpoint) {
+  TemporaryFolder folder;
+  fs::copy(model, folder / "model");
+  std::string file = folder / "a.gptc";
+  expectSuccess(gptcCommand({"compile", folder / "model", "-o", file, "--cpu",
+                             "x86-64-v3", "--entry", "logits"}));
+  std::string weights = folder / "model/model.safetensors";
+  auto size = fs::file_size(weights);
+  std::string tokens = writeIds(folder / "tokens.npy", {1, 2});
+  expectFailure(
+      gptcCommand({"run", file, "--entry", "logits", "--input",
+                   "tokens=" + tokens, "--output", "logits=@" + weights}),
+      "a file of the artifact's checkpoint");
+  EXPECT_EQ(fs::file_size(weights), size);
+}
+
+TEST_F(Mistakes, BenchTakesNoPositionThatDoesNotFit) {
+  auto bench = [&](std::vector<std::string> more) {
+    more.insert(more.begin(),
+                {"bench", all, "--repeat", "1", "--threads", "1", "--json"});
+    return gptcCommand(more);
+  };
+  expectFailure(bench({"--entry", "decode", "--position", "23"}),
+                "entry 'decode' takes 1 token of the context of 23, so that at "
+                "most 22 can be in the cache before, not 23");
+  expectFailure(bench({"--position", "22"}), "entry 'prefill_16' takes 16");
+  expectFailure(bench({"--entry", "logits", "--position", "1"}),
+                "'logits' runs over no cache");
+  auto result = bench({"--entry", "decode", "--position", "22"});
+  expectSuccess(result);
+  EXPECT_EQ(Json::parse(result.out)["entries"][0]["position"], 22);
+  expectFailure(bench({"--backend", "reference"}), "'gptc compare'");
+}
+
+TEST_F(Mistakes, NumbersBelowZeroAndEmptyValuesAreRefused) {
+  std::string output = *folder / "never.gptc";
+  std::vector<std::vector<std::string>> numbers{
+      {"generate", text, "--prompt", "a", "--seed", "-1"},
+      {"generate", text, "--prompt", "a", "--threads", "-1"},
+      {"generate", text, "--prompt", "a", "--top-k", "-1"},
+      {"generate", text, "--prompt", "a", "--seed", "18446744073709551616"},
+      {"generate", text, "--prompt", "a", "--seed", "1x"},
+      {"compile", "gpt2-124m", "-o", output, "--init-seed", "-1"},
+      {"compile", "gpt2-124m", "-o", output, "--batch", "-1"},
+      {"compare", all, all, "--seed", "-1"},
+      {"bench", all, "--position", "-1"},
+      {"score", all, "--ids", "1,2", "--stride", "-1"}};
+  for (const auto &arguments : numbers)
+    expectFailure(gptcCommand(arguments), "is no whole number");
+  for (std::vector<std::string> arguments :
+       {std::vector<std::string>{"generate", text, "--prompt-file", ""},
+        {"generate", text, "--prompts", ""},
+        {"generate", text, "--prompt-ids", ""},
+        {"generate", text, "--prompt", "a", "--checkpoint", ""},
+        {"generate", text, "--prompt", "a", "--stop", ""},
+        {"generate", text, "--prompt", "a", "--backend", ""},
+        {"generate", text, "--prompt", "a", "--cpu", ""},
+        {"generate", ""},
+        {"compile", model, "-o", ""},
+        {"compile", model, "-o", output, "--checkpoint", ""},
+        {"compile", model, "-o", output, "--dtype", ""},
+        {"compile", model, "-o", output, "--to", ""},
+        {"compile", model, "-o", output, "--entry", ""},
+        {"compile", model, "-o", output, "--dump-dir", ""},
+        {"compile", "", "-o", output},
+        {"score", text, "--file", ""},
+        {"score", text, "--ids", ""},
+        {"bench", all, "--entry", ""},
+        {"compare", all, ""},
+        {"run", all, "--entry", ""},
+        {"export", all, ""},
+        {"tokenize", ""}})
+    expectFailure(gptcCommand(arguments), "its value is empty");
+  EXPECT_FALSE(fs::exists(output));
+  // An empty text is one, of which there is nothing to make.
+  expectFailure(gptcCommand({"generate", text, "--prompt", ""}),
+                "the prompt is empty, and a model needs at least one token to "
+                "go on from; a new text begins after '<|endoftext|>'");
+  expectFailure(gptcCommand({"score", text, "--text", ""}), "0 tokens");
+  // Digits alone are decimal, whatever they begin with.
+  auto drawn = [&](const char *seed) {
+    return gptcCommand({"generate", text, "--prompt", "a", "--temperature",
+                        "1.5", "--seed", seed, "--max-tokens", "20"})
+        .out;
+  };
+  EXPECT_EQ(drawn("010"), drawn("10"));
+  EXPECT_NE(drawn("8"), drawn("10"));
+}
+
+TEST_F(Mistakes, TextsComeThroughPipesUpToASize) {
+  std::string prompt = *folder / "prompt", lines = *folder / "lines";
+  folder->write("prompt", "ROMEO:");
+  folder->write("lines", "{\"prompt\": \"ROMEO:\"}\n{\"prompt\": \"To\"}\n");
+  for (std::string command :
+       {"generate " + text + " --max-tokens 5 --prompt-file ",
+        "generate " + text + " --max-tokens 5 --prompts ",
+        "score " + text + " --file "}) {
+    const std::string &file =
+        command.find("--prompts") != std::string::npos ? lines : prompt;
+    auto straight = bash("$gptc " + command + file);
+    auto piped = bash("$gptc " + command + "<(cat " + file + ")");
+    expectSuccess(straight);
+    expectSuccess(piped);
+    EXPECT_EQ(piped.out, straight.out);
+    EXPECT_NE(piped.out, "");
+    expectFailure(bash("$gptc " + command + "/dev/zero"),
+                  "'/dev/zero' has more than 268435456 bytes");
+    expectFailure(bash("$gptc " + command + folder->path()), "Is a directory");
+  }
+  expectFailure(bash("$gptc generate " + text + " </dev/zero"),
+                "'standard input' has more than");
+}
+
+TEST_F(Mistakes, HelpThatCannotBeWrittenIsAnError) {
+  for (std::vector<std::string> arguments :
+       {std::vector<std::string>{"--help"}, {"--version"}, {"run", "--help"}})
+    expectFailure(gptcCommand(arguments, "", "/dev/full"),
+                  "No space left on device");
+}
+
+TEST_F(Mistakes, CompileReadsTheTokenizer) {
+  TemporaryFolder folder;
+  fs::copy(shakespeare, folder / "model");
+  auto compile = [&] {
+    return gptcCommand({"compile", folder / "model", "-o", folder / "a.gptc",
+                        "--cpu", "x86-64-v3", "--entry", "decode"});
+  };
+  std::string vocabulary = folder.read("model/vocab.json");
+  folder.write("model/vocab.json", vocabulary.substr(0, 1000));
+  expectFailure(compile(), "the tokenizer of '");
+  folder.write("model/vocab.json", vocabulary);
+  std::string merges = folder.read("model/merges.txt");
+  folder.write("model/merges.txt", merges + "nonsense\n");
+  expectFailure(compile(), "merges.txt");
+  fs::remove(folder / "model/merges.txt");
+  expectFailure(compile(), "merges.txt is missing");
+  folder.write("model/merges.txt", merges);
+  fs::remove(folder / "model/vocab.json");
+  expectFailure(compile(), "vocab.json is missing");
+  EXPECT_FALSE(fs::exists(folder / "a.gptc"));
+  // A checkpoint without any of them serves for ids.
+  fs::remove(folder / "model/merges.txt");
+  expectSuccess(compile());
+}
+
+} // namespace
+} // namespace gptc
