@@ -229,7 +229,7 @@ TEST_F(SessionTest, WeightsMoveWithoutAChange) {
   auto resting = open("gpt2-wide", "--embed-weights --dtype f32");
   auto moving = open("gpt2-wide", "--embed-weights --dtype f32");
   ASSERT_TRUE(resting && moving);
-  Program &program = moving->program();
+  Program &program = *moving->runner().program();
   EXPECT_EQ(program.mappedBytes(), program.weightsBytes());
   for (uint32_t i = 0; program.mappedBytes() != 0; ++i) {
     uint64_t before = program.mappedBytes();
@@ -239,10 +239,10 @@ TEST_F(SessionTest, WeightsMoveWithoutAChange) {
     ASSERT_SUCCESS(feed(*moving, {someIds(3, i)}));
     EXPECT_TRUE(sameBits(logitsOf(*resting, 0), logitsOf(*moving, 0))) << i;
   }
-  EXPECT_EQ(resting->program().mappedBytes(), program.weightsBytes());
+  EXPECT_EQ(resting->runner().program()->mappedBytes(), program.weightsBytes());
   auto loaded = open("gpt2-wide");
   ASSERT_NE(loaded, nullptr);
-  EXPECT_EQ(loaded->program().mappedBytes(), 0U);
+  EXPECT_EQ(loaded->runner().program()->mappedBytes(), 0U);
 }
 
 TEST_F(SessionTest, ResetForgetsAllSequences) {

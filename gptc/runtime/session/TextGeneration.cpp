@@ -32,21 +32,23 @@ struct Stream {
 /// step, in a generation that is long enough to gain by it.
 class WeightsMover {
 public:
-  explicit WeightsMover(Program &program)
-      : program_(program), part_(program.mappedBytes() / parts + 1) {}
+  /// `program` may be null: then there is nothing to move.
+  explicit WeightsMover(Program *program)
+      : program_(program),
+        part_(program ? program->mappedBytes() / parts + 1 : 0) {}
 
   /// `left`: steps that may follow.
   void beforeStep(uint64_t left) {
     moving_ = moving_ || left >= stepsThatPay;
-    if (moving_)
-      program_.moveWeights(part_);
+    if (moving_ && program_)
+      program_->moveWeights(part_);
   }
 
 private:
   static constexpr uint64_t parts = 16;
   /// Moving costs as much as reading from huge pages saves in some 40 steps.
   static constexpr uint64_t stepsThatPay = 96;
-  Program &program_;
+  Program *program_;
   uint64_t part_;
   bool moving_ = false;
 };
@@ -169,7 +171,7 @@ generate(Session &session, const Tokenizer *tokenizer,
   for (uint32_t i = 0; i < streams.size() && options.maxTokens == 0; ++i)
     end(i, Finish::MaxTokens);
   uint64_t tokens = 0;
-  WeightsMover mover(session.program());
+  WeightsMover mover(session.runner().program());
   while (true) {
     bool any = false;
     uint64_t left = 0;
