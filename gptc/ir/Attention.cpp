@@ -65,8 +65,7 @@ template <typename Op> std::optional<Misfit> findMisfit(Op op) {
         << " queries for " << key.getDimSize(2) << " keys";
     return Misfit{3, what};
   }
-  if (auto window = op.getWindow();
-      window && (*window <= 0 || !op.getCausal()))
+  if (auto window = op.getWindow(); window && (*window <= 0 || !op.getCausal()))
     return Misfit{4, "has a window that is not positive, or is not causal"};
   return std::nullopt;
 }
