@@ -8,7 +8,6 @@
 namespace gptc {
 namespace {
 
-using testing::Each;
 using testing::ElementsAre;
 
 /// Training tokens 1, 2, ... `count`, in shards of `each`.

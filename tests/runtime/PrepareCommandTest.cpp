@@ -17,11 +17,10 @@ namespace gptc {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-const std::string tokenizer = GPTC_SOURCE_DIR "/examples/shakespeare";
+constexpr const char *tokenizer = GPTC_SOURCE_DIR "/examples/shakespeare";
 
 class PrepareCommand : public testing::Test {
 protected:

@@ -19,7 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::ElementsAre;
-using testing::HasSubstr;
 
 std::shared_ptr<const Tokenizer> tokenizerIn(const std::string &folder) {
   auto files = readTokenizerFiles(GPTC_SOURCE_DIR + folder);
@@ -71,8 +70,8 @@ protected:
     return options;
   }
 
-  static Expected<PrepareSummary> prepare(const PrepareOptions &options,
-                                          PrepareObserver observer = {}) {
+  static Expected<PrepareSummary>
+  prepare(const PrepareOptions &options, const PrepareObserver &observer = {}) {
     return prepareData(options, shakespeare(), observer);
   }
 

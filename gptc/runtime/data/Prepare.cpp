@@ -159,8 +159,8 @@ private:
       return Error(
           error.code(),
           fmt::format(
-              "{}; {} finished before it: the same command goes "
-              "on after them",
+              "{}; {} finished before it, and the same command "
+              "goes on from there",
               error.message(),
               writer.totals().shards == 1
                   ? "a shard was"
