@@ -1,7 +1,7 @@
 //===- GoldenTensors.h - Golden files of tensors ---------------*- C++ -*-===//
 
-#ifndef GPTC_TESTS_ENDTOEND_GOLDENTENSORS_H
-#define GPTC_TESTS_ENDTOEND_GOLDENTENSORS_H
+#ifndef GPTC_TESTS_END_TO_END_GOLDENTENSORS_H
+#define GPTC_TESTS_END_TO_END_GOLDENTENSORS_H
 
 #include "gptc/backends/reference/compiler/Interpreter.h"
 #include "gptc/compiler/BuildManifest.h"
@@ -76,4 +76,4 @@ inline Expected<HostVariables> readWeights(mlir::ModuleOp module,
 
 } // namespace gptc
 
-#endif // GPTC_TESTS_ENDTOEND_GOLDENTENSORS_H
+#endif // GPTC_TESTS_END_TO_END_GOLDENTENSORS_H

@@ -38,6 +38,8 @@ const std::map<std::string, std::set<std::string>> &rooms() {
     runtime.insert("runtime/session");
     below["runtime/data"] = {"runtime/base", "runtime/text", "runtime/program"};
     runtime.insert("runtime/data");
+    below["runtime/training"] = runtime;
+    runtime.insert("runtime/training");
     below["ir"] = {"runtime/base"};
     std::set<std::string> ground = runtime;
     ground.insert("ir");
