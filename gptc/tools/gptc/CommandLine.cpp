@@ -148,7 +148,7 @@ CLI::Validator aboveZero() {
 
 void checkValues(CLI::App &app) {
   // An empty text is a text, of which its command says what it makes.
-  const std::set<std::string> texts{"--prompt", "--text"};
+  const std::set<std::string> texts{"--prompt", "--separator", "--text"};
   auto notEmpty = [](const std::string &text) -> std::string {
     return text.empty() ? "its value is empty; leave it out or give one" : "";
   };
