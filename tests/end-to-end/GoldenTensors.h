@@ -5,6 +5,10 @@
 
 #include "gptc/backends/reference/compiler/Interpreter.h"
 #include "gptc/compiler/BuildManifest.h"
+#include "gptc/compiler/BuildModel.h"
+#include "gptc/compiler/Driver.h"
+#include "gptc/frontend/GraphState.h"
+#include "gptc/runtime/program/Program.h"
 #include "gptc/runtime/program/VariableSource.h"
 #include "gptc/runtime/tensors/Safetensors.h"
 
@@ -12,6 +16,8 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace gptc {
 
@@ -72,6 +78,41 @@ inline Expected<HostVariables> readWeights(mlir::ModuleOp module,
         {values.begin(), values.end()}};
   }
   return variables;
+}
+
+/// A model in phase gradient, with its weights.
+struct DifferentiatedModel {
+  Graph graph;
+  mlir::ModuleOp module;
+  HostVariables variables;
+};
+
+inline Expected<std::unique_ptr<DifferentiatedModel>>
+differentiatedModel(const CompileRequest &request) {
+  auto model = std::make_unique<DifferentiatedModel>();
+  GPTC_TRY(ModelSource source, resolveModel(request.model, ""));
+  GPTC_TRY(ModuleInfo info, buildModel(model->graph, source, request));
+  model->module = moduleOf(model->graph);
+  GPTC_TRY(auto dump, Dump::create(""));
+  GPTC_CHECK(advance(model->module, Phase::Gradient, "f32", *dump));
+  GPTC_TRY(model->variables,
+           readWeights(model->module, info, *source.checkpoint));
+  return model;
+}
+
+/// A model compiled for one instruction set; null where this machine lacks it.
+inline Expected<std::shared_ptr<const Artifact>>
+compiledFor(const std::string &variant, CompileRequest request) {
+  request.cpu = variant;
+  request.output = testing::TempDir() + std::to_string(::getpid()) + ".gptc";
+  GPTC_CHECK(compileModel(request));
+  auto artifact = Artifact::open(request.output);
+  std::filesystem::remove(request.output);
+  if (artifact &&
+      !missingFeatures((*artifact)->findTarget("cpu")->variants[0]->features)
+           .empty())
+    return std::shared_ptr<const Artifact>();
+  return artifact;
 }
 
 } // namespace gptc

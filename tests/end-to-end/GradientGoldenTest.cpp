@@ -7,15 +7,9 @@
 
 #include "GoldenTensors.h"
 
-#include "gptc/compiler/BuildModel.h"
-#include "gptc/compiler/Driver.h"
-#include "gptc/frontend/GraphState.h"
 #include "gptc/runtime/program/Program.h"
 
 #include <cstring>
-#include <filesystem>
-#include <gtest/gtest.h>
-#include <unistd.h>
 
 namespace gptc {
 namespace {
@@ -62,18 +56,9 @@ protected:
 };
 
 TEST_P(GradientGolden, TheReferenceIsPyTorchInDouble) {
-  auto source = resolveModel(request.model, "");
-  ASSERT_TRUE(source) << source.error().message();
-  Graph graph;
-  auto info = buildModel(graph, *source, request);
-  ASSERT_TRUE(info) << info.error().message();
-  mlir::ModuleOp module = moduleOf(graph);
-  auto dump = Dump::create("");
-  ASSERT_TRUE(dump);
-  Status advanced = advance(module, Phase::Gradient, "f32", **dump);
-  ASSERT_TRUE(advanced) << advanced.error().message();
-  auto variables = readWeights(module, *info, *source->checkpoint);
-  ASSERT_TRUE(variables) << variables.error().message();
+  auto model = differentiatedModel(request);
+  ASSERT_TRUE(model) << model.error().message();
+  mlir::ModuleOp module = (*model)->module;
   std::vector<HostTensor> arguments;
   for (const char *name : {"tokens", "targets"}) {
     auto ids = valuesOf<int32_t>(expected(name));
@@ -83,7 +68,7 @@ TEST_P(GradientGolden, TheReferenceIsPyTorchInDouble) {
                          {ids.begin(), ids.end()}});
   }
   auto entry = module.lookupSymbol<mlir::func::FuncOp>("loss_and_gradients");
-  auto results = interpret(entry, arguments, *variables);
+  auto results = interpret(entry, arguments, (*model)->variables);
   ASSERT_TRUE(results) << results.error().message();
   std::vector<std::string> names;
   std::vector<std::vector<uint64_t>> shapes;
@@ -104,16 +89,9 @@ TEST_P(GradientGolden, TheReferenceIsPyTorchInDouble) {
 TEST_P(GradientGolden, TheCpuIsWithinOneTenThousandth) {
   for (std::string variant : {"x86-64-v4", "x86-64-v3"}) {
     SCOPED_TRACE(variant);
-    request.cpu = variant;
-    request.output = testing::TempDir() + std::to_string(::getpid()) + ".gptc";
-    auto compiled = compileModel(request);
-    ASSERT_TRUE(compiled) << compiled.error().message();
-    auto artifact = Artifact::open(request.output);
-    fs::remove(request.output);
+    auto artifact = compiledFor(variant, request);
     ASSERT_TRUE(artifact) << artifact.error().message();
-    const auto &features =
-        (*artifact)->findTarget("cpu")->variants[0]->features;
-    if (!missingFeatures(features).empty())
+    if (!*artifact)
       continue;
     std::vector<std::vector<float>> first;
     for (unsigned threads : {1U, 3U}) {

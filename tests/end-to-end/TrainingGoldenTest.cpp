@@ -8,13 +8,7 @@
 
 #include "GoldenTensors.h"
 
-#include "gptc/compiler/BuildModel.h"
-#include "gptc/compiler/Driver.h"
-#include "gptc/frontend/GraphState.h"
 #include "gptc/runtime/program/WeightsWriter.h"
-
-#include <gtest/gtest.h>
-#include <unistd.h>
 
 namespace gptc {
 namespace {
@@ -62,18 +56,9 @@ protected:
 };
 
 TEST_P(TrainingGolden, TheReferenceIsPyTorchInDouble) {
-  auto source = resolveModel(request.model, "");
-  ASSERT_TRUE(source) << source.error().message();
-  Graph graph;
-  auto info = buildModel(graph, *source, request);
-  ASSERT_TRUE(info) << info.error().message();
-  mlir::ModuleOp module = moduleOf(graph);
-  auto dump = Dump::create("");
-  ASSERT_TRUE(dump);
-  Status advanced = advance(module, Phase::Gradient, "f32", **dump);
-  ASSERT_TRUE(advanced) << advanced.error().message();
-  auto variables = readWeights(module, *info, *source->checkpoint);
-  ASSERT_TRUE(variables) << variables.error().message();
+  auto model = differentiatedModel(request);
+  ASSERT_TRUE(model) << model.error().message();
+  mlir::ModuleOp module = (*model)->module;
   auto entry = module.lookupSymbol<mlir::func::FuncOp>("train_step");
   const auto &shape = expected("tokens").shape;
   for (size_t step = 0; step < losses.size(); ++step) {
@@ -85,7 +70,7 @@ TEST_P(TrainingGolden, TheReferenceIsPyTorchInDouble) {
                            {ids.begin(), ids.end()}});
     }
     arguments.push_back({DataType::F32, {}, {rates[step]}});
-    auto results = interpret(entry, arguments, *variables);
+    auto results = interpret(entry, arguments, (*model)->variables);
     ASSERT_TRUE(results) << results.error().message();
     // The optimizer's numbers are held in f32.
     ASSERT_NEAR((*results)[0].values[0], losses[step], 1e-6 * losses[step])
@@ -98,15 +83,9 @@ TEST_P(TrainingGolden, TheReferenceIsPyTorchInDouble) {
 TEST_P(TrainingGolden, TheCpuIsWithinOneTenThousandth) {
   for (std::string variant : {"x86-64-v4", "x86-64-v3"}) {
     SCOPED_TRACE(variant);
-    request.cpu = variant;
-    request.output = testing::TempDir() + std::to_string(::getpid()) + ".gptc";
-    auto compiled = compileModel(request);
-    ASSERT_TRUE(compiled) << compiled.error().message();
-    auto artifact = Artifact::open(request.output);
-    fs::remove(request.output);
+    auto artifact = compiledFor(variant, request);
     ASSERT_TRUE(artifact) << artifact.error().message();
-    if (!missingFeatures((*artifact)->findTarget("cpu")->variants[0]->features)
-             .empty())
+    if (!*artifact)
       continue;
     auto program = Program::load(*artifact, {2, "", ""});
     ASSERT_TRUE(program) << program.error().message();
@@ -126,7 +105,8 @@ TEST_P(TrainingGolden, TheCpuIsWithinOneTenThousandth) {
                   1e-3 * norms[step])
           << step;
     }
-    std::string path = request.output + ".safetensors";
+    std::string path =
+        testing::TempDir() + std::to_string(::getpid()) + ".safetensors";
     auto written = writeWeights(**program, path);
     ASSERT_TRUE(written) << written.error().message();
     auto trained = SafetensorsFile::open(path);
