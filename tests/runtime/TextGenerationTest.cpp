@@ -70,7 +70,7 @@ TEST_F(TextGeneration, MovesMappedWeightsWhereItPays) {
   ASSERT_NE(session, nullptr);
   const Program &program = *session->runner().program();
   auto [prompt, expected] = greedy();
-  for (uint64_t count : {7, 120}) {
+  for (uint64_t count : {7, 200}) {
     GenerationOptions options;
     options.maxTokens = count;
     ASSERT_VALUE(auto results,
