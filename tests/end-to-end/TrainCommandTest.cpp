@@ -117,6 +117,37 @@ TEST_F(TrainCommand, AKilledRunGoesOnToTheSameBits) {
   EXPECT_FALSE(std::getline(found, a));
 }
 
+TEST_F(TrainCommand, AnInterruptedRunSavesAndSaysHowToGoOn) {
+  std::vector<std::string> arguments = train("stopped", {}, "1000000");
+  arguments.insert(arguments.begin(), GPTC_COMMAND);
+  for (std::string &argument : arguments)
+    if (argument == "1") // Of --save-every: never.
+      argument = "1000000";
+  std::vector<char *> argv;
+  for (std::string &argument : arguments)
+    argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  pid_t process = -1;
+  ASSERT_EQ(::posix_spawn(&process, GPTC_COMMAND, nullptr, nullptr, argv.data(),
+                          environ),
+            0);
+  // Its first step is done, so that it listens.
+  std::error_code code;
+  for (int i = 0; i < 600; ++i) {
+    if (fs::file_size(folder / "stopped/log.jsonl", code) > 0 && !code)
+      break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  ::kill(process, SIGINT);
+  int status = 0;
+  ASSERT_EQ(::waitpid(process, &status, 0), process);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  size_t states = 0;
+  for (const auto &entry : fs::directory_iterator(folder / "stopped"))
+    states += entry.path().filename().string().starts_with("step-");
+  EXPECT_EQ(states, 1U);
+}
+
 TEST_F(TrainCommand, MistakesAreSentences) {
   auto expectError = [&](const std::vector<std::string> &arguments,
                          const std::string &part) {
@@ -131,6 +162,7 @@ TEST_F(TrainCommand, MistakesAreSentences) {
   expectError(train("other", {"--schedule", "steep"}),
               "choose constant, linear or cosine");
   expectError(train("text.txt"), "cannot create the folder");
+  expectError(train("other", {"--batch", "7"}), "is compiled already");
   expectError({"train", "gpt2-124m", "--data", folder / "data", "--out",
                folder / "new", "--recipe", "none"},
               "--recipe: 'none' is no recipe; choose from gpt1, gpt2, gpt3");

@@ -117,6 +117,13 @@ double secondsSince(Clock::time_point begin) {
 /// the folder.
 Expected<std::shared_ptr<const Artifact>> openArtifact(const Options &options) {
   std::string path = options.compile.model;
+  const CompileRequest &given = options.compile;
+  if (path.ends_with(".gptc") &&
+      (given.batch || given.context || !given.recipe.empty() || given.initSeed))
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' is compiled already: --batch, --context, --recipe and "
+                   "--init-seed are for models; compile it with them",
+                   path);
   if (!path.ends_with(".gptc")) {
     path = options.trainer.output + "/program.gptc";
     CompileRequest request = options.compile;
