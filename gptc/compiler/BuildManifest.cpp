@@ -338,6 +338,23 @@ describeCpuTarget(mlir::ModuleOp module, const ModuleInfo &info,
   return target;
 }
 
+static std::unique_ptr<artifact::ProductT>
+describeProduct(const cpu::LibraryProduct &product) {
+  auto described = std::make_unique<artifact::ProductT>();
+  described->rows = product.rows;
+  described->depth = product.depth;
+  described->type = ElementType::BF16;
+  described->source = product.source;
+  described->source_offset = product.sourceOffset;
+  described->source_stride = product.sourceStride;
+  described->weights = product.weights;
+  described->panels = product.panels;
+  described->panels_per_tile = product.panelsPerTile;
+  described->before = product.before;
+  described->after = product.after;
+  return described;
+}
+
 void describeVariant(artifact::VariantT &variant,
                      llvm::ArrayRef<cpu::EncodedKernel> kernels) {
   for (const cpu::EncodedKernel &kernel : kernels) {
@@ -347,6 +364,8 @@ void describeVariant(artifact::VariantT &variant,
     implementation->scratch_bytes = kernel.scratchBytes;
     implementation->rows_per_block = kernel.rowsPerBlock;
     implementation->inner_tiles = kernel.innerTiles;
+    if (kernel.product)
+      implementation->product = describeProduct(*kernel.product);
     variant.implementations.push_back(std::move(implementation));
   }
 }

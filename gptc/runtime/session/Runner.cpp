@@ -17,8 +17,9 @@ public:
 
   std::string name() const override {
     unsigned threads = program_->threads().size();
-    return fmt::format("cpu {}, {} thread{}", program_->variant(), threads,
-                       threads == 1 ? "" : "s");
+    return fmt::format("cpu {}, {} thread{}{}", program_->variant(), threads,
+                       threads == 1 ? "" : "s",
+                       program_->usesLibrary() ? ", products by oneDNN" : "");
   }
   const Artifact &artifact() const override { return program_->artifact(); }
   bool has(uint32_t entry) const override { return program_->has(entry); }
