@@ -455,6 +455,8 @@ std::optional<LibraryProduct> ContractionEmitter::libraryProduct() {
   }
   // Rows at one distance, across the leading dimensions as well.
   auto view = ir::resolveView(op.getLhs());
+  if (!view || op.getTransposeLhs())
+    return std::nullopt;
   auto shape = op.getLhs().getType().getShape();
   int64_t stride = 0, span = 1;
   for (int64_t i = int64_t(shape.size()) - 2; i >= 0; --i) {
@@ -466,7 +468,7 @@ std::optional<LibraryProduct> ContractionEmitter::libraryProduct() {
       return std::nullopt;
     span *= shape[i];
   }
-  if (op.getTransposeLhs() || stride < depth)
+  if (stride < depth)
     return std::nullopt;
   result.depth = uint64_t(depth);
   result.source = int(e.bufferOf(llvm::cast<mlir::BlockArgument>(view->base)));

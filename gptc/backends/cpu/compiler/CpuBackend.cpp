@@ -52,7 +52,7 @@ void emitBody(Emitter &emitter) {
 
 /// Adds the functions around a product that is left to oneDNN.
 void emitAroundProduct(mlir::ModuleOp code, const Emitter &whole,
-                       EncodedKernel &encoded) {
+                       const LibraryProduct &product, EncodedKernel &encoded) {
   auto emit = [&](const std::string &symbol, ContractionPart part) {
     if (symbol.empty())
       return;
@@ -63,8 +63,8 @@ void emitAroundProduct(mlir::ModuleOp code, const Emitter &whole,
     encoded.scratchBytes =
         std::max(encoded.scratchBytes, emitter.encoded.scratchBytes);
   };
-  emit(encoded.product->before, ContractionPart::Before);
-  emit(encoded.product->after, ContractionPart::After);
+  emit(product.before, ContractionPart::Before);
+  emit(product.after, ContractionPart::After);
 }
 
 /// Encodes one kernel, with vectors if its last dimension allows it.
@@ -76,9 +76,9 @@ Expected<EncodedKernel> encodeKernel(mlir::ModuleOp code, ir::KernelOp kernel,
     emitBody(emitter);
     emitter.finish();
     if (emitter.failure.empty()) {
-      EncodedKernel encoded = std::move(emitter.encoded);
-      if (encoded.product)
-        emitAroundProduct(code, emitter, encoded);
+      EncodedKernel encoded = emitter.encoded;
+      if (emitter.encoded.product)
+        emitAroundProduct(code, emitter, *emitter.encoded.product, encoded);
       return encoded;
     }
     failures = emitter.failure;
