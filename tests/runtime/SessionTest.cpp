@@ -229,7 +229,7 @@ TEST_F(SessionTest, WeightsMoveWithoutAChange) {
   auto resting = open("gpt2-wide", "--embed-weights --dtype f32");
   auto moving = open("gpt2-wide", "--embed-weights --dtype f32");
   ASSERT_TRUE(resting && moving);
-  Program &program = *moving->runner().program();
+  Executable &program = *moving->runner().program();
   EXPECT_EQ(program.mappedBytes(), program.weightsBytes());
   for (uint32_t i = 0; program.mappedBytes() != 0; ++i) {
     uint64_t before = program.mappedBytes();
