@@ -25,7 +25,8 @@ void addRates(Json &json, const MeasuredWork &work) {
   bool any = work.seconds > 0;
   json["gflop_s"] = any ? giga(work.flops / work.seconds) : 0;
   json["gb_s"] = any ? giga(work.bytes / work.seconds) : 0;
-  json["share_of_roof"] = work.shareOfRoof;
+  json["share_of_roof"] =
+      work.shareOfRoof ? Json(*work.shareOfRoof) : Json(nullptr);
 }
 
 double sumOf(const std::vector<MeasuredKernel> &kernels) {
@@ -75,8 +76,11 @@ std::string orNone(const std::optional<double> &peak) {
 /// "GFLOP/s GB/s share" in columns.
 std::string ratesOf(const MeasuredWork &work) {
   double seconds = std::max(work.seconds, 1e-12);
-  return fmt::format("{:>10.1f}{:>9.1f}{:>8.1f} %", giga(work.flops / seconds),
-                     giga(work.bytes / seconds), 100 * work.shareOfRoof);
+  return fmt::format("{:>10.1f}{:>9.1f}{:>10}", giga(work.flops / seconds),
+                     giga(work.bytes / seconds),
+                     work.shareOfRoof
+                         ? fmt::format("{:.1f} %", 100 * *work.shareOfRoof)
+                         : std::string("-"));
 }
 
 void printEntry(const MeasuredEntry &entry) {
@@ -120,62 +124,103 @@ Status checkPosition(const Options &options, const Artifact &artifact,
   return {};
 }
 
+/// The entries to measure, in the manifest's order.
+Expected<std::vector<uint32_t>> entriesOf(const Options &options,
+                                          const Executable &program) {
+  const Artifact &artifact = program.artifact();
+  std::vector<uint32_t> entries;
+  if (!options.entry.empty()) {
+    GPTC_TRY(uint32_t entry, requireEntry(artifact, options.entry));
+    entries.push_back(entry);
+  } else {
+    for (uint32_t i = 0; i < artifact.manifest().entries.size(); ++i)
+      entries.push_back(i);
+  }
+  std::erase_if(entries, [&](uint32_t i) { return !program.has(i); });
+  if (entries.empty())
+    return failure(ErrorCode::NotFound, "'{}' has nothing to run on {}",
+                   options.file, program.name());
+  GPTC_CHECK(checkPosition(options, artifact, entries));
+  return entries;
+}
+
+/// Measures the entries, and the roof before and after each; `meter` may be
+/// null.
+Expected<std::vector<MeasuredEntry>>
+measure(const Options &options, Executable &program, RoofMeter *meter) {
+  const artifact::ManifestT &manifest = program.artifact().manifest();
+  GPTC_TRY(auto entries, entriesOf(options, program));
+  if (meter) {
+    showProgress("measuring the machine");
+    meter->measure();
+  }
+  std::vector<MeasuredEntry> measured;
+  for (uint32_t entry : entries) {
+    showProgress("measuring " + manifest.entries[entry]->name);
+    GPTC_TRY(MeasuredEntry one, benchmark(program, entry, options.benchmark));
+    measured.push_back(std::move(one));
+    if (meter)
+      meter->measure();
+  }
+  showProgress("");
+  return measured;
+}
+
+/// What is known of the machine itself where that is the CPU.
+struct Machine {
+  Roof roof;
+  unsigned threads;
+};
+
+void printAll(const Options &options, const Executable &program,
+              const std::optional<Machine> &machine,
+              const std::vector<MeasuredEntry> &measured) {
+  if (options.json) {
+    Json json = {{"roof", machine ? roofJson(machine->roof) : Json(nullptr)},
+                 {"cpu", cpuName()},
+                 {"backend", program.name()},
+                 {"variant", program.variant()},
+                 {"version", GPTC_VERSION},
+                 {"entries", Json::array()}};
+    if (machine)
+      json["threads"] = machine->threads;
+    for (const MeasuredEntry &entry : measured)
+      json["entries"].push_back(entryJson(entry));
+    printJson(json);
+    return;
+  }
+  print(fmt::format("{}: {}, {}, gptc {}\n", options.file, cpuName(),
+                    program.name(), GPTC_VERSION));
+  if (machine)
+    print(fmt::format("roof: {:.1f} GB/s of reading; GFLOP/s: {:.0f} in f32, "
+                      "{} in bf16, {} in int8\n",
+                      giga(machine->roof.readBytes), giga(machine->roof.f32),
+                      orNone(machine->roof.bf16), orNone(machine->roof.int8)));
+  for (const MeasuredEntry &entry : measured)
+    printEntry(entry);
+}
+
 Status run(const Options &options) {
   if (options.run.backend == "reference")
     return failure(ErrorCode::Unsupported,
                    "--backend: bench holds kernels against the machine's roof, "
                    "and the reference has none; 'gptc compare' tells its time");
   GPTC_TRY(auto artifact, Artifact::open(options.file));
-  GPTC_TRY(auto program, loadProgram(std::move(artifact), options.run));
-  const artifact::ManifestT &manifest = program->artifact().manifest();
-  std::vector<uint32_t> entries;
-  if (!options.entry.empty()) {
-    GPTC_TRY(uint32_t entry, requireEntry(program->artifact(), options.entry));
-    entries.push_back(entry);
-  } else {
-    for (uint32_t i = 0; i < manifest.entries.size(); ++i)
-      entries.push_back(i);
-  }
-  std::erase_if(entries, [&](uint32_t i) { return !program->has(i); });
-  if (entries.empty())
-    return failure(ErrorCode::NotFound, "'{}' has nothing to run on the CPU",
-                   options.file);
-  GPTC_CHECK(checkPosition(options, program->artifact(), entries));
-  // What a long generation reads from.
-  program->moveWeights(program->mappedBytes());
-  showProgress("measuring the machine");
-  GPTC_TRY(RoofMeter meter, RoofMeter::create(program->threads()));
-  meter.measure();
-  std::vector<MeasuredEntry> measured;
-  for (uint32_t entry : entries) {
-    showProgress("measuring " + manifest.entries[entry]->name);
-    GPTC_TRY(MeasuredEntry one, benchmark(*program, entry, options.benchmark));
-    measured.push_back(std::move(one));
-    meter.measure();
-  }
-  showProgress("");
-  const Roof &roof = meter.roof();
-  for (MeasuredEntry &entry : measured)
-    rate(entry, *program, roof);
-  if (options.json) {
-    Json json = {
-        {"roof", roofJson(roof)},        {"cpu", cpuName()},
-        {"variant", program->variant()}, {"threads", program->threads().size()},
-        {"version", GPTC_VERSION},       {"entries", Json::array()}};
-    for (const MeasuredEntry &entry : measured)
-      json["entries"].push_back(entryJson(entry));
-    printJson(json);
+  if (options.run.usesVulkan(*artifact)) {
+    GPTC_TRY(auto program, loadExecutable(std::move(artifact), options.run));
+    GPTC_TRY(auto measured, measure(options, *program, nullptr));
+    printAll(options, *program, std::nullopt, measured);
     return {};
   }
-  print(fmt::format("{}: {}, {}, {} threads, gptc {}\n"
-                    "roof: {:.1f} GB/s of reading; GFLOP/s: {:.0f} in f32, {} "
-                    "in bf16, {} in int8\n",
-                    options.file, cpuName(), program->variant(),
-                    program->threads().size(), GPTC_VERSION,
-                    giga(roof.readBytes), giga(roof.f32), orNone(roof.bf16),
-                    orNone(roof.int8)));
-  for (const MeasuredEntry &entry : measured)
-    printEntry(entry);
+  GPTC_TRY(auto program, loadProgram(std::move(artifact), options.run));
+  // What a long generation reads from.
+  program->moveWeights(program->mappedBytes());
+  GPTC_TRY(RoofMeter meter, RoofMeter::create(program->threads()));
+  GPTC_TRY(auto measured, measure(options, *program, &meter));
+  for (MeasuredEntry &entry : measured)
+    rate(entry, *program, meter.roof());
+  printAll(options, *program, Machine{meter.roof(), program->threads().size()},
+           measured);
   return {};
 }
 

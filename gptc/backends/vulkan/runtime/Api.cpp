@@ -2,9 +2,9 @@
 
 #include "gptc/backends/vulkan/runtime/Api.h"
 
-// volk's implementation lies in this file. Its symbols are named as the loader's
-// own functions and must not be seen by any other library of the process; what
-// it includes is of the system and stays as it is.
+// volk's implementation lies in this file. Its symbols are named as the
+// loader's own functions and must not be seen by any other library of the
+// process; what it includes is of the system and stays as it is.
 #include <dlfcn.h>
 #include <stddef.h>
 #pragma GCC visibility push(hidden)

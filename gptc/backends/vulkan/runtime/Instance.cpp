@@ -2,6 +2,7 @@
 
 #include "gptc/backends/vulkan/runtime/Instance.h"
 
+#include "gptc/backends/vulkan/runtime/ListDevices.h"
 #include "gptc/backends/vulkan/runtime/TakeSnapshot.h"
 
 namespace gptc::vulkan {
@@ -73,6 +74,11 @@ Status Instance::enumerate() {
     snapshots_.push_back(std::move(snapshot));
   }
   return {};
+}
+
+Expected<std::vector<DeviceSnapshot>> listDevices() {
+  GPTC_TRY(auto instance, Instance::create());
+  return std::vector(instance->devices().begin(), instance->devices().end());
 }
 
 Instance::~Instance() {
