@@ -309,10 +309,10 @@ Expected<artifact::ManifestT> describeModel(mlir::ModuleOp module,
 }
 
 Expected<std::unique_ptr<artifact::TargetT>>
-describeCpuTarget(mlir::ModuleOp module, const ModuleInfo &info,
-                  const artifact::ManifestT &manifest) {
+describeTarget(const std::string &name, mlir::ModuleOp module,
+               const ModuleInfo &info) {
   auto target = std::make_unique<artifact::TargetT>();
-  target->name = "cpu";
+  target->name = name;
   target->type = info.type == "bf16" ? ElementType::BF16 : ElementType::F32;
   for (auto variable : module.getOps<ir::VariableOp>()) {
     auto storage = std::make_unique<artifact::StorageT>();
@@ -336,19 +336,6 @@ describeCpuTarget(mlir::ModuleOp module, const ModuleInfo &info,
     target->programs.push_back(std::move(program));
   }
   return target;
-}
-
-void describeVariant(artifact::VariantT &variant,
-                     llvm::ArrayRef<cpu::EncodedKernel> kernels) {
-  for (const cpu::EncodedKernel &kernel : kernels) {
-    auto implementation = std::make_unique<artifact::ImplementationT>();
-    implementation->symbol = kernel.symbol;
-    implementation->tiles = kernel.tiles;
-    implementation->scratch_bytes = kernel.scratchBytes;
-    implementation->rows_per_block = kernel.rowsPerBlock;
-    implementation->inner_tiles = kernel.innerTiles;
-    variant.implementations.push_back(std::move(implementation));
-  }
 }
 
 } // namespace gptc
