@@ -136,9 +136,13 @@ Status Device::wait(uint64_t submission) {
   info.semaphoreCount = 1;
   info.pSemaphores = &timeline_;
   info.pValues = &submission;
-  GPTC_VULKAN(api_.vkWaitSemaphores(device_, &info, UINT64_MAX),
-              "run on the Vulkan device '{}'", name());
-  return {};
+  VkResult result = api_.vkWaitSemaphores(device_, &info, UINT64_MAX);
+  if (result == VK_SUCCESS)
+    return {};
+  // The caller frees what the device may still use.
+  (void)api_.vkDeviceWaitIdle(device_);
+  return callFailed(result,
+                    fmt::format("run on the Vulkan device '{}'", name()));
 }
 
 Status Device::run(std::span<const VkCommandBuffer> commands) {

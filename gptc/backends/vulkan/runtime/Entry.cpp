@@ -75,8 +75,10 @@ Expected<Entry> Entry::create(const EntryContext &context,
   output.bytes = layOut(description.results, output.offsets);
   GPTC_CHECK(input.allocate(context.device, what));
   GPTC_CHECK(output.allocate(context.device, what));
-  if (!output.device.data())
+  if (!output.device.data()) {
     GPTC_CHECK(context.transfer.clear(output.device, 0, output.bytes));
+    GPTC_CHECK(context.transfer.finish());
+  }
   for (size_t i = 0; i < description.arguments.size(); ++i)
     entry.arguments_.emplace_back(input.data() + input.offsets[i],
                                   sizeOfParameter(*description.arguments[i]));
@@ -88,7 +90,6 @@ Expected<Entry> Entry::create(const EntryContext &context,
   GPTC_TRY(entry.commands_,
            record(context.device, entry.recording(context.pipelines.layout(), 0,
                                                   entry.steps_.size())));
-  GPTC_CHECK(context.transfer.finish());
   return entry;
 }
 

@@ -61,9 +61,13 @@ Expected<Variables> Variables::create(Device &device, Transfer &transfer,
   }
   GPTC_TRY(InitialValues values,
            InitialValues::open(artifact, target, checkpoint));
-  for (size_t i = 0; i < sizes.size(); ++i)
-    GPTC_CHECK(variables.fill(transfer, values, i, team));
-  GPTC_CHECK(transfer.finish());
+  Status filled;
+  for (size_t i = 0; i < sizes.size() && filled; ++i)
+    filled = variables.fill(transfer, values, i, team);
+  // Also after an error: the buffers must not go while the device copies.
+  Status finished = transfer.finish();
+  GPTC_CHECK(filled);
+  GPTC_CHECK(finished);
   return variables;
 }
 

@@ -2,6 +2,7 @@
 
 #include "gptc/backends/vulkan/runtime/VulkanProgram.h"
 
+#include "gptc/backends/vulkan/Features.h"
 #include "gptc/backends/vulkan/runtime/Entry.h"
 #include "gptc/backends/vulkan/runtime/PipelineCache.h"
 
@@ -144,9 +145,12 @@ Status VulkanProgram::chooseVariant(const std::string &name) {
     if (!name.empty() && variant->name != name)
       continue;
     std::vector<std::string> missing;
-    for (const std::string &feature : variant->features)
-      if (std::find(has.begin(), has.end(), feature) == has.end())
-        missing.push_back(feature);
+    for (const std::string &one : variant->features)
+      // That it is no software device is a preference: a variant that is named
+      // runs there as well.
+      if (std::find(has.begin(), has.end(), one) == has.end() &&
+          (name.empty() || one != feature::hardware))
+        missing.push_back(one);
     if (missing.empty()) {
       variant_ = variant.get();
       return {};
