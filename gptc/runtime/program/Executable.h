@@ -5,7 +5,11 @@
 
 #include "gptc/runtime/artifact/Artifact.h"
 
+#include <memory>
+
 namespace gptc {
+
+class RoofMeter;
 
 /// The entry points of one of an artifact's targets with their memory, ready
 /// to run: on the CPU (Program), or on a Vulkan device. Entry points share
@@ -70,6 +74,11 @@ public:
   /// Copies mapped weights, about `bytes` more of them, to where they are read
   /// faster.
   virtual void moveWeights(uint64_t bytes) { (void)bytes; }
+
+  /// Of this machine's threads, those that run kernels.
+  virtual unsigned threadCount() const { return 0; }
+  /// What measures the limits of where this runs; this must outlive it.
+  virtual Expected<std::unique_ptr<RoofMeter>> createRoofMeter() = 0;
 
   virtual uint64_t weightsBytes() const = 0;
   virtual uint64_t stateBytes() const = 0;

@@ -3,6 +3,7 @@
 #include "gptc/runtime/program/Program.h"
 
 #include "gptc/runtime/program/InitialValues.h"
+#include "gptc/runtime/program/Roof.h"
 
 #include <chrono>
 #include <cstring>
@@ -306,6 +307,10 @@ Status Program::reset() {
     if (variables[i]->role != artifact::Role::Parameter)
       std::memset(storages_[i].data(), 0, storages_[i].size());
   return {};
+}
+
+Expected<std::unique_ptr<RoofMeter>> Program::createRoofMeter() {
+  return gptc::createRoofMeter(*team_);
 }
 
 Status Program::run(uint32_t index, std::span<double> seconds) {

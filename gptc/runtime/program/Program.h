@@ -65,6 +65,9 @@ public:
   /// machine has too little memory left.
   void moveWeights(uint64_t bytes) override;
 
+  unsigned threadCount() const override { return team_->size(); }
+  Expected<std::unique_ptr<RoofMeter>> createRoofMeter() override;
+
   uint64_t weightsBytes() const override { return weightsBytes_; }
   uint64_t stateBytes() const override { return stateBytes_; }
   uint64_t arenaBytes() const override { return arena_.size(); }

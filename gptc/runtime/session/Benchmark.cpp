@@ -137,7 +137,7 @@ Expected<MeasuredEntry> benchmark(Executable &program, uint32_t index,
   std::nth_element(runs.begin(), runs.begin() + int64_t(runs.size() / 2),
                    runs.end());
   measured.work = {runs[runs.size() / 2], double(entry.flops),
-                   double(entry.bytes), std::nullopt};
+                   double(entry.bytes)};
 
   std::vector<double> seconds(description.dispatches.size()), sums = seconds;
   uint64_t timed = std::min<uint64_t>(measured.repeats, 20);

@@ -14,9 +14,8 @@ struct MeasuredWork {
   double seconds = 0;
   double flops = 0;
   double bytes = 0;
-  /// Of the roof's two lines, the larger share reached; nothing until it is
-  /// rated.
-  std::optional<double> shareOfRoof;
+  /// Of the roof's two lines, the larger share reached.
+  double shareOfRoof = 0;
 };
 
 struct MeasuredKernel {

@@ -25,8 +25,7 @@ void addRates(Json &json, const MeasuredWork &work) {
   bool any = work.seconds > 0;
   json["gflop_s"] = any ? giga(work.flops / work.seconds) : 0;
   json["gb_s"] = any ? giga(work.bytes / work.seconds) : 0;
-  json["share_of_roof"] =
-      work.shareOfRoof ? Json(*work.shareOfRoof) : Json(nullptr);
+  json["share_of_roof"] = work.shareOfRoof;
 }
 
 double sumOf(const std::vector<MeasuredKernel> &kernels) {
@@ -76,11 +75,8 @@ std::string orNone(const std::optional<double> &peak) {
 /// "GFLOP/s GB/s share" in columns.
 std::string ratesOf(const MeasuredWork &work) {
   double seconds = std::max(work.seconds, 1e-12);
-  return fmt::format("{:>10.1f}{:>9.1f}{:>10}", giga(work.flops / seconds),
-                     giga(work.bytes / seconds),
-                     work.shareOfRoof
-                         ? fmt::format("{:.1f} %", 100 * *work.shareOfRoof)
-                         : std::string("-"));
+  return fmt::format("{:>10.1f}{:>9.1f}{:>8.1f} %", giga(work.flops / seconds),
+                     giga(work.bytes / seconds), 100 * work.shareOfRoof);
 }
 
 void printEntry(const MeasuredEntry &entry) {
@@ -144,60 +140,24 @@ Expected<std::vector<uint32_t>> entriesOf(const Options &options,
   return entries;
 }
 
-/// Measures the entries, and the roof before and after each; `meter` may be
-/// null.
+/// Measures the entries, and the roof before and after each.
 Expected<std::vector<MeasuredEntry>>
-measure(const Options &options, Executable &program, RoofMeter *meter) {
+measure(const Options &options, Executable &program, RoofMeter &meter) {
   const artifact::ManifestT &manifest = program.artifact().manifest();
   GPTC_TRY(auto entries, entriesOf(options, program));
-  if (meter) {
-    showProgress("measuring the machine");
-    meter->measure();
-  }
+  showProgress("measuring the machine");
+  GPTC_CHECK(meter.measure());
   std::vector<MeasuredEntry> measured;
   for (uint32_t entry : entries) {
     showProgress("measuring " + manifest.entries[entry]->name);
     GPTC_TRY(MeasuredEntry one, benchmark(program, entry, options.benchmark));
     measured.push_back(std::move(one));
-    if (meter)
-      meter->measure();
+    GPTC_CHECK(meter.measure());
   }
   showProgress("");
+  for (MeasuredEntry &entry : measured)
+    rate(entry, program, meter.roof());
   return measured;
-}
-
-/// What is known of the machine itself where that is the CPU.
-struct Machine {
-  Roof roof;
-  unsigned threads;
-};
-
-void printAll(const Options &options, const Executable &program,
-              const std::optional<Machine> &machine,
-              const std::vector<MeasuredEntry> &measured) {
-  if (options.json) {
-    Json json = {{"roof", machine ? roofJson(machine->roof) : Json(nullptr)},
-                 {"cpu", cpuName()},
-                 {"backend", program.name()},
-                 {"variant", program.variant()},
-                 {"version", GPTC_VERSION},
-                 {"entries", Json::array()}};
-    if (machine)
-      json["threads"] = machine->threads;
-    for (const MeasuredEntry &entry : measured)
-      json["entries"].push_back(entryJson(entry));
-    printJson(json);
-    return;
-  }
-  print(fmt::format("{}: {}, {}, gptc {}\n", options.file, cpuName(),
-                    program.name(), GPTC_VERSION));
-  if (machine)
-    print(fmt::format("roof: {:.1f} GB/s of reading; GFLOP/s: {:.0f} in f32, "
-                      "{} in bf16, {} in int8\n",
-                      giga(machine->roof.readBytes), giga(machine->roof.f32),
-                      orNone(machine->roof.bf16), orNone(machine->roof.int8)));
-  for (const MeasuredEntry &entry : measured)
-    printEntry(entry);
 }
 
 Status run(const Options &options) {
@@ -206,21 +166,33 @@ Status run(const Options &options) {
                    "--backend: bench holds kernels against the machine's roof, "
                    "and the reference has none; 'gptc compare' tells its time");
   GPTC_TRY(auto artifact, Artifact::open(options.file));
-  if (options.run.usesVulkan(*artifact)) {
-    GPTC_TRY(auto program, loadExecutable(std::move(artifact), options.run));
-    GPTC_TRY(auto measured, measure(options, *program, nullptr));
-    printAll(options, *program, std::nullopt, measured);
-    return {};
-  }
-  GPTC_TRY(auto program, loadProgram(std::move(artifact), options.run));
+  GPTC_TRY(auto program, loadExecutable(std::move(artifact), options.run));
   // What a long generation reads from.
   program->moveWeights(program->mappedBytes());
-  GPTC_TRY(RoofMeter meter, RoofMeter::create(program->threads()));
-  GPTC_TRY(auto measured, measure(options, *program, &meter));
-  for (MeasuredEntry &entry : measured)
-    rate(entry, *program, meter.roof());
-  printAll(options, *program, Machine{meter.roof(), program->threads().size()},
-           measured);
+  GPTC_TRY(auto meter, program->createRoofMeter());
+  GPTC_TRY(auto measured, measure(options, *program, *meter));
+  const Roof &roof = meter->roof();
+  if (options.json) {
+    Json json = {{"roof", roofJson(roof)},
+                 {"cpu", cpuName()},
+                 {"backend", program->name()},
+                 {"variant", program->variant()},
+                 {"threads", program->threadCount()},
+                 {"version", GPTC_VERSION},
+                 {"entries", Json::array()}};
+    for (const MeasuredEntry &entry : measured)
+      json["entries"].push_back(entryJson(entry));
+    printJson(json);
+    return {};
+  }
+  print(fmt::format("{}: {}, {}, gptc {}\n"
+                    "roof: {:.1f} GB/s of reading; GFLOP/s: {:.0f} in f32, {} "
+                    "in bf16, {} in int8\n",
+                    options.file, cpuName(), program->name(), GPTC_VERSION,
+                    giga(roof.readBytes), giga(roof.f32), orNone(roof.bf16),
+                    orNone(roof.int8)));
+  for (const MeasuredEntry &entry : measured)
+    printEntry(entry);
   return {};
 }
 

@@ -9,6 +9,43 @@
 
 namespace gptc::vulkan {
 
+/// The layout that all kernels share: KernelConstants and nothing else.
+/// Movable; the device must outlive it.
+class PipelineLayout {
+public:
+  static Expected<PipelineLayout> create(const Device &device);
+  PipelineLayout() = default;
+  PipelineLayout(PipelineLayout &&other) noexcept { *this = std::move(other); }
+  PipelineLayout &operator=(PipelineLayout &&other) noexcept;
+  ~PipelineLayout();
+
+  VkPipelineLayout handle() const { return layout_; }
+
+private:
+  const Device *device_ = nullptr;
+  VkPipelineLayout layout_ = VK_NULL_HANDLE;
+};
+
+/// A compiled kernel. Movable; the device must outlive it.
+class Pipeline {
+public:
+  /// `spirv` begins at a multiple of 4 bytes; `cache` may be null. May be
+  /// called by several threads. The error names the kernel.
+  static Expected<Pipeline>
+  compile(const Device &device, VkPipelineLayout layout, VkPipelineCache cache,
+          const std::string &name, std::span<const std::byte> spirv);
+  Pipeline() = default;
+  Pipeline(Pipeline &&other) noexcept { *this = std::move(other); }
+  Pipeline &operator=(Pipeline &&other) noexcept;
+  ~Pipeline();
+
+  VkPipeline handle() const { return pipeline_; }
+
+private:
+  const Device *device_ = nullptr;
+  VkPipeline pipeline_ = VK_NULL_HANDLE;
+};
+
 /// The pipelines of a variant's kernels. Movable; the device must outlive it.
 class Pipelines {
 public:
@@ -18,21 +55,13 @@ public:
   create(const Device &device, const Artifact &artifact,
          const artifact::TargetT &target, const artifact::VariantT &variant,
          ThreadTeam &team, const std::string &cacheFolder);
-  Pipelines() = default;
-  Pipelines(Pipelines &&other) noexcept { *this = std::move(other); }
-  Pipelines &operator=(Pipelines &&other) noexcept;
-  ~Pipelines();
 
-  VkPipelineLayout layout() const { return layout_; }
-  VkPipeline of(size_t kernel) const { return pipelines_[kernel]; }
+  VkPipelineLayout layout() const { return layout_.handle(); }
+  VkPipeline of(size_t kernel) const { return pipelines_[kernel].handle(); }
 
 private:
-  Status compile(const std::string &name, std::span<const std::byte> spirv,
-                 VkPipelineCache cache, VkPipeline &pipeline) const;
-
-  const Device *device_ = nullptr;
-  VkPipelineLayout layout_ = VK_NULL_HANDLE;
-  std::vector<VkPipeline> pipelines_;
+  PipelineLayout layout_;
+  std::vector<Pipeline> pipelines_;
 };
 
 } // namespace gptc::vulkan

@@ -5,6 +5,7 @@
 #include "gptc/backends/vulkan/Features.h"
 #include "gptc/backends/vulkan/runtime/Entry.h"
 #include "gptc/backends/vulkan/runtime/PipelineCache.h"
+#include "gptc/backends/vulkan/runtime/VulkanRoof.h"
 
 #include <algorithm>
 #include <fmt/ranges.h>
@@ -65,6 +66,10 @@ public:
     return variables_.write(*transfer_, index, bytes);
   }
   Status reset() override { return variables_.clear(*transfer_); }
+
+  Expected<std::unique_ptr<RoofMeter>> createRoofMeter() override {
+    return vulkan::createRoofMeter(*device_, *transfer_);
+  }
 
   uint64_t weightsBytes() const override { return weightsBytes_; }
   uint64_t stateBytes() const override { return stateBytes_; }
