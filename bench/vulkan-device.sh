@@ -21,16 +21,16 @@ failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Runs a command with what it prints, how long it took and whether it failed.
+# Runs a command with how long it took, whether it failed and what it prints.
 step() {
   local begin end code
   echo
-  echo "\$ ${*/#$gptc/gptc}"
   begin=$(date +%s.%N)
-  timeout --kill-after=10 "$limit" "$@" 2>&1
+  timeout --kill-after=10 "$limit" "$@" >"$work/printed" 2>&1
   code=$?
   end=$(date +%s.%N)
-  awk -v a="$begin" -v b="$end" 'BEGIN { printf "[%.2f s]\n", b - a }'
+  awk -v a="$begin" -v b="$end" -v c="${*/#$gptc/gptc}" 'BEGIN { printf "$ %s [%.2f s]\n", c, b - a }'
+  cat "$work/printed"
   if [ $code -ne 0 ]; then
     echo "FAILED with exit code $code"
     failed=1
@@ -39,8 +39,8 @@ step() {
 }
 
 # Whether an artifact has a target or an entry point of that name.
-has_target() { "$gptc" inspect --json "$1" | grep -q "^    \"$2\": {"; }
-has_entry() { "$gptc" inspect "$1" | grep -q "^  $2("; }
+has_target() { "$gptc" inspect --json "$1" | grep "^    \"$2\": {" >/dev/null; }
+has_entry() { "$gptc" inspect "$1" | grep "^  $2(" >/dev/null; }
 
 # Greedy tokens after a fixed prompt, as ids.
 tokens() {
@@ -76,7 +76,8 @@ for artifact; do
   fi
   for entry in $("$gptc" inspect "$artifact" | sed -n 's/^  \([a-z0-9_]*\)(.*) -> (.*/\1/p'); do
     if [ $both = yes ]; then
-      step "$gptc" compare "$artifact" --backends cpu,vulkan "${device[@]}" --entry "$entry"
+      step "$gptc" compare "$artifact" --backends cpu,vulkan "${device[@]}" --entry "$entry" >"$work/compare"
+      head -n 10 "$work/compare" # The rest is errors by scope.
     fi
     step "$gptc" bench "$artifact" --backend vulkan "${device[@]}" --entry "$entry"
   done

@@ -27,10 +27,15 @@ protected:
   }
 
   std::unique_ptr<Executable> load(std::shared_ptr<const Artifact> artifact,
+                                   const std::string &variant = "",
                                    bool alwaysCopy = false) const {
     VulkanOptions options;
     options.threads = 2;
+    options.variant = variant;
     options.alwaysCopy = alwaysCopy;
+    // Not a number, which spreads from wherever it is read before it is
+    // written.
+    options.fill = 0xffffffff;
     options.cacheFolder = folder.path();
     auto program = loadVulkanProgram(std::move(artifact), options);
     if (!program) {
@@ -56,7 +61,7 @@ protected:
     return (*results)[0].ids;
   }
 
-  /// Of a text, without meaning.
+  /// Token ids without meaning.
   static Ids someIds(size_t count) {
     Ids ids;
     for (size_t i = 0; i < count; ++i)
@@ -76,8 +81,10 @@ TEST_F(VulkanModel, WritesWhatTheCpuWrites) {
     ASSERT_VALUE(auto program, Program::load(artifact, {2, "", ""}));
     Ids expected = greedy(std::move(program), prompt);
     ASSERT_EQ(expected.size(), 40U);
-    EXPECT_EQ(greedy(load(artifact), prompt), expected);
-    EXPECT_EQ(greedy(load(artifact, true), prompt), expected);
+    for (const auto &variant : artifact->findTarget("vulkan")->variants)
+      EXPECT_EQ(greedy(load(artifact, variant->name), prompt), expected)
+          << variant->name;
+    EXPECT_EQ(greedy(load(artifact, "", true), prompt), expected);
   }
 }
 

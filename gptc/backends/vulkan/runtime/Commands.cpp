@@ -119,6 +119,18 @@ void barrier(const Api &api, VkCommandBuffer command) {
 
 namespace {
 
+/// Between dispatches alone, in the midst of a recording: a barrier that names
+/// copies or the host as well makes a device write back more than it needs.
+void dispatchBarrier(const Api &api, VkCommandBuffer command) {
+  VkMemoryBarrier memory{};
+  memory.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
+  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
+  memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+  api.vkCmdPipelineBarrier(command, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                           VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &memory,
+                           0, nullptr, 0, nullptr);
+}
+
 class Recorder {
 public:
   Recorder(const Device &device, const Recording &recording)
@@ -176,7 +188,7 @@ private:
   Status add(const Step &step) {
     bool wait = hazards_.mustWait(step.reads, step.writes);
     if (wait || recording_.timestamps)
-      barrier(api_, command_);
+      dispatchBarrier(api_, command_);
     auto parts = uint64_t(std::ceil(step.work / workOfPiece));
     std::vector<GridPart> grid = cutGrid(step.tiles, parts);
     for (const GridPart &part : grid) {

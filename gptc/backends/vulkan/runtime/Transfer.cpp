@@ -72,16 +72,18 @@ Status Transfer::write(const Buffer &to, uint64_t offset,
                });
 }
 
-Status Transfer::clear(const Buffer &to, uint64_t offset, uint64_t bytes) {
+Status Transfer::fill(const Buffer &to, uint64_t offset, uint64_t bytes,
+                      uint32_t word) {
   if (to.data()) {
-    std::memset(to.data() + offset, 0, bytes);
+    std::fill_n(reinterpret_cast<uint32_t *>(to.data() + offset), bytes / 4,
+                word);
     return {};
   }
   Slot &slot = slots_[next_];
   GPTC_CHECK(finish());
   GPTC_TRY(slot.commands, CommandList::create(*device_));
   GPTC_TRY(VkCommandBuffer command, slot.commands.begin());
-  device_->api().vkCmdFillBuffer(command, to.handle(), offset, bytes, 0);
+  device_->api().vkCmdFillBuffer(command, to.handle(), offset, bytes, word);
   barrier(device_->api(), command);
   GPTC_CHECK(slot.commands.end());
   GPTC_TRY(slot.submission, device_->submit(slot.commands.buffers()));

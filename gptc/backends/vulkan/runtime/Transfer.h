@@ -28,8 +28,11 @@ public:
                uint64_t unitBytes, const Fill &fill);
   Status write(const Buffer &to, uint64_t offset,
                std::span<const std::byte> bytes);
-  /// Sets bytes to zero; offset and size are multiples of 4.
-  Status clear(const Buffer &to, uint64_t offset, uint64_t bytes);
+  /// Sets each 32 bits to `word`; offset and size are multiples of 4.
+  Status fill(const Buffer &to, uint64_t offset, uint64_t bytes, uint32_t word);
+  Status clear(const Buffer &to, uint64_t offset, uint64_t bytes) {
+    return fill(to, offset, bytes, 0);
+  }
   /// Waits until all that was written is there.
   Status finish();
   /// Bytes of a buffer, until anything else is called.

@@ -122,6 +122,11 @@ VulkanProgram::load(std::shared_ptr<const Artifact> artifact,
   GPTC_TRY(program->arena_,
            Buffer::create(device, arena, MemoryUse::Device, "activations"));
   Transfer &transfer = program->transfer_.emplace(device);
+  if (options.fill) {
+    GPTC_CHECK(transfer.fill(program->arena_, 0, program->arena_.size() / 4 * 4,
+                             *options.fill));
+    GPTC_CHECK(transfer.finish());
+  }
   GPTC_TRY(program->variables_,
            Variables::create(device, transfer, file, target, options.checkpoint,
                              *team));

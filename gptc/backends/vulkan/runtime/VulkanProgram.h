@@ -28,6 +28,8 @@ struct VulkanOptions {
   std::optional<std::string> cacheFolder;
   /// Copies also where the host could use the device's memory: for tests.
   bool alwaysCopy = false;
+  /// What each 32 bits of the activations' memory hold at first: for tests.
+  std::optional<uint32_t> fill;
   /// May replace functions of Vulkan: for tests.
   std::function<void(Api &)> intercept;
 };
