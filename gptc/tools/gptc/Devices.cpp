@@ -52,8 +52,9 @@ Json deviceJson(const vulkan::DeviceSnapshot &device,
 std::string deviceText(const vulkan::DeviceSnapshot &device,
                        const vulkan::Ranking &ranking, size_t index) {
   std::string text = fmt::format(
-      "  {} {}\n    {}, {} {}, Vulkan {}, {} of memory, {} free\n", index,
-      device.name, toString(device.kind), device.driverName, device.driverInfo,
+      "  {} {}\n    {}, {}{}{}, Vulkan {}, {} of memory, {} free\n", index,
+      device.name, toString(device.kind), device.driverName,
+      device.driverInfo.empty() ? "" : " ", device.driverInfo,
       vulkan::versionText(device.apiVersion), formatBytes(device.memoryBytes),
       formatBytes(device.freeBytes));
   if (!device.pci.empty())
