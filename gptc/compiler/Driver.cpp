@@ -303,10 +303,9 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
   return summary;
 }
 
-Expected<CompileSummary>
-compileGraph(Graph &graph, const std::string &type, uint64_t seed,
-             const std::string &output,
-             const std::vector<std::string> &targets) {
+Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
+                                      uint64_t seed, const std::string &output,
+                                      const std::vector<std::string> &targets) {
   GPTC_CHECK(graph.finish());
   mlir::ModuleOp module = moduleOf(graph);
   ModuleInfo info;

@@ -147,8 +147,7 @@ Expected<ModuleInfo> infoOf(mlir::ModuleOp module) {
                      target);
   if (info.targets.empty())
     return failure(ErrorCode::InvalidArgument,
-                   "the module's attribute {} lists no target",
-                   infoAttr.str());
+                   "the module's attribute {} lists no target", infoAttr.str());
   constexpr uint64_t most = uint64_t(1) << 24;
   if (info.batch == 0 || info.batch > most || info.capacity > most ||
       info.capacity > info.model.context)

@@ -53,14 +53,14 @@ Status addCpuVariants(mlir::ModuleOp module, const ModuleInfo &info,
 Status addVulkanVariants(mlir::ModuleOp module, artifact::TargetT &target,
                          std::vector<PendingBlob> &blobs, Dump &dump) {
   for (const vulkan::VulkanTarget &vulkanTarget : vulkan::vulkanTargets()) {
-    GPTC_TRY(vulkan::EncodedModule encoded,
-             vulkan::encodeKernels(
-                 module, vulkanTarget,
-                 kernelDump(dump, "vulkan-" + vulkanTarget.name)));
+    GPTC_TRY(
+        std::vector<vulkan::EncodedKernel> kernels,
+        vulkan::encodeKernels(module, vulkanTarget,
+                              kernelDump(dump, "vulkan-" + vulkanTarget.name)));
     auto variant = std::make_unique<artifact::VariantT>();
     variant->name = vulkanTarget.name;
-    variant->features = encoded.required;
-    for (const vulkan::EncodedKernel &kernel : encoded.kernels) {
+    variant->features = vulkanTarget.required;
+    for (const vulkan::EncodedKernel &kernel : kernels) {
       auto implementation = std::make_unique<artifact::ImplementationT>();
       implementation->spirv = std::make_unique<artifact::BlobT>();
       implementation->tiles = kernel.tiles;

@@ -80,10 +80,8 @@ void AttentionEmitter::oneQuery(Value row) {
         for (int64_t q = 0; q < headQuads; ++q)
           sums = e.fma(e.load(queryQuads, e.constant(q)),
                        loadQuad(key, safe, e.constant(q)), sums);
-        Value score =
-            e.select(e.less(j, end), sumOf(sums), e.number(lowest));
-        Value largest =
-            e.fmax(carried[0], e.combineAll(Combine::Max, score));
+        Value score = e.select(e.less(j, end), sumOf(sums), e.number(lowest));
+        Value largest = e.fmax(carried[0], e.combineAll(Combine::Max, score));
         Value p = probability(score, largest);
         Value correction = e.exp(e.fsub(carried[0], largest));
         e.store(p, weights, e.invocation());
@@ -143,8 +141,8 @@ void AttentionEmitter::queryBlock(Value firstRow) {
   WorkgroupArray scores = e.workgroupArray(blockRows * blockKeys);
   WorkgroupArray weights = e.workgroupArray(blockRows * blockKeys);
   e.share(blockRows * headQuads, [&](Value i) {
-    Value row = e.min(e.add(firstRow, e.div(i, headQuads)),
-                      e.constant(queries - 1));
+    Value row =
+        e.min(e.add(firstRow, e.div(i, headQuads)), e.constant(queries - 1));
     Value x = loadQuad(query, row, e.rem(i, headQuads));
     e.store(e.fmul(x, splat(scale)), queryRows, i);
   });
@@ -184,8 +182,7 @@ void AttentionEmitter::queryBlock(Value firstRow) {
             e.constant(0), e.constant(headQuads), 1, sums,
             [&](Value quad, mlir::ValueRange inner) {
               Values next(inner);
-              Value x =
-                  e.load(queryRows, e.add(e.mul(r, headQuads), quad));
+              Value x = e.load(queryRows, e.add(e.mul(r, headQuads), quad));
               for (int64_t i = 0; i < scoresEach; ++i) {
                 Value j = e.add(lane, i * perRow);
                 Value y = e.load(keyRows, e.add(e.mul(j, stride), quad));
@@ -213,18 +210,17 @@ void AttentionEmitter::queryBlock(Value firstRow) {
         Values next{e.fmul(carried[1], correction)};
         for (int64_t i = 0; i < quadsEach; ++i)
           next.push_back(e.fmul(carried[2 + i], splat(correction)));
-        next = e.loopWith(
-            e.constant(0), e.constant(blockKeys), 1, next,
-            [&](Value j, mlir::ValueRange inner) {
-              Value p = e.load(weights, e.add(scoreRow, j));
-              Values added{e.fadd(inner[0], p)};
-              for (int64_t i = 0; i < quadsEach; ++i) {
-                Value x =
-                    e.load(keyRows, e.add(e.mul(j, stride), quadOf(i)));
-                added.push_back(e.fma(splat(p), x, inner[1 + i]));
-              }
-              return added;
-            });
+        next = e.loopWith(e.constant(0), e.constant(blockKeys), 1, next,
+                          [&](Value j, mlir::ValueRange inner) {
+                            Value p = e.load(weights, e.add(scoreRow, j));
+                            Values added{e.fadd(inner[0], p)};
+                            for (int64_t i = 0; i < quadsEach; ++i) {
+                              Value x = e.load(
+                                  keyRows, e.add(e.mul(j, stride), quadOf(i)));
+                              added.push_back(e.fma(splat(p), x, inner[1 + i]));
+                            }
+                            return added;
+                          });
         next.insert(next.begin(), largest);
         return next;
       });

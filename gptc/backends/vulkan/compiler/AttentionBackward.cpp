@@ -2,5 +2,7 @@
 
 namespace gptc::vulkan {
 
-void emitAttentionBackward(Emitter &e, ir::AttentionBackwardOp) { e.failure = "not yet"; }
+void emitAttentionBackward(Emitter &e, ir::AttentionBackwardOp) {
+  e.failure = "not yet";
 }
+} // namespace gptc::vulkan

@@ -77,8 +77,7 @@ Value AttentionHead::loadQuad(const HeadView &view, Value row, Value quad) {
   for (int i = 0; i < 4; ++i) {
     Value d = e.add(first, i);
     if (headSize % 4 == 0) {
-      elements.push_back(
-          e.load(view.buffer, e.add(at, e.mul(d, view.stride))));
+      elements.push_back(e.load(view.buffer, e.add(at, e.mul(d, view.stride))));
       continue;
     }
     Value safe = e.min(d, e.constant(headSize - 1));
@@ -101,8 +100,10 @@ void AttentionHead::storeQuad(const StoredHead &stored, Value row, Value quad,
     aligned &= view.strides[i] % 4 == 0;
   }
   Value first = e.mul(quad, 4);
-  if (aligned && headSize % 4 == 0 && buffer.element.isF32())
-    return e.store4(x, buffer, e.add(at, first));
+  if (aligned && headSize % 4 == 0 && Emitter::storesFour(buffer.element))
+    return e.store4(
+        {e.extract(x, 0), e.extract(x, 1), e.extract(x, 2), e.extract(x, 3)},
+        buffer, e.add(at, first));
   for (int i = 0; i < 4; ++i) {
     Value d = e.add(first, i);
     auto store = [&] {
@@ -142,16 +143,14 @@ Value AttentionHead::reciprocalOf(Value sum) {
   Value some = arith::CmpFOp::create(
       e.builder, e.loc, arith::CmpFPredicate::OGT, sum, e.number(0.0));
   Value safe = e.select(some, sum, e.number(1.0));
-  Value inverse =
-      arith::DivFOp::create(e.builder, e.loc, e.number(1.0), safe);
+  Value inverse = arith::DivFOp::create(e.builder, e.loc, e.number(1.0), safe);
   return e.select(some, inverse, e.number(0.0));
 }
 
 Value AttentionHead::probability(Value score, Value largest) {
   // A score that is no number is seen, and makes the result none.
-  Value unseen =
-      arith::CmpFOp::create(e.builder, e.loc, arith::CmpFPredicate::OLE, score,
-                            e.number(lowest / 2));
+  Value unseen = arith::CmpFOp::create(
+      e.builder, e.loc, arith::CmpFPredicate::OLE, score, e.number(lowest / 2));
   return e.select(unseen, e.number(0.0), e.exp(e.fsub(score, largest)));
 }
 

@@ -57,14 +57,13 @@ void emitColumnwise(Emitter &e) {
         })[0];
     e.store(mine, partials, e.invocation());
     e.barrier();
-    Value stores =
-        e.both(e.less(e.invocation(), e.constant(elements)),
-               e.less(element, e.constant(to.getNumElements())));
+    Value stores = e.both(e.less(e.invocation(), e.constant(elements)),
+                          e.less(element, e.constant(to.getNumElements())));
     e.when(stores, [&] {
       Value total = e.load(partials, e.invocation());
       for (int64_t i = 1; i < shares; ++i)
-        total = e.combine(kind, total,
-                          e.load(partials, e.add(e.invocation(), i * elements)));
+        total = e.combine(
+            kind, total, e.load(partials, e.add(e.invocation(), i * elements)));
       e.store(e.round(total, to.getElementType()), e.output(0), element);
     });
   });

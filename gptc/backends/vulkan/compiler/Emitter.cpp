@@ -34,9 +34,9 @@ enum Member : unsigned {
 } // namespace
 
 Emitter::Emitter(mlir::ModuleOp parent, ir::KernelOp kernel,
-                 const VulkanTarget &target)
+                 const VulkanTarget &target, const Buffers &inVectors)
     : target(target), kernel(kernel), builder(parent.getContext()),
-      loc(builder.getUnknownLoc()) {
+      loc(builder.getUnknownLoc()), inVectors_(inVectors) {
   builder.setInsertionPointToEnd(parent.getBody());
   module_ = spirv::ModuleOp::create(
       builder, loc, spirv::AddressingModel::PhysicalStorageBuffer64,
@@ -48,39 +48,48 @@ Emitter::Emitter(mlir::ModuleOp parent, ir::KernelOp kernel,
 
 /// Push constants, built-in values, the function, and what it loads at once.
 void Emitter::declareInterface() {
-  llvm::SmallVector<Type> elements;
+  llvm::SmallVector<BufferPointer> buffers;
+  auto addBuffer = [&](Type type) {
+    Type element = llvm::cast<mlir::RankedTensorType>(type).getElementType();
+    auto number = unsigned(buffers.size());
+    auto form = BufferPointer::Form::Words;
+    if (llvm::is_contained(inVectors_, number))
+      form = BufferPointer::Form::Vectors;
+    buffers.push_back({{}, element, number, form});
+  };
   for (mlir::BlockArgument argument : kernel.getBody().getArguments())
-    if (auto tensor = llvm::dyn_cast<mlir::RankedTensorType>(argument.getType()))
-      elements.push_back(tensor.getElementType());
+    if (llvm::isa<mlir::RankedTensorType>(argument.getType()))
+      addBuffer(argument.getType());
   for (Type result : kernel.getSignature().getResults())
-    elements.push_back(
-        llvm::cast<mlir::RankedTensorType>(result).getElementType());
-  if (elements.size() > maxBuffers)
-    failure = "of " + std::to_string(elements.size()) +
+    addBuffer(result);
+  if (buffers.size() > maxBuffers)
+    failure = "of " + std::to_string(buffers.size()) +
               " buffers, more than the push constants have addresses for";
 
-  auto stored = [&](Type element) -> Type {
-    return element.isF32() ? element : builder.getI32Type();
-  };
   constexpr unsigned scalarStride = 8, wordBytes = 4, pointerBytes = 8;
   Type i32 = builder.getI32Type();
+  auto typeOf = [&](const BufferPointer &buffer) {
+    Type word = buffer.element.isF32() ? buffer.element : i32;
+    if (buffer.form == BufferPointer::Form::Vectors)
+      return arrayPointer(mlir::VectorType::get({4}, word), 4 * wordBytes);
+    return arrayPointer(word, wordBytes);
+  };
   llvm::SmallVector<Type> members{arrayPointer(i32, scalarStride),
                                   arrayPointer(i32, wordBytes), i32, i32};
-  llvm::SmallVector<uint32_t> offsets{offsetof(KernelConstants, scalars),
-                                      offsetof(KernelConstants, lengths),
-                                      offsetof(KernelConstants, rowsPerSequence),
-                                      offsetof(KernelConstants, sequences)};
-  for (auto [i, element] : llvm::enumerate(elements)) {
-    members.push_back(arrayPointer(stored(element), wordBytes));
-    offsets.push_back(
-        uint32_t(offsetof(KernelConstants, buffers) + pointerBytes * i));
+  llvm::SmallVector<uint32_t> offsets{
+      offsetof(KernelConstants, scalars), offsetof(KernelConstants, lengths),
+      offsetof(KernelConstants, rowsPerSequence),
+      offsetof(KernelConstants, sequences)};
+  for (const BufferPointer &buffer : buffers) {
+    members.push_back(typeOf(buffer));
+    offsets.push_back(uint32_t(offsetof(KernelConstants, buffers) +
+                               pointerBytes * buffer.number));
   }
   constants_variable_ =
       declare("constants", spirv::StructType::get(members, offsets),
               spirv::StorageClass::PushConstant);
-  auto workgroup =
-      declare("workgroup", mlir::VectorType::get({3}, i32),
-              spirv::StorageClass::Input, "WorkgroupId");
+  auto workgroup = declare("workgroup", mlir::VectorType::get({3}, i32),
+                           spirv::StorageClass::Input, "WorkgroupId");
   auto invocation = declare("invocation", i32, spirv::StorageClass::Input,
                             "LocalInvocationIndex");
 
@@ -96,20 +105,17 @@ void Emitter::declareInterface() {
   tile_ = add(low, mul(high, tilesPerRow));
   invocation_ = spirv::LoadOp::create(
       builder, loc, spirv::AddressOfOp::create(builder, loc, invocation));
-  scalarsPointer_ = pushConstant(MemberScalars);
-  unsigned buffer = 0, scalar = 0;
+  scalarsBuffer_ = {pushConstant(MemberScalars), i32};
+  for (BufferPointer &buffer : buffers)
+    buffer.pointer = pushConstant(MemberBuffers + buffer.number);
+  unsigned next = 0, scalar = 0;
   for (mlir::BlockArgument argument : kernel.getBody().getArguments()) {
     if (llvm::isa<mlir::RankedTensorType>(argument.getType()))
-      inputs_[argument] = bufferAt(buffer, elements[buffer]), ++buffer;
+      inputs_[argument] = buffers[next++];
     else
       scalars_[argument] = scalar++;
   }
-  for (; buffer < elements.size(); ++buffer)
-    outputs_.push_back(bufferAt(buffer, elements[buffer]));
-}
-
-BufferPointer Emitter::bufferAt(unsigned i, Type element) {
-  return {pushConstant(MemberBuffers + i), element};
+  outputs_.assign(buffers.begin() + next, buffers.end());
 }
 
 spirv::GlobalVariableOp Emitter::declare(llvm::StringRef name, Type type,
@@ -158,8 +164,7 @@ Value Emitter::rowsMatter() {
         Value sequences = pushConstant(MemberSequences);
         Value from = mul(div(tile_, innerTiles), rowsPerBlock);
         Value to = add(from, rowsPerBlock);
-        Value first =
-            arith::DivUIOp::create(builder, loc, from, perSequence);
+        Value first = arith::DivUIOp::create(builder, loc, from, perSequence);
         Value end = arith::DivUIOp::create(
             builder, loc, add(add(to, perSequence), -1), perSequence);
         return loopWith(first, min(end, sequences), 1, constant(0),
@@ -167,8 +172,7 @@ Value Emitter::rowsMatter() {
                           Value begin = mul(b, perSequence);
                           Value row = sub(max(from, begin), begin);
                           Value valid = less(row, load(lengths, b));
-                          return Values{
-                              select(valid, constant(1), carried[0])};
+                          return Values{select(valid, constant(1), carried[0])};
                         });
       })[0];
   return equal(found, constant(1));
@@ -197,16 +201,11 @@ spirv::ModuleOp Emitter::finish() {
   spirv::ExecutionModeOp::create(
       builder, loc, function_, spirv::ExecutionMode::LocalSize,
       llvm::ArrayRef<int32_t>{int32_t(invocations_), 1, 1});
-  llvm::SmallVector<spirv::Capability> capabilities{
-      spirv::Capability::Shader,
-      spirv::Capability::PhysicalStorageBufferAddresses};
-  if (stores16)
-    capabilities.push_back(spirv::Capability::StorageBuffer16BitAccess);
-  if (stores8)
-    capabilities.push_back(spirv::Capability::StorageBuffer8BitAccess);
   module_.setVceTripleAttr(spirv::VerCapExtAttr::get(
-      spirv::Version::V_1_5, capabilities, llvm::ArrayRef<spirv::Extension>(),
-      builder.getContext()));
+      spirv::Version::V_1_5,
+      {spirv::Capability::Shader,
+       spirv::Capability::PhysicalStorageBufferAddresses},
+      llvm::ArrayRef<spirv::Extension>(), builder.getContext()));
   if (workgroupBytes_ > workgroupMemoryBytes && failure.empty())
     failure = "of " + std::to_string(workgroupBytes_) +
               " bytes of workgroup memory, of which devices need not have "
@@ -392,9 +391,9 @@ llvm::SmallVector<Value> Emitter::delinearize(Value linear,
 // Control flow
 //===----------------------------------------------------------------------===//
 
-Emitter::Values Emitter::loopWith(
-    Value from, Value to, int64_t step, mlir::ValueRange initial,
-    llvm::function_ref<Values(Value, mlir::ValueRange)> body) {
+Emitter::Values
+Emitter::loopWith(Value from, Value to, int64_t step, mlir::ValueRange initial,
+                  llvm::function_ref<Values(Value, mlir::ValueRange)> body) {
   auto a = asConstant(from), b = asConstant(to);
   if (a && b && *b - *a <= step) {
     // Nothing or one round: no loop.
@@ -404,7 +403,6 @@ Emitter::Values Emitter::loopWith(
   }
   auto loop =
       scf::ForOp::create(builder, loc, from, to, constant(step), initial);
-  mlir::OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   scopes_.emplace_back();
   Values next = body(loop.getInductionVar(), loop.getRegionIterArgs());
@@ -414,7 +412,15 @@ Emitter::Values Emitter::loopWith(
     scf::YieldOp::create(builder, loc, next);
   }
   scopes_.pop_back();
-  return Values(loop.getResults());
+  builder.setInsertionPointAfter(loop);
+  Values results(loop.getResults());
+  if (initial.empty() || (a && b))
+    return results;
+  // What a lowered loop that runs no round results in is undefined.
+  Value runs = less(from, to);
+  for (auto [result, start] : llvm::zip(results, initial))
+    result = select(runs, result, start);
+  return results;
 }
 
 void Emitter::loop(Value from, Value to, int64_t step,
@@ -429,8 +435,7 @@ void Emitter::share(int64_t count, llvm::function_ref<void(Value)> body) {
   if (count == invocations_)
     return body(invocation_);
   if (count < invocations_)
-    return when(less(invocation_, constant(count)),
-                [&] { body(invocation_); });
+    return when(less(invocation_, constant(count)), [&] { body(invocation_); });
   loop(invocation_, constant(count), invocations_, body);
 }
 

@@ -22,11 +22,17 @@
 
 namespace gptc::vulkan {
 
-/// An input or output: a pointer to an array of elements, or of 32-bit words
-/// that hold two or four narrower elements each.
+/// An input or output: a pointer to an array. A pointer is never cast to one of
+/// another type: not every driver can.
 struct BufferPointer {
+  enum class Form {
+    Words,  ///< Elements of 32 bits, or words of two or four narrower ones.
+    Vectors ///< Vectors of four of those.
+  };
   mlir::Value pointer;
   mlir::Type element;
+  unsigned number = 0; ///< Among the dispatch's buffers.
+  Form form = Form::Words;
 };
 
 /// Memory that the invocations of a workgroup share.
@@ -39,9 +45,14 @@ public:
   using Value = mlir::Value;
   using Type = mlir::Type;
 
-  /// Begins a module inside of `parent`.
+  /// Numbers of buffers, in order.
+  using Buffers = std::vector<unsigned>;
+
+  /// Begins a module inside of `parent`. The buffers `inVectors` are arrays of
+  /// vectors of four, as they must be if any of their vectors is accessed at
+  /// once; see vectorsAccessed().
   Emitter(mlir::ModuleOp parent, ir::KernelOp kernel,
-          const VulkanTarget &target);
+          const VulkanTarget &target, const Buffers &inVectors);
 
   const VulkanTarget &target;
   ir::KernelOp kernel;
@@ -54,9 +65,9 @@ public:
   uint32_t tiles = 1;
   uint32_t rowsPerBlock = 0;
   uint32_t innerTiles = 1;
-  /// Whether it stores elements of 16 or of 8 bits.
-  bool stores16 = false;
-  bool stores8 = false;
+  /// The buffers of which vectors are accessed. Where one of them is not in
+  /// vectors, what is emitted is of no use, and to be emitted anew.
+  const Buffers &vectorsAccessed() const { return vectorsAccessed_; }
 
   /// Emits the work of one tile: `body` runs on `invocations` (a power of two)
   /// in each of `tiles` workgroups, unless nothing depends on the tile's rows.
@@ -125,8 +136,17 @@ public:
   /// One or four 32-bit words of a buffer of narrower elements.
   Value loadWord(const BufferPointer &buffer, Value wordIndex);
   Value loadWord4(const BufferPointer &buffer, Value wordIndex);
+  /// Part of a word is exchanged by atomic operations, so that the other
+  /// parts may be stored by others: a device need not store less than a word.
   void store(Value value, const BufferPointer &buffer, Value index);
-  void store4(Value vector, const BufferPointer &buffer, Value index);
+  /// Four consecutive f32, or two words of 16-bit elements; the first at a
+  /// multiple of four.
+  void store4(llvm::ArrayRef<Value> values, const BufferPointer &buffer,
+              Value index);
+  /// Whether store4() can store the element type.
+  static bool storesFour(Type element) {
+    return element.isF32() || element.isBF16() || element.isF16();
+  }
 
   WorkgroupArray workgroupArray(int64_t count);
   /// Of vectors of four.
@@ -168,15 +188,16 @@ private:
   WorkgroupArray workgroupArray(int64_t count, Type element);
   Value pushConstant(unsigned member);
   Value rowsMatter();
-  Value binary(intptr_t tag, Value a, Value b, llvm::function_ref<Value()> make);
+  Value binary(intptr_t tag, Value a, Value b,
+               llvm::function_ref<Value()> make);
   mlir::spirv::GlobalVariableOp declare(llvm::StringRef name, Type type,
                                         mlir::spirv::StorageClass storage,
                                         llvm::StringRef builtIn = {});
   Type arrayPointer(Type element, unsigned stride);
-  Value elementPointer(Value base, Value index);
+  Value elementPointer(const BufferPointer &buffer, Value index);
+  Value vectorPointer(const BufferPointer &buffer, Value index);
   Value loadThrough(Value pointer, unsigned alignment);
   void storeThrough(Value value, Value pointer, unsigned alignment);
-  BufferPointer bufferAt(unsigned member, Type element);
   Value entryOp(llvm::function_ref<Value()> make);
 
   mlir::spirv::ModuleOp module_;
@@ -186,7 +207,8 @@ private:
   llvm::DenseMap<Value, BufferPointer> inputs_;
   llvm::DenseMap<Value, unsigned> scalars_;
   llvm::SmallVector<BufferPointer> outputs_;
-  Value scalarsPointer_, lengthsPointer_;
+  BufferPointer scalarsBuffer_;
+  Buffers inVectors_, vectorsAccessed_;
   Value tile_, invocation_;
   int64_t invocations_ = 1;
   int64_t workgroupBytes_ = 0;

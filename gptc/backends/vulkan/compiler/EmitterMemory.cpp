@@ -74,6 +74,11 @@ Value Emitter::gather4(llvm::ArrayRef<Value> scalars) {
 
 namespace {
 
+/// Narrow elements in a word of memory, where an i1 is a byte, and the bits of
+/// one.
+int64_t elementsPerWord(unsigned width) { return width == 16 ? 2 : 4; }
+uint32_t maskOf(unsigned width) { return width == 16 ? 0xffff : 0xff; }
+
 /// Integer arithmetic on the bits of narrow floats, without which a device
 /// would need capabilities for them.
 class Bits {
@@ -125,8 +130,8 @@ private:
     Value sign = bitAnd(shiftRight(bits, 16), 0x8000);
     // Normal: the rebiased exponent, rounded; what overflows is infinite.
     Value up = e.add(bitAnd(shiftRight(magnitude, 13), 1), constant(0xfff));
-    Value normal = e.sub(shiftRight(e.add(magnitude, up), 13),
-                         constant((127 - 15) << 10));
+    Value normal =
+        e.sub(shiftRight(e.add(magnitude, up), 13), constant((127 - 15) << 10));
     normal = e.min(normal, constant(0x7c00));
     // Subnormal: adding 0.5 shifts the bits to their place and rounds them.
     Value shifted = e.toBits(e.fadd(e.toFloat(magnitude), e.number(0.5)));
@@ -144,8 +149,7 @@ private:
     Value wide = shiftLeft(magnitude, 13);
     Value normal = e.add(wide, constant((127 - 15) << 23));
     Value special = bitOr(wide, constant(0x7f800000));
-    Value count =
-        arith::SIToFPOp::create(e.builder, e.loc, e.f32(), magnitude);
+    Value count = arith::SIToFPOp::create(e.builder, e.loc, e.f32(), magnitude);
     Value subnormal = e.toBits(e.fmul(count, e.number(0x1p-24)));
     Value result = e.select(above(magnitude, 0x3ff), normal, subnormal);
     result = e.select(above(magnitude, 0x7bff), special, result);
@@ -168,18 +172,30 @@ Value Emitter::round(Value value, Type element) {
 
 Type Emitter::arrayPointer(Type element, unsigned stride) {
   auto array = spirv::RuntimeArrayType::get(element, stride);
-  return spirv::PointerType::get(
-      spirv::StructType::get({array}, {uint32_t(0)}),
-      spirv::StorageClass::PhysicalStorageBuffer);
+  return spirv::PointerType::get(spirv::StructType::get({array}, {uint32_t(0)}),
+                                 spirv::StorageClass::PhysicalStorageBuffer);
 }
 
 const BufferPointer &Emitter::input(mlir::BlockArgument argument) const {
   return inputs_.find(argument)->second;
 }
 
-Value Emitter::elementPointer(Value base, Value index) {
-  return spirv::AccessChainOp::create(builder, loc, base,
-                                      mlir::ValueRange{constant(0), index});
+Value Emitter::elementPointer(const BufferPointer &buffer, Value index) {
+  llvm::SmallVector<Value> path{constant(0), index};
+  if (buffer.form == BufferPointer::Form::Vectors)
+    path = {constant(0), div(index, 4), rem(index, 4)};
+  return spirv::AccessChainOp::create(builder, loc, buffer.pointer, path);
+}
+
+/// A pointer to a vector, or null with a note of what is missing.
+Value Emitter::vectorPointer(const BufferPointer &buffer, Value index) {
+  if (!llvm::is_contained(vectorsAccessed_, buffer.number))
+    vectorsAccessed_.push_back(buffer.number);
+  if (buffer.form != BufferPointer::Form::Vectors)
+    return {};
+  return spirv::AccessChainOp::create(
+      builder, loc, buffer.pointer,
+      mlir::ValueRange{constant(0), div(index, 4)});
 }
 
 Value Emitter::loadThrough(Value pointer, unsigned alignment) {
@@ -199,12 +215,6 @@ void Emitter::storeThrough(Value value, Value pointer, unsigned alignment) {
                             builder.getI32IntegerAttr(int32_t(alignment)))});
 }
 
-static Value castPointer(Emitter &e, Value pointer, Type pointee) {
-  auto type = spirv::PointerType::get(
-      pointee, spirv::StorageClass::PhysicalStorageBuffer);
-  return spirv::BitcastOp::create(e.builder, e.loc, type, pointer);
-}
-
 Value Emitter::scalar(mlir::BlockArgument argument) {
   Type type = argument.getType();
   if (!type.isF32() && !type.isInteger(32)) {
@@ -213,18 +223,18 @@ Value Emitter::scalar(mlir::BlockArgument argument) {
     return zero(type);
   }
   Value slot = constant(scalars_.lookup(argument));
-  Value bits = loadThrough(elementPointer(scalarsPointer_, slot), 8);
+  Value bits = loadThrough(elementPointer(scalarsBuffer_, slot), 8);
   return type.isF32() ? toFloat(bits) : bits;
 }
 
 Value Emitter::loadWord(const BufferPointer &buffer, Value wordIndex) {
-  return loadThrough(elementPointer(buffer.pointer, wordIndex), 4);
+  return loadThrough(elementPointer(buffer, wordIndex), 4);
 }
 
 Value Emitter::loadWord4(const BufferPointer &buffer, Value wordIndex) {
-  Value scalar = elementPointer(buffer.pointer, wordIndex);
-  auto type = mlir::VectorType::get({4}, builder.getI32Type());
-  return loadThrough(castPointer(*this, scalar, type), 16);
+  Value pointer = vectorPointer(buffer, wordIndex);
+  return pointer ? loadThrough(pointer, 16)
+                 : zero(mlir::VectorType::get({4}, builder.getI32Type()));
 }
 
 Value Emitter::load(const BufferPointer &buffer, Value index) {
@@ -236,23 +246,23 @@ Value Emitter::load(const BufferPointer &buffer, Value index) {
     return zero(registerType(element));
   }
   if (width == 32)
-    return loadThrough(elementPointer(buffer.pointer, index), 4);
-  // An i1 is stored as one byte.
-  int64_t perWord = width == 16 ? 2 : 4, bitsEach = 32 / perWord;
-  Value word = loadWord(buffer, div(index, perWord));
-  Value shift = mul(rem(index, perWord), bitsEach);
-  Value bits = arith::ShRUIOp::create(builder, loc, word, shift);
+    return loadThrough(elementPointer(buffer, index), 4);
   Bits integer(*this);
+  int64_t perWord = elementsPerWord(width);
+  Value word = loadWord(buffer, div(index, perWord));
+  Value shift = mul(rem(index, perWord), 32 / perWord);
+  Value bits = integer.bitAnd(arith::ShRUIOp::create(builder, loc, word, shift),
+                              maskOf(width));
   if (width == 16)
-    return integer.widen(integer.bitAnd(bits, 0xffff), element);
-  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne,
-                               integer.bitAnd(bits, 0xff), constant(0));
+    return integer.widen(bits, element);
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, bits,
+                               constant(0));
 }
 
 Value Emitter::load4(const BufferPointer &buffer, Value index) {
-  Value scalar = elementPointer(buffer.pointer, index);
-  auto type = mlir::VectorType::get({4}, f32());
-  return loadThrough(castPointer(*this, scalar, type), 16);
+  Value pointer = vectorPointer(buffer, index);
+  return pointer ? loadThrough(pointer, 16)
+                 : zero(mlir::VectorType::get({4}, f32()));
 }
 
 void Emitter::store(Value value, const BufferPointer &buffer, Value index) {
@@ -264,26 +274,38 @@ void Emitter::store(Value value, const BufferPointer &buffer, Value index) {
     return;
   }
   if (width == 32)
-    return storeThrough(value, elementPointer(buffer.pointer, index), 4);
-  Value bits;
-  if (width == 16) {
-    stores16 = true;
-    bits = Bits(*this).narrow(value, element);
-  } else {
-    stores8 = true;
-    bits = select(value, constant(1), constant(0));
-  }
-  unsigned bytes = width == 16 ? 2 : 1;
-  Type stored = builder.getIntegerType(8 * bytes);
-  Value narrow = spirv::UConvertOp::create(builder, loc, stored, bits);
-  auto array = llvm::cast<spirv::PointerType>(arrayPointer(stored, bytes));
-  Value base = castPointer(*this, buffer.pointer, array.getPointeeType());
-  storeThrough(narrow, elementPointer(base, index), bytes);
+    return storeThrough(value, elementPointer(buffer, index), 4);
+  Bits integer(*this);
+  Value bits = width == 16 ? integer.narrow(value, element)
+                           : select(value, constant(1), constant(0));
+  int64_t perWord = elementsPerWord(width);
+  Value word = elementPointer(buffer, div(index, perWord));
+  Value shift = mul(rem(index, perWord), 32 / perWord);
+  Value mask = arith::ShLIOp::create(builder, loc,
+                                     integer.constant(maskOf(width)), shift);
+  Value others = arith::XOrIOp::create(builder, loc, mask, constant(-1));
+  Value placed = arith::ShLIOp::create(builder, loc, bits, shift);
+  spirv::AtomicAndOp::create(builder, loc, word, spirv::Scope::Device,
+                             spirv::MemorySemantics::None, others);
+  spirv::AtomicOrOp::create(builder, loc, word, spirv::Scope::Device,
+                            spirv::MemorySemantics::None, placed);
 }
 
-void Emitter::store4(Value vector, const BufferPointer &buffer, Value index) {
-  Value scalar = elementPointer(buffer.pointer, index);
-  storeThrough(vector, castPointer(*this, scalar, vector.getType()), 16);
+void Emitter::store4(llvm::ArrayRef<Value> values, const BufferPointer &buffer,
+                     Value index) {
+  if (buffer.element.isF32()) {
+    if (Value pointer = vectorPointer(buffer, index))
+      storeThrough(gather4(values), pointer, 16);
+    return;
+  }
+  Bits integer(*this);
+  Value word = div(index, 2);
+  for (int64_t i : {0, 1}) {
+    Value low = integer.narrow(values[2 * i], buffer.element);
+    Value high = integer.narrow(values[2 * i + 1], buffer.element);
+    storeThrough(integer.bitOr(low, integer.shiftLeft(high, 16)),
+                 elementPointer(buffer, add(word, i)), 4);
+  }
 }
 
 //===----------------------------------------------------------------------===//

@@ -19,8 +19,7 @@ RankedTensorType typeOf(Value value) {
 Value Evaluator::giveUp(mlir::Operation *op, const std::string &why) {
   if (e.failure.empty())
     e.failure = why;
-  return e.zero(
-      e.registerType(typeOf(op->getResult(0)).getElementType()));
+  return e.zero(e.registerType(typeOf(op->getResult(0)).getElementType()));
 }
 
 Value Evaluator::evaluate(Value value, const Coordinates &at) {
@@ -118,9 +117,8 @@ Value Evaluator::load(mlir::BlockArgument argument, const Coordinates &at) {
   if (!packed)
     return e.load(e.input(argument), e.linearize(at, type.getShape()));
   bool transposed = packed.getTransposed();
-  return e.load(e.input(argument),
-                packedOffset(e, type, at[transposed ? 1 : 0],
-                             at[transposed ? 0 : 1]));
+  return e.load(e.input(argument), packedOffset(e, type, at[transposed ? 1 : 0],
+                                                at[transposed ? 0 : 1]));
 }
 
 Value Evaluator::sigmoid(Value x) {
@@ -137,8 +135,8 @@ Value Evaluator::gelu(ir::GeluOp op, Value x) {
   case ir::GeluForm::Tanh: {
     // 0.5 (1 + tanh(u)) is the sigmoid of 2u.
     constexpr double root = 0.7978845608028654; // Of 2/π.
-    Value inner = e.fma(e.fmul(x, x), e.number(2 * root * 0.044715),
-                        e.number(2 * root));
+    Value inner =
+        e.fma(e.fmul(x, x), e.number(2 * root * 0.044715), e.number(2 * root));
     return e.fmul(x, sigmoid(e.fmul(x, inner)));
   }
   case ir::GeluForm::Erf: {

@@ -31,9 +31,8 @@ public:
   void unbind(mlir::Value value) { bound.erase(value); }
 
   /// Where the element of a packed matrix lies.
-  static mlir::Value packedOffset(Emitter &emitter,
-                                  mlir::RankedTensorType type, mlir::Value k,
-                                  mlir::Value n);
+  static mlir::Value packedOffset(Emitter &emitter, mlir::RankedTensorType type,
+                                  mlir::Value k, mlir::Value n);
 
 private:
   mlir::Value compute(mlir::Value value, const Coordinates &at);

@@ -18,9 +18,8 @@ bool dependsOn(Value value, Value on) {
   if (value == on)
     return true;
   mlir::Operation *definition = value.getDefiningOp();
-  return definition && llvm::any_of(definition->getOperands(), [&](Value v) {
-           return dependsOn(v, on);
-         });
+  return definition && llvm::any_of(definition->getOperands(),
+                                    [&](Value v) { return dependsOn(v, on); });
 }
 
 /// Whether vectors along dimension `along` begin at multiples of four: the
@@ -86,8 +85,8 @@ Coordinates MatrixOperand::coordinatesOf(const MatrixPlace &at) {
     llvm::SmallVector<int64_t> leading(shape.drop_back(2));
     leading.push_back(op.getM());
     ProductShape product = shapeOf(op);
-    index = e.delinearize(e.add(e.mul(at.product, product.rows), outer),
-                          leading);
+    index =
+        e.delinearize(e.add(e.mul(at.product, product.rows), outer), leading);
     outer = index.pop_back_val();
   } else if (!op.sharesRhs()) {
     index = e.delinearize(at.product, shape.drop_back(2));
@@ -118,8 +117,7 @@ Value MatrixOperand::load4(const MatrixPlace &at) {
 
 std::array<Value, 2> MatrixOperand::loadPairs(const MatrixPlace &at) {
   auto argument = llvm::cast<mlir::BlockArgument>(operand_);
-  Value offset =
-      Evaluator::packedOffset(e, typeOf(operand_), at.k, at.outer);
+  Value offset = Evaluator::packedOffset(e, typeOf(operand_), at.k, at.outer);
   Value words = e.loadWord4(e.input(argument), e.div(offset, 2));
   if (typeOf(operand_).getElementType().isBF16()) {
     auto i32x4 = llvm::cast<mlir::VectorType>(words.getType());
@@ -138,8 +136,8 @@ std::array<Value, 2> MatrixOperand::loadPairs(const MatrixPlace &at) {
   std::array<llvm::SmallVector<Value>, 2> halves;
   for (int i = 0; i < 4; ++i)
     for (int half = 0; half < 2; ++half)
-      halves[half].push_back(load({at.product, e.add(at.outer, i),
-                                   e.add(at.k, half)}));
+      halves[half].push_back(
+          load({at.product, e.add(at.outer, i), e.add(at.k, half)}));
   return {e.gather4(halves[0]), e.gather4(halves[1])};
 }
 
@@ -178,9 +176,8 @@ std::array<Value, 4> MatrixOperand::loadBlock(const MatrixPlace &at,
       block[step] = load4({at.product, outer, stepAt(step)});
   } else {
     for (int step = 0; step < 4; ++step)
-      block[step] = quad([&](int i) {
-        return load({at.product, outerAt(i), stepAt(step)});
-      });
+      block[step] = quad(
+          [&](int i) { return load({at.product, outerAt(i), stepAt(step)}); });
   }
   return block;
 }
@@ -202,7 +199,7 @@ ProductResults::ProductResults(Emitter &emitter, Evaluator &evaluator,
       e.failure = "a result behind a reshape that strides cannot express";
       return;
     }
-    bool vectors = typeOf(value).getElementType().isF32() &&
+    bool vectors = Emitter::storesFour(typeOf(value).getElementType()) &&
                    isAligned(*view, view->strides.size() - 1);
     results_.push_back({unsigned(i), from, *view, vectors});
   }
@@ -221,8 +218,7 @@ void ProductResults::store(const Elements &elements) {
     evaluator.bind(op.getResult(), e.round(elements.sums[i], element));
     for (auto [result, to] : llvm::zip(results_, stored)) {
       auto type = typeOf(result.from);
-      Coordinates at =
-          e.delinearize(elements.row, type.getShape().drop_back());
+      Coordinates at = e.delinearize(elements.row, type.getShape().drop_back());
       at.push_back(elements.columns[i]);
       Value offset = e.constant(result.view.offset);
       for (size_t d = 0; d < at.size(); ++d)
@@ -242,9 +238,8 @@ void ProductResults::store(const Elements &elements) {
   for (auto [result, from] : llvm::zip(results_, stored)) {
     const BufferPointer &buffer = e.output(result.output);
     if (result.vectors && count == 4) {
-      guarded(elements.stores[0], [&] {
-        e.store4(e.gather4(from.values), buffer, from.offsets[0]);
-      });
+      guarded(elements.stores[0],
+              [&] { e.store4(from.values, buffer, from.offsets[0]); });
       continue;
     }
     for (size_t i = 0; i < count; ++i)

@@ -22,8 +22,8 @@ class MatrixEmitter {
 public:
   MatrixEmitter(Emitter &emitter, ir::MatmulOp op)
       : e(emitter), evaluator(emitter), shape(shapeOf(op)),
-        left(emitter, evaluator, op, true), right(emitter, evaluator, op, false),
-        results(emitter, evaluator, op) {}
+        left(emitter, evaluator, op, true),
+        right(emitter, evaluator, op, false), results(emitter, evaluator, op) {}
 
   void emit();
 
@@ -34,7 +34,7 @@ private:
   MatrixOperand left, right;
   ProductResults results;
   MatrixTile tile;
-  int64_t rowQuads = 1, columnQuads = 1;    ///< Of an invocation.
+  int64_t rowQuads = 1, columnQuads = 1; ///< Of an invocation.
   int64_t invocationsAcross = 1, invocationsDown = 1;
   Value product, firstRow, firstColumn, across, down;
 
@@ -86,8 +86,8 @@ std::array<Value, 4> MatrixEmitter::fetch(MatrixOperand &operand, Value outer,
     return block;
   Value zero = zeros(1)[0];
   for (int i = 0; i < 4; ++i)
-    block[i] = e.select(e.less(e.add(k, i), e.constant(shape.depth)), block[i],
-                        zero);
+    block[i] =
+        e.select(e.less(e.add(k, i), e.constant(shape.depth)), block[i], zero);
   return block;
 }
 
@@ -107,26 +107,25 @@ void MatrixEmitter::multiply(llvm::ArrayRef<Value> rows,
 }
 
 Values MatrixEmitter::sumFromBuffers() {
-  return e.loopWith(
-      e.constant(0), e.constant(shape.depth), 4,
-      zeros(4 * rowQuads * columnQuads),
-      [&](Value k, mlir::ValueRange carried) {
-        Values sums(carried);
-        llvm::SmallVector<std::array<Value, 4>> rows, columns;
-        for (int64_t q = 0; q < rowQuads; ++q)
-          rows.push_back(fetch(left, rowOf(q), k));
-        for (int64_t q = 0; q < columnQuads; ++q)
-          columns.push_back(fetch(right, columnOf(q), k));
-        for (int step = 0; step < 4; ++step) {
-          Values r, c;
-          for (const auto &block : rows)
-            r.push_back(block[step]);
-          for (const auto &block : columns)
-            c.push_back(block[step]);
-          multiply(r, c, sums);
-        }
-        return sums;
-      });
+  return e.loopWith(e.constant(0), e.constant(shape.depth), 4,
+                    zeros(4 * rowQuads * columnQuads),
+                    [&](Value k, mlir::ValueRange carried) {
+                      Values sums(carried);
+                      llvm::SmallVector<std::array<Value, 4>> rows, columns;
+                      for (int64_t q = 0; q < rowQuads; ++q)
+                        rows.push_back(fetch(left, rowOf(q), k));
+                      for (int64_t q = 0; q < columnQuads; ++q)
+                        columns.push_back(fetch(right, columnOf(q), k));
+                      for (int step = 0; step < 4; ++step) {
+                        Values r, c;
+                        for (const auto &block : rows)
+                          r.push_back(block[step]);
+                        for (const auto &block : columns)
+                          c.push_back(block[step]);
+                        multiply(r, c, sums);
+                      }
+                      return sums;
+                    });
 }
 
 Values MatrixEmitter::sumFromWorkgroupMemory() {
@@ -195,17 +194,17 @@ Values MatrixEmitter::sumFromWorkgroupMemory() {
   auto storePiece = [&](mlir::ValueRange pieces) {
     for (int64_t round = 0; round < rounds; ++round) {
       mlir::Type i32 = e.builder.getI32Type();
-      Values to = ofRound(
-          round,
-          [&](bool isLeft, Value number) {
-            Place at = placeOf(isLeft ? left : right, number,
-                               isLeft ? tile.rows : tile.columns);
-            int64_t stride = isLeft ? rowVectors : columnVectors;
-            Value first = e.add(e.mul(at.k, stride), at.quad);
-            return Values{e.add(first, isLeft ? 0 : columnsAt),
-                          e.constant(stride)};
-          },
-          {i32, i32});
+      Values to =
+          ofRound(round,
+                  [&](bool isLeft, Value number) {
+                    Place at = placeOf(isLeft ? left : right, number,
+                                       isLeft ? tile.rows : tile.columns);
+                    int64_t stride = isLeft ? rowVectors : columnVectors;
+                    Value first = e.add(e.mul(at.k, stride), at.quad);
+                    return Values{e.add(first, isLeft ? 0 : columnsAt),
+                                  e.constant(stride)};
+                  },
+                  {i32, i32});
       // Where there are more invocations than blocks, the last is stored
       // again and again: the same values.
       for (int step = 0; step < 4; ++step)
@@ -223,19 +222,17 @@ Values MatrixEmitter::sumFromWorkgroupMemory() {
         storePiece(carried.drop_front(sumCount));
         e.barrier();
         // Of the piece behind the last one nothing is used.
-        Values pieces = fetchPiece(e.min(
-            e.add(k0, tile.depth),
-            e.constant((shape.depth - 1) / tile.depth * tile.depth)));
+        Values pieces = fetchPiece(
+            e.min(e.add(k0, tile.depth),
+                  e.constant((shape.depth - 1) / tile.depth * tile.depth)));
         Values sums(carried.take_front(sumCount));
         for (int64_t k = 0; k < tile.depth; ++k) {
           Values rows, columns;
           for (int64_t q = 0; q < rowQuads; ++q)
-            rows.push_back(
-                e.load(shared, e.add(rowQuad(q), k * rowVectors)));
+            rows.push_back(e.load(shared, e.add(rowQuad(q), k * rowVectors)));
           for (int64_t q = 0; q < columnQuads; ++q)
-            columns.push_back(
-                e.load(shared, e.add(columnQuad(q),
-                                     columnsAt + k * columnVectors)));
+            columns.push_back(e.load(
+                shared, e.add(columnQuad(q), columnsAt + k * columnVectors)));
           multiply(rows, columns, sums);
         }
         e.barrier();
@@ -253,9 +250,9 @@ void MatrixEmitter::finish(const Values &sums) {
   for (int64_t q = 0; q < rowQuads; ++q)
     for (int i = 0; i < 4; ++i) {
       Value row = e.add(rowOf(q), i);
-      Value rowInside = wholeRows ? Value() : e.less(row, e.constant(shape.rows));
-      Value safeRow =
-          wholeRows ? row : e.min(row, e.constant(shape.rows - 1));
+      Value rowInside =
+          wholeRows ? Value() : e.less(row, e.constant(shape.rows));
+      Value safeRow = wholeRows ? row : e.min(row, e.constant(shape.rows - 1));
       for (int64_t p = 0; p < columnQuads; ++p) {
         Value four = sums[next++];
         ProductResults::Elements elements;
@@ -294,9 +291,8 @@ void MatrixEmitter::emit() {
                       e.mul(e.rem(e.tile(), columnTiles), tile.columns);
                   across = e.rem(e.invocation(), invocationsAcross);
                   down = e.div(e.invocation(), invocationsAcross);
-                  finish(e.target.usesWorkgroupMemory
-                             ? sumFromWorkgroupMemory()
-                             : sumFromBuffers());
+                  finish(e.target.usesWorkgroupMemory ? sumFromWorkgroupMemory()
+                                                      : sumFromBuffers());
                 });
 }
 

@@ -20,8 +20,8 @@ class VectorEmitter {
 public:
   VectorEmitter(Emitter &emitter, ir::MatmulOp op)
       : e(emitter), op(op), evaluator(emitter), shape(shapeOf(op)),
-        left(emitter, evaluator, op, true), right(emitter, evaluator, op, false),
-        results(emitter, evaluator, op) {}
+        left(emitter, evaluator, op, true),
+        right(emitter, evaluator, op, false), results(emitter, evaluator, op) {}
 
   void emit();
 
@@ -33,10 +33,10 @@ private:
   MatrixOperand left, right;
   ProductResults results;
 
-  int64_t columns = 64;     ///< Of a workgroup.
-  int64_t columnsEach = 1;  ///< Of an invocation.
-  int64_t stepsEach = 1;    ///< Of k, at once.
-  int64_t shares = 1;       ///< Of k.
+  int64_t columns = 64;    ///< Of a workgroup.
+  int64_t columnsEach = 1; ///< Of an invocation.
+  int64_t stepsEach = 1;   ///< Of k, at once.
+  int64_t shares = 1;      ///< Of k.
   Value product, firstColumn, share;
 
   Values step(Value k, Value column, mlir::ValueRange sums);
@@ -135,9 +135,9 @@ void VectorEmitter::emit() {
     stepsEach = 4;
   int64_t invocations = mostInvocations;
   // Fewer columns make more workgroups.
-  for (columns = 64; columns > 16 && shape.count *
-                                             ceilDiv(shape.columns, columns) <
-                                         e.target.workgroups;)
+  for (columns = 64;
+       columns > 16 &&
+       shape.count * ceilDiv(shape.columns, columns) < e.target.workgroups;)
     columns /= 2;
   int64_t lanes = columns / columnsEach;
   shares = invocations / lanes;
@@ -156,8 +156,8 @@ void VectorEmitter::emit() {
     Value column = e.add(firstColumn, e.mul(lane, columnsEach));
     Value safe = column;
     if (shape.columns % columns != 0)
-      safe = e.min(column, e.constant((shape.columns - 1) / columnsEach *
-                                      columnsEach));
+      safe = e.min(column,
+                   e.constant((shape.columns - 1) / columnsEach * columnsEach));
     Values sums = sumShare(safe);
 
     WorkgroupArray partials = e.workgroupArray(invocations * columnsEach);
@@ -178,8 +178,7 @@ void VectorEmitter::emit() {
       Value part = e.div(e.invocation(), columns);
       Value sum;
       for (int64_t i = 0; i < each; ++i) {
-        Value from = e.add(
-            e.mul(e.add(e.mul(part, each), i), columns), place);
+        Value from = e.add(e.mul(e.add(e.mul(part, each), i), columns), place);
         Value x = e.load(partials, from);
         sum = sum ? e.fadd(sum, x) : x;
       }
@@ -188,8 +187,8 @@ void VectorEmitter::emit() {
       e.when(e.less(e.invocation(), e.constant(columns)), [&] {
         Value total = e.load(seconds, e.invocation());
         for (int64_t i = 1; i < parts; ++i)
-          total = e.fadd(
-              total, e.load(seconds, e.add(e.invocation(), i * columns)));
+          total = e.fadd(total,
+                         e.load(seconds, e.add(e.invocation(), i * columns)));
         e.store(total, totals, e.add(e.invocation(), row * columns));
       });
     }

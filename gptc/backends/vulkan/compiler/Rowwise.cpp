@@ -59,12 +59,11 @@ Value combineRow(Emitter &e, RowSpace space, Combine kind,
       kind == Combine::Sum ? 0.0 : -std::numeric_limits<double>::infinity();
   Value neutral = e.number(identity);
   if (space.columns > columnsKept * e.invocations()) {
-    Value mine = e.loopWith(e.invocation(), e.constant(space.columns),
-                            e.invocations(), neutral,
-                            [&](Value column, mlir::ValueRange carried) {
-                              return Emitter::Values{e.combine(
-                                  kind, carried[0], term(column))};
-                            })[0];
+    Value mine = e.loopWith(
+        e.invocation(), e.constant(space.columns), e.invocations(), neutral,
+        [&](Value column, mlir::ValueRange carried) {
+          return Emitter::Values{e.combine(kind, carried[0], term(column))};
+        })[0];
     return e.combineAll(kind, mine);
   }
   Value mine;
@@ -79,11 +78,10 @@ Value combineRow(Emitter &e, RowSpace space, Combine kind,
 
 Value reduceRow(Emitter &e, Evaluator &evaluator, ir::ReduceOp op, Value row,
                 RowSpace space) {
-  auto kind =
-      op.getKind() == ir::ReduceKind::Sum ? Combine::Sum : Combine::Max;
+  auto kind = op.getKind() == ir::ReduceKind::Sum ? Combine::Sum : Combine::Max;
   Value result = combineRow(e, space, kind, [&](Value column) {
-    return evaluator.evaluate(
-        op.getX(), rowCoordinates(e, op.getX(), row, column, space));
+    return evaluator.evaluate(op.getX(),
+                              rowCoordinates(e, op.getX(), row, column, space));
   });
   return e.round(result, op.getX().getType().getElementType());
 }
@@ -95,7 +93,8 @@ Value logLikelihood(Emitter &e, Evaluator &evaluator, ir::LogLikelihoodOp op,
         op.getLogits(), rowCoordinates(e, op.getLogits(), row, column, space));
   };
   Value target = evaluator.evaluate(
-      op.getTargets(), e.delinearize(row, op.getTargets().getType().getShape()));
+      op.getTargets(),
+      e.delinearize(row, op.getTargets().getType().getShape()));
   Value largest = combineRow(e, space, Combine::Max, logit);
   Value sum = combineRow(e, space, Combine::Sum, [&](Value column) {
     return e.exp(e.fsub(logit(column), largest));
@@ -132,9 +131,9 @@ void emitRows(Emitter &e, RowSpace space,
       for (auto [i, value] : llvm::enumerate(yield.getValues()))
         if (isFull(value, space))
           computed.push_back(
-              {unsigned(i), evaluator.evaluate(value, rowCoordinates(
-                                                          e, value, row,
-                                                          column, space))});
+              {unsigned(i),
+               evaluator.evaluate(
+                   value, rowCoordinates(e, value, row, column, space))});
       auto store = [&] {
         for (auto [i, x] : computed)
           e.store(x, e.output(i), e.add(e.mul(row, space.columns), column));
@@ -194,45 +193,46 @@ void emitElements(Emitter &e, RowSpace space, int64_t workEach) {
   e.innerTiles = uint32_t(columnBlocks);
   invocations = invocationsFor(std::min(elements, blockRows * blockColumns), 32,
                                invocations);
-  e.forEachTile(ceilDiv(space.rows, blockRows) * columnBlocks, invocations, [&] {
-    Value firstRow = e.mul(e.div(e.tile(), columnBlocks), blockRows);
-    Value firstColumn = e.mul(e.rem(e.tile(), columnBlocks), blockColumns);
-    e.share(blockRows * blockColumns, [&](Value i) {
-      Value row = e.add(firstRow, e.div(i, blockColumns));
-      Value column = e.add(firstColumn, e.rem(i, blockColumns));
-      Value inside;
-      if (space.rows % blockRows != 0)
-        inside = e.less(row, e.constant(space.rows));
-      if (space.columns % blockColumns != 0)
-        inside = e.less(column, e.constant(space.columns));
-      auto body = [&] {
-        Evaluator evaluator(e);
-        llvm::SmallVector<std::pair<unsigned, Value>> computed;
-        for (auto [j, value] : llvm::enumerate(yield.getValues()))
-          if (isFull(value, space))
-            computed.push_back(
-                {unsigned(j), evaluator.evaluate(value, rowCoordinates(
-                                                            e, value, row,
-                                                            column, space))});
-        for (auto [j, x] : computed)
-          e.store(x, e.output(j), e.add(e.mul(row, space.columns), column));
-        if (computed.size() == yield.getValues().size())
-          return;
-        e.when(e.equal(column, e.constant(0)), [&] {
-          for (auto [j, value] : llvm::enumerate(yield.getValues()))
-            if (!isFull(value, space))
-              e.store(evaluator.evaluate(value,
-                                         rowCoordinates(e, value, row, column,
-                                                        space)),
+  e.forEachTile(
+      ceilDiv(space.rows, blockRows) * columnBlocks, invocations, [&] {
+        Value firstRow = e.mul(e.div(e.tile(), columnBlocks), blockRows);
+        Value firstColumn = e.mul(e.rem(e.tile(), columnBlocks), blockColumns);
+        e.share(blockRows * blockColumns, [&](Value i) {
+          Value row = e.add(firstRow, e.div(i, blockColumns));
+          Value column = e.add(firstColumn, e.rem(i, blockColumns));
+          Value inside;
+          if (space.rows % blockRows != 0)
+            inside = e.less(row, e.constant(space.rows));
+          if (space.columns % blockColumns != 0)
+            inside = e.less(column, e.constant(space.columns));
+          auto body = [&] {
+            Evaluator evaluator(e);
+            llvm::SmallVector<std::pair<unsigned, Value>> computed;
+            for (auto [j, value] : llvm::enumerate(yield.getValues()))
+              if (isFull(value, space))
+                computed.push_back(
+                    {unsigned(j),
+                     evaluator.evaluate(
+                         value, rowCoordinates(e, value, row, column, space))});
+            for (auto [j, x] : computed)
+              e.store(x, e.output(j), e.add(e.mul(row, space.columns), column));
+            if (computed.size() == yield.getValues().size())
+              return;
+            e.when(e.equal(column, e.constant(0)), [&] {
+              for (auto [j, value] : llvm::enumerate(yield.getValues()))
+                if (!isFull(value, space))
+                  e.store(
+                      evaluator.evaluate(
+                          value, rowCoordinates(e, value, row, column, space)),
                       e.output(j), row);
+            });
+          };
+          if (inside)
+            e.when(inside, body);
+          else
+            body();
         });
-      };
-      if (inside)
-        e.when(inside, body);
-      else
-        body();
-    });
-  });
+      });
 }
 
 } // namespace
@@ -311,12 +311,16 @@ void emitRowwise(Emitter &e) {
       workEach += reduce.getX().getType().getNumElements() /
                   reduce.getY().getType().getNumElements();
   }
-  bool isOneElement = llvm::all_of(
-      e.kernel.getYield().getValues(),
-      [](Value value) { return typeOf(value).getNumElements() == 1; });
-  if (isOneElement && llvm::all_of(body.getOps<ir::ReduceOp>(), [](auto op) {
-        return !op.getX().getType().getElementType().isF64();
-      }) && !llvm::any_of(body, llvm::IsaPred<ir::LogLikelihoodOp>))
+  bool isOneElement =
+      llvm::all_of(e.kernel.getYield().getValues(), [](Value value) {
+        return typeOf(value).getNumElements() == 1;
+      });
+  if (isOneElement &&
+      llvm::all_of(body.getOps<ir::ReduceOp>(),
+                   [](auto op) {
+                     return !op.getX().getType().getElementType().isF64();
+                   }) &&
+      !llvm::any_of(body, llvm::IsaPred<ir::LogLikelihoodOp>))
     emitTotals(e);
   else if (reductions.empty())
     emitElements(e, space, workEach);

@@ -97,8 +97,9 @@ void emitConcat(Emitter &e, ir::ConcatOp concat) {
       for (Value input : concat.getInputs()) {
         int64_t extent =
             llvm::cast<RankedTensorType>(input.getType()).getDimSize(dimension);
-        Value isHere = e.both(e.lessEqual(e.constant(before), at[dimension]),
-                              e.less(at[dimension], e.constant(before + extent)));
+        Value isHere =
+            e.both(e.lessEqual(e.constant(before), at[dimension]),
+                   e.less(at[dimension], e.constant(before + extent)));
         e.when(isHere, [&] {
           Evaluator evaluator(e);
           Coordinates from = at;

@@ -2,7 +2,6 @@
 
 #include "gptc/backends/vulkan/compiler/VulkanBackend.h"
 
-#include "gptc/backends/vulkan/Features.h"
 #include "gptc/backends/vulkan/compiler/Families.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -66,45 +65,45 @@ std::string printed(mlir::Operation *op) {
   return text;
 }
 
-void require(EncodedModule &encoded, const char *feature) {
-  if (!llvm::is_contained(encoded.required, feature))
-    encoded.required.push_back(feature);
-}
-
 Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
-                    const KernelDump &dump, EncodedModule &encoded) {
+                    const KernelDump &dump,
+                    std::vector<EncodedKernel> &encoded) {
   std::string name = kernel.getSymName().str();
   mlir::OwningOpRef<ir::KernelOp> copy(
       llvm::cast<ir::KernelOp>(kernel->clone()));
   decompose(copy->getBody().front());
   mlir::OwningOpRef<mlir::ModuleOp> code(
       mlir::ModuleOp::create(mlir::UnknownLoc::get(kernel.getContext())));
-  Emitter emitter(*code, *copy, target);
-  if (emitter.failure.empty())
-    emitBody(emitter);
-  mlir::spirv::ModuleOp module = emitter.finish();
+  // Which buffers are accessed in vectors shows in emitting the body.
+  Emitter::Buffers inVectors;
+  std::optional<Emitter> emitted;
+  mlir::spirv::ModuleOp module;
+  for (bool settled = false; !settled;) {
+    emitted.emplace(*code, *copy, target, inVectors);
+    if (emitted->failure.empty())
+      emitBody(*emitted);
+    module = emitted->finish();
+    settled = emitted->vectorsAccessed().size() == inVectors.size();
+    inVectors = emitted->vectorsAccessed();
+    if (!settled)
+      module.erase();
+  }
+  const Emitter &emitter = *emitted;
   if (!emitter.failure.empty())
     return failure(ErrorCode::Unsupported,
                    "the Vulkan backend cannot encode kernel '{}': {}", name,
                    emitter.failure);
   if (dump)
     dump(name, "mlir", printed(module));
-  EncodedKernel one{{},
-                    emitter.tiles,
-                    emitter.rowsPerBlock,
-                    emitter.innerTiles};
+  EncodedKernel one{
+      {}, emitter.tiles, emitter.rowsPerBlock, emitter.innerTiles};
   auto spirv = lowerToSpirv(module);
   if (!spirv)
-    return tl::unexpected(
-        spirv.error().in(fmt::format("kernel '{}'", name)));
+    return tl::unexpected(spirv.error().in(fmt::format("kernel '{}'", name)));
   one.spirv = std::move(*spirv);
   if (dump)
     dump(name, "spvasm", disassemble(one.spirv));
-  if (emitter.stores16)
-    require(encoded, feature::storage16);
-  if (emitter.stores8)
-    require(encoded, feature::storage8);
-  encoded.kernels.push_back(std::move(one));
+  encoded.push_back(std::move(one));
   return {};
 }
 
@@ -114,11 +113,10 @@ passes::FusionCapabilities fusionCapabilities() {
   return {/*prologueRows=*/0, /*attentionAppends=*/false};
 }
 
-Expected<EncodedModule> encodeKernels(mlir::ModuleOp module,
-                                      const VulkanTarget &target,
-                                      const KernelDump &dump) {
-  EncodedModule encoded;
-  encoded.required = target.required;
+Expected<std::vector<EncodedKernel>> encodeKernels(mlir::ModuleOp module,
+                                                   const VulkanTarget &target,
+                                                   const KernelDump &dump) {
+  std::vector<EncodedKernel> encoded;
   module.getContext()
       ->loadDialect<mlir::scf::SCFDialect, mlir::spirv::SPIRVDialect,
                     mlir::ub::UBDialect, mlir::vector::VectorDialect>();

@@ -26,13 +26,6 @@ struct EncodedKernel {
   uint32_t innerTiles = 1;
 };
 
-/// All kernels of a module for one target.
-struct EncodedModule {
-  /// What a device must have to run them; see vulkan/Features.h.
-  std::vector<std::string> required;
-  std::vector<EncodedKernel> kernels; ///< In the module's order.
-};
-
 /// Receives what a kernel becomes: its name, a file name extension ("mlir",
 /// "spvasm") and the text.
 using KernelDump = std::function<void(llvm::StringRef kernel,
@@ -44,10 +37,11 @@ passes::FusionCapabilities fusionCapabilities();
 
 /// Makes a SPIR-V module of every kernel of a module in phase `kernels` or
 /// `program`. Equal modules give equal words. A kernel that cannot be encoded
-/// is an error that names it.
-Expected<EncodedModule> encodeKernels(mlir::ModuleOp module,
-                                      const VulkanTarget &target,
-                                      const KernelDump &dump = {});
+/// is an error that names it. They are in
+/// the module's order.
+Expected<std::vector<EncodedKernel>> encodeKernels(mlir::ModuleOp module,
+                                                   const VulkanTarget &target,
+                                                   const KernelDump &dump = {});
 
 /// Lowers the scf, arith and math inside of a spirv.module, serializes it and
 /// validates the result for Vulkan 1.2.
