@@ -6,12 +6,13 @@ include(CMakePackageConfigHelpers)
 set(package "${CMAKE_INSTALL_LIBDIR}/cmake/gptc")
 set(include "${CMAKE_INSTALL_INCLUDEDIR}")
 
-# The public headers: TextGeneration.h and Npy.h with all that they include.
+# The public headers: TextGeneration.h, Npy.h and VulkanProgram.h with all that they include.
 set(headers
-  artifact/Artifact.h base/DataType.h base/Error.h base/File.h program/KernelAbi.h program/KernelLibrary.h
+  artifact/Artifact.h base/DataType.h base/Error.h base/File.h program/Executable.h program/KernelAbi.h program/KernelLibrary.h
   program/Memory.h program/Program.h program/Threads.h session/Runner.h session/Scoring.h session/Session.h
   session/TextGeneration.h session/Trace.h tensors/Npy.h text/Sampler.h text/Tokenizer.h)
 list(TRANSFORM headers PREPEND "gptc/runtime/")
+list(APPEND headers gptc/backends/vulkan/runtime/VulkanProgram.h)
 if(GPTC_BUILD_COMPILER)
   list(APPEND headers
     gptc/frontend/Definition.h gptc/frontend/Graph.h gptc/frontend/Operators.h gptc/frontend/Optimizers.h gptc/frontend/Types.h)

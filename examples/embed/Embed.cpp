@@ -1,5 +1,6 @@
 // Loads an artifact and continues a prompt, which is text or, where the
 // artifact carries no tokenizer, token ids: embed FILE.gptc "5 9 2"
+#include "gptc/runtime/program/Program.h"
 #include "gptc/runtime/session/TextGeneration.h"
 
 #include <iostream>

@@ -298,10 +298,10 @@ Expected<artifact::ManifestT> describeModel(mlir::ModuleOp module,
 }
 
 Expected<std::unique_ptr<artifact::TargetT>>
-describeCpuTarget(mlir::ModuleOp module, const ModuleInfo &info,
-                  const artifact::ManifestT &manifest) {
+describeTarget(const std::string &name, mlir::ModuleOp module,
+               const ModuleInfo &info) {
   auto target = std::make_unique<artifact::TargetT>();
-  target->name = "cpu";
+  target->name = name;
   target->type = info.type == "bf16" ? ElementType::BF16 : ElementType::F32;
   for (auto variable : module.getOps<ir::VariableOp>()) {
     auto storage = std::make_unique<artifact::StorageT>();
@@ -325,38 +325,6 @@ describeCpuTarget(mlir::ModuleOp module, const ModuleInfo &info,
     target->programs.push_back(std::move(program));
   }
   return target;
-}
-
-static std::unique_ptr<artifact::ProductT>
-describeProduct(const cpu::LibraryProduct &product) {
-  auto described = std::make_unique<artifact::ProductT>();
-  described->rows = product.rows;
-  described->depth = product.depth;
-  described->type = ElementType::BF16;
-  described->source = product.source;
-  described->source_offset = product.sourceOffset;
-  described->source_stride = product.sourceStride;
-  described->weights = product.weights;
-  described->panels = product.panels;
-  described->panels_per_tile = product.panelsPerTile;
-  described->before = product.before;
-  described->after = product.after;
-  return described;
-}
-
-void describeVariant(artifact::VariantT &variant,
-                     llvm::ArrayRef<cpu::EncodedKernel> kernels) {
-  for (const cpu::EncodedKernel &kernel : kernels) {
-    auto implementation = std::make_unique<artifact::ImplementationT>();
-    implementation->symbol = kernel.symbol;
-    implementation->tiles = kernel.tiles;
-    implementation->scratch_bytes = kernel.scratchBytes;
-    implementation->rows_per_block = kernel.rowsPerBlock;
-    implementation->inner_tiles = kernel.innerTiles;
-    if (kernel.product)
-      implementation->product = describeProduct(*kernel.product);
-    variant.implementations.push_back(std::move(implementation));
-  }
 }
 
 } // namespace gptc

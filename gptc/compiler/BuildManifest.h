@@ -3,7 +3,6 @@
 #ifndef GPTC_COMPILER_BUILDMANIFEST_H
 #define GPTC_COMPILER_BUILDMANIFEST_H
 
-#include "gptc/backends/cpu/compiler/Emitter.h"
 #include "gptc/compiler/ModuleInfo.h"
 #include "gptc/runtime/artifact/Artifact.h"
 
@@ -14,14 +13,11 @@ namespace gptc {
 Expected<artifact::ManifestT> describeModel(mlir::ModuleOp module,
                                             const ModuleInfo &info);
 
-/// The target "cpu": storages, kernels, programs; without variants.
+/// A target: storages, kernels, programs; without variants. The module is the
+/// target's own, in phase program.
 Expected<std::unique_ptr<artifact::TargetT>>
-describeCpuTarget(mlir::ModuleOp module, const ModuleInfo &info,
-                  const artifact::ManifestT &manifest);
-
-/// How a variant runs each kernel.
-void describeVariant(artifact::VariantT &variant,
-                     llvm::ArrayRef<cpu::EncodedKernel> kernels);
+describeTarget(const std::string &name, mlir::ModuleOp module,
+               const ModuleInfo &info);
 
 } // namespace gptc
 

@@ -106,6 +106,11 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
   info.type = request.dtype;
   if (info.type.empty())
     info.type = source.checkpoint ? typeOf(*source.checkpoint) : "f32";
+  for (const char *target : {"cpu", "vulkan"})
+    if (llvm::is_contained(request.targets, target))
+      info.targets.push_back(target);
+  if (info.targets.empty())
+    info.targets.push_back("cpu");
   info.reference = llvm::is_contained(request.targets, "reference");
   info.cpu = request.cpu;
   info.initSeed = request.initSeed.value_or(0);

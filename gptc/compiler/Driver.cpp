@@ -2,11 +2,11 @@
 
 #include "gptc/compiler/Driver.h"
 
-#include "gptc/backends/cpu/compiler/CpuBackend.h"
 #include "gptc/compiler/BuildManifest.h"
 #include "gptc/compiler/BuildModel.h"
 #include "gptc/compiler/ParseModule.h"
 #include "gptc/compiler/ReferenceRunner.h"
+#include "gptc/compiler/Variants.h"
 #include "gptc/frontend/GraphState.h"
 #include "gptc/models/Catalogue.h"
 #include "gptc/models/Transformer.h"
@@ -41,38 +41,6 @@ Status produceWeights(const VariableSource &source, ThreadTeam &team,
                   piece.data() + i * source.unitBytes());
     });
     GPTC_CHECK(sink(std::span(piece).first(count * source.unitBytes())));
-  }
-  return {};
-}
-
-/// Dumps what a kernel becomes for one instruction set.
-cpu::KernelDump kernelDump(Dump &dump, const std::string &variant) {
-  if (!dump.active())
-    return {};
-  return [&dump, variant](llvm::StringRef kernel, llvm::StringRef kind,
-                          const std::string &text) {
-    std::string name = kernel.empty() ? "all" : kernel.str();
-    dump.file(fmt::format("kernels/{}/{}.{}", variant, name, kind.str()), text);
-  };
-}
-
-Status addVariants(mlir::ModuleOp module, const ModuleInfo &info,
-                   artifact::TargetT &target, std::vector<PendingBlob> &blobs,
-                   Dump &dump) {
-  GPTC_TRY(auto targets, cpu::cpuTargets(info.cpu, info.type == "bf16"));
-  for (const cpu::CpuTarget &cpuTarget : targets) {
-    GPTC_TRY(cpu::EncodedModule encoded,
-             cpu::encodeKernels(module, cpuTarget,
-                                kernelDump(dump, cpuTarget.name)));
-    auto variant = std::make_unique<artifact::VariantT>();
-    variant->name = cpuTarget.name;
-    variant->features = cpuTarget.required;
-    variant->library = std::make_unique<artifact::BlobT>();
-    describeVariant(*variant, encoded.kernels);
-    blobs.push_back(
-        PendingBlob::of(variant->library.get(),
-                        std::as_bytes(std::span(encoded.sharedObject))));
-    target.variants.push_back(std::move(variant));
   }
   return {};
 }
@@ -162,7 +130,13 @@ Expected<CompileSummary> finish(mlir::ModuleOp module,
     return compileModule(module, files, request.output, *dump);
   }
   GPTC_TRY(ModuleInfo info, infoOf(module));
-  GPTC_CHECK(advance(module, to, info.type, *dump));
+  if (to > Phase::Gradient && info.targets.size() > 1)
+    return failure(ErrorCode::InvalidArgument,
+                   "--to: the module of phase '{}' is that of one target; give "
+                   "one with --target",
+                   request.toPhase);
+  GPTC_CHECK(advance(module, to, info.type, *dump,
+                     fusionCapabilities(info.targets.front())));
   CompileSummary summary;
   summary.text = printModule(module);
   if (!request.output.empty()) {
@@ -195,16 +169,45 @@ Status checkOutput(const CompileRequest &request) {
 }
 
 Status checkTargets(const std::vector<std::string> &targets) {
-  for (const std::string &target : targets)
-    if (target != "cpu" && target != "reference")
+  bool runs = targets.empty();
+  for (const std::string &target : targets) {
+    if (target != "cpu" && target != "vulkan" && target != "reference")
       return failure(ErrorCode::Unsupported,
-                     "--target: '{}' is not supported; choose cpu or "
-                     "cpu,reference",
+                     "--target: '{}' is not supported; choose among cpu, "
+                     "vulkan and reference",
                      target);
-  if (!targets.empty() && !llvm::is_contained(targets, "cpu"))
+    runs = runs || target != "reference";
+  }
+  if (!runs)
     return failure(ErrorCode::Unsupported,
-                   "--target: the reference comes beside the CPU; give "
+                   "--target: the reference comes beside another target; give "
                    "cpu,reference");
+  return {};
+}
+
+/// Makes a module of phase gradient or later that of one target alone.
+void narrowTo(mlir::ModuleOp module, ModuleInfo info,
+              const std::string &target) {
+  if (info.targets.size() == 1)
+    return;
+  info.targets = {target};
+  attach(module, info);
+}
+
+/// Whether a target's module has the variables that the manifest lists, which
+/// are those of another target.
+Status checkVariables(const artifact::ManifestT &manifest,
+                      const artifact::ManifestT &other,
+                      const std::string &target) {
+  bool same = manifest.variables.size() == other.variables.size();
+  for (size_t i = 0; same && i < manifest.variables.size(); ++i)
+    same = manifest.variables[i]->name == other.variables[i]->name &&
+           manifest.variables[i]->type == other.variables[i]->type;
+  if (!same)
+    return failure(ErrorCode::Internal,
+                   "the target {} has other variables than the targets before "
+                   "it",
+                   target);
   return {};
 }
 
@@ -227,10 +230,30 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
     GPTC_CHECK(advance(module, Phase::Gradient, info.type, dump));
     GPTC_TRY(bytecode, toBytecode(module));
   }
-  GPTC_CHECK(advance(module, Phase::Program, info.type, dump));
-  GPTC_TRY(artifact::ManifestT manifest, describeModel(module, info));
-  GPTC_TRY(auto target, describeCpuTarget(module, info, manifest));
+  bool several = info.targets.size() > 1;
+  if (several)
+    GPTC_CHECK(advance(module, Phase::Gradient, info.type, dump));
+  artifact::ManifestT manifest;
+  std::vector<std::unique_ptr<artifact::TargetT>> targets;
   std::vector<PendingBlob> blobs;
+  for (const std::string &name : info.targets) {
+    // The last target may have the module itself.
+    mlir::OwningOpRef<mlir::ModuleOp> copy;
+    if (name != info.targets.back())
+      copy = module.clone();
+    mlir::ModuleOp own = copy ? *copy : module;
+    narrowTo(own, info, name);
+    GPTC_CHECK(advance(own, Phase::Program, info.type, dump,
+                       fusionCapabilities(name), several ? name : ""));
+    GPTC_TRY(artifact::ManifestT described, describeModel(own, info));
+    if (targets.empty())
+      manifest = std::move(described);
+    else
+      GPTC_CHECK(checkVariables(manifest, described, name));
+    GPTC_TRY(auto target, describeTarget(name, own, info));
+    GPTC_CHECK(addVariants(name, own, info, *target, blobs, dump));
+    targets.push_back(std::move(target));
+  }
   for (const auto &[name, content] : files) {
     auto file = std::make_unique<artifact::FileT>();
     file->name = name;
@@ -239,7 +262,6 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
         PendingBlob::of(file->blob.get(), std::as_bytes(std::span(content))));
     manifest.files.push_back(std::move(file));
   }
-  GPTC_CHECK(addVariants(module, info, *target, blobs, dump));
   GPTC_CHECK(dump.status());
 
   std::optional<Checkpoint> checkpoint;
@@ -254,17 +276,20 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
                        info.checkpoint);
     }
     GPTC_TRY(team, ThreadTeam::create(0));
-    embedWeights(manifest, *target, checkpoint ? &*checkpoint : nullptr, *team,
-                 blobs);
+    for (const auto &target : targets)
+      embedWeights(manifest, *target, checkpoint ? &*checkpoint : nullptr,
+                   *team, blobs);
   }
 
   CompileSummary summary;
   if (info.checkpoint.empty())
     summary.seed = info.initSeed;
-  summary.kernels = target->kernels.size();
-  for (const auto &program : target->programs)
-    summary.dispatches += program->dispatches.size();
-  manifest.targets.push_back(std::move(target));
+  for (auto &target : targets) {
+    summary.kernels += target->kernels.size();
+    for (const auto &program : target->programs)
+      summary.dispatches += program->dispatches.size();
+    manifest.targets.push_back(std::move(target));
+  }
   if (info.reference) {
     auto reference = std::make_unique<artifact::TargetT>();
     reference->name = "reference";
@@ -279,12 +304,13 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
 }
 
 Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
-                                      uint64_t seed,
-                                      const std::string &output) {
+                                      uint64_t seed, const std::string &output,
+                                      const std::vector<std::string> &targets) {
   GPTC_CHECK(graph.finish());
   mlir::ModuleOp module = moduleOf(graph);
   ModuleInfo info;
   info.type = type;
+  info.targets = targets;
   info.initSeed = seed;
   info.parameters = countParameters(module);
   GPTC_CHECK(addCosts(module, info));

@@ -15,17 +15,19 @@ using CarriedFiles = std::map<std::string, std::string>;
 
 /// Compiles a module with attached ModuleInfo, in any phase, into the artifact
 /// at `output`. Equal inputs give equal bytes. The module ends in phase
-/// program.
+/// program, as that of the last target.
 Expected<CompileSummary> compileModule(mlir::ModuleOp module,
                                        const CarriedFiles &files,
                                        const std::string &output, Dump &dump);
 
-/// Finishes a graph and compiles all of its entries for the CPU, in f32
-/// ("f32") or with bf16 products ("bf16"); parameters start as their
-/// initializers and `seed` say. For definitions that are no language models,
-/// and tests.
-Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
-                                      uint64_t seed, const std::string &output);
+/// Finishes a graph and compiles all of its entries for the CPU or other
+/// targets, in f32 ("f32") or with bf16 products ("bf16"); parameters start as
+/// their initializers and `seed` say. For definitions that are no language
+/// models, and tests.
+Expected<CompileSummary>
+compileGraph(Graph &graph, const std::string &type, uint64_t seed,
+             const std::string &output,
+             const std::vector<std::string> &targets = {"cpu"});
 
 /// What `gptc compile` does.
 Expected<CompileSummary> compileModel(const CompileRequest &request);

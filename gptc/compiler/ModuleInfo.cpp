@@ -31,6 +31,11 @@ public:
     if (auto flag = find<mlir::BoolAttr>(name))
       to = flag.getValue();
   }
+  void read(llvm::StringRef name, std::vector<std::string> &to) {
+    if (auto list = find<mlir::ArrayAttr>(name))
+      for (auto text : list.getAsRange<mlir::StringAttr>())
+        to.push_back(text.str());
+  }
   template <typename T> T find(llvm::StringRef name) {
     T found = dictionary.getAs<T>(name);
     if (!found && status)
@@ -78,6 +83,9 @@ void attach(mlir::ModuleOp module, const ModuleInfo &info) {
   add("batch", number(info.batch));
   add("capacity", number(info.capacity));
   add("type", builder.getStringAttr(info.type));
+  llvm::SmallVector<llvm::StringRef> targets(info.targets.begin(),
+                                             info.targets.end());
+  add("targets", builder.getStrArrayAttr(targets));
   add("reference", builder.getBoolAttr(info.reference));
   add("cpu", builder.getStringAttr(info.cpu));
   add("checkpoint", builder.getStringAttr(info.checkpoint));
@@ -116,6 +124,7 @@ Expected<ModuleInfo> infoOf(mlir::ModuleOp module) {
   members.read("batch", info.batch);
   members.read("capacity", info.capacity);
   members.read("type", info.type);
+  members.read("targets", info.targets);
   members.read("reference", info.reference);
   members.read("cpu", info.cpu);
   members.read("checkpoint", info.checkpoint);
@@ -131,6 +140,14 @@ Expected<ModuleInfo> infoOf(mlir::ModuleOp module) {
                                                uint64_t(cost[1])};
     }
   GPTC_CHECK(members.status);
+  for (const std::string &target : info.targets)
+    if (target != "cpu" && target != "vulkan")
+      return failure(ErrorCode::InvalidArgument,
+                     "the module's target is '{}', expected cpu or vulkan",
+                     target);
+  if (info.targets.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "the module's attribute {} lists no target", infoAttr.str());
   constexpr uint64_t most = uint64_t(1) << 24;
   if (info.batch == 0 || info.batch > most || info.capacity > most ||
       info.capacity > info.model.context)

@@ -2,7 +2,6 @@
 
 #include "gptc/compiler/Phases.h"
 
-#include "gptc/passes/Passes.h"
 #include "gptc/runtime/base/File.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -19,8 +18,8 @@ constexpr std::array<llvm::StringLiteral, 6> names{
 /// Dumps the module after each pass that changed it.
 class DumpChanges : public mlir::PassInstrumentation {
 public:
-  DumpChanges(mlir::ModuleOp module, Dump &dump)
-      : module(module), dump(dump), before(printModule(module)) {}
+  DumpChanges(mlir::ModuleOp module, Dump &dump, const std::string &label)
+      : module(module), dump(dump), label(label), before(printModule(module)) {}
 
   void runAfterPass(mlir::Pass *pass, mlir::Operation *) override {
     // Passes inside of other passes have no name of their own.
@@ -29,13 +28,14 @@ public:
     std::string after = printModule(module);
     if (after == before)
       return;
-    dump.numbered(pass->getArgument().str() + ".mlir", after);
+    dump.numbered(label + pass->getArgument().str() + ".mlir", after);
     before = std::move(after);
   }
 
 private:
   mlir::ModuleOp module;
   Dump &dump;
+  std::string label;
   std::string before;
 };
 
@@ -50,11 +50,11 @@ mlir::LogicalResult verifyExpanded(mlir::ModuleOp module) {
   return mlir::failure(walked.wasInterrupted());
 }
 
-void buildPhase(mlir::OpPassManager &manager, Phase to,
-                const std::string &type) {
+void buildPhase(mlir::OpPassManager &manager, Phase to, const std::string &type,
+                const passes::FusionCapabilities &capabilities) {
   switch (to) {
   case Phase::Fused:
-    return passes::buildFusePipeline(manager, type, {});
+    return passes::buildFusePipeline(manager, type, capabilities);
   case Phase::Kernels:
     return passes::buildKernelsPipeline(manager);
   case Phase::Program:
@@ -132,8 +132,10 @@ std::string printModule(mlir::ModuleOp module) {
 }
 
 Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
-               Dump &dump) {
+               Dump &dump, const passes::FusionCapabilities &capabilities,
+               const std::string &label) {
   GPTC_TRY(Phase phase, phaseOf(module));
+  std::string prefix = label.empty() ? "" : label + "-";
   mlir::MLIRContext *context = module.getContext();
   std::string errors, remarks;
   mlir::ScopedDiagnosticHandler handler(
@@ -162,8 +164,9 @@ Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
     mlir::PassManager manager(context);
     manager.enableVerifier(false); // The gate verifies.
     if (dump.active())
-      manager.addInstrumentation(std::make_unique<DumpChanges>(module, dump));
-    buildPhase(manager, phase, type);
+      manager.addInstrumentation(
+          std::make_unique<DumpChanges>(module, dump, prefix));
+    buildPhase(manager, phase, type, capabilities);
     if (mlir::failed(manager.run(module)))
       return failure(phase == Phase::Gradient ? ErrorCode::InvalidArgument
                                               : ErrorCode::Internal,
@@ -173,10 +176,11 @@ Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
     GPTC_CHECK(verified(phase));
     // What a pass leaves is half of a phase; this is where one can go on.
     if (dump.active())
-      dump.numbered(toString(phase).str() + ".mlir", printModule(module));
+      dump.numbered(prefix + toString(phase).str() + ".mlir",
+                    printModule(module));
   }
   if (!remarks.empty())
-    dump.file("remarks.txt", remarks);
+    dump.file(prefix + "remarks.txt", remarks);
   return dump.status();
 }
 

@@ -4,6 +4,7 @@
 #define GPTC_COMPILER_PHASES_H
 
 #include "gptc/ir/Dialect.h"
+#include "gptc/passes/Passes.h"
 #include "gptc/runtime/base/Error.h"
 
 #include <functional>
@@ -40,9 +41,12 @@ private:
 };
 
 /// Runs the passes that lead from the module's phase to `to` (at most
-/// Program), verifying at each gate. `type` is "f32" or "bf16".
+/// Program), verifying at each gate. `type` is "f32" or "bf16"; what kernels
+/// may take in is the target's, whose name `label` precedes those of dumps
+/// where there are several.
 Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
-               Dump &dump);
+               Dump &dump, const passes::FusionCapabilities &capabilities = {},
+               const std::string &label = "");
 
 /// The module as text that parses back, locations included.
 std::string printModule(mlir::ModuleOp module);

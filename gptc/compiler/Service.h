@@ -40,7 +40,7 @@ struct CompileRequest {
   /// Seeds the weights where there is no checkpoint, 0 if not given.
   std::optional<uint64_t> initSeed;
   bool embedWeights = false;
-  std::vector<std::string> targets; ///< cpu, reference.
+  std::vector<std::string> targets; ///< cpu, vulkan, reference.
   std::string dtype;                ///< f32 or bf16.
   std::vector<std::string> entries;
   uint64_t batch = 0;

@@ -112,7 +112,9 @@ void remarkRefused(Operation *op, llvm::StringRef into, llvm::StringRef why) {
 
 } // namespace
 
-Grouping::Grouping(mlir::Block &block, int64_t prologueRows) : block_(block) {
+Grouping::Grouping(mlir::Block &block, int64_t prologueRows,
+                   bool attentionAppends)
+    : block_(block), attentionAppends_(attentionAppends) {
   for (Operation &op : block)
     place(&op);
   takePrologues(prologueRows);
@@ -238,7 +240,7 @@ void Grouping::place(Operation *op) {
     for (Operation *user : op->getUsers())
       if (!llvm::isa<ir::AssignOp>(user))
         readers.push_back(user);
-    auto reader = readers.size() == 1
+    auto reader = readers.size() == 1 && attentionAppends_
                       ? llvm::dyn_cast<ir::AttentionOp>(readers[0])
                       : ir::AttentionOp();
     if (reader &&
@@ -250,7 +252,9 @@ void Grouping::place(Operation *op) {
       return;
     }
     if (!readers.empty())
-      remarkRefused(op, "attention", "something else reads the new cache");
+      remarkRefused(op, "attention",
+                    attentionAppends_ ? "something else reads the new cache"
+                                      : "a tile of the target owns no head");
     create(Family::Gather, op, 0, 0);
   } else if (llvm::isa<ir::AttentionBackwardOp>(op)) {
     create(Family::Attention, op, 0, 0);

@@ -28,7 +28,7 @@ struct KernelGroup {
 
 class Grouping {
 public:
-  Grouping(mlir::Block &block, int64_t prologueRows);
+  Grouping(mlir::Block &block, int64_t prologueRows, bool attentionAppends);
 
   /// All groups; those that are not alive were merged into others.
   llvm::ArrayRef<KernelGroup> groups() const { return groups_; }
@@ -68,6 +68,7 @@ private:
   void cutChain(mlir::OpOperand &operand);
 
   mlir::Block &block_;
+  bool attentionAppends_;
   llvm::SmallVector<KernelGroup> groups_;
   llvm::DenseMap<mlir::Operation *, int> owner_;
   llvm::DenseSet<mlir::Operation *> appended_; ///< Wait for their attention.

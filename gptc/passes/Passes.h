@@ -18,6 +18,9 @@ namespace gptc::passes {
 struct FusionCapabilities {
   /// Products of at most this many rows take a prologue.
   int64_t prologueRows = 4;
+  /// Attention takes the appends to the caches that it reads: where one kernel
+  /// tile owns a head, so that it sees what it has appended.
+  bool attentionAppends = true;
 };
 
 /// model -> gradient.

@@ -37,7 +37,7 @@ def FormKernels : Pass<"gptc-form-kernels", "::mlir::func::FuncOp"> {
     products and attention take the elementwise work on their result
     (epilogue); products of few rows take the row program that makes their
     left operand (prologue); attention takes the appends to the caches that it
-    reads; everything else over the same rows joins into row programs. Views
+    reads, if the target lets it; everything else over the same rows joins into row programs. Views
     are not materialized: each group contains its views of the buffers it
     reads. A result or an assigned value that may not be written where it is
     computed is copied at the end. Each fusion refused is told as a remark with
@@ -61,6 +61,8 @@ def FormKernels : Pass<"gptc-form-kernels", "::mlir::func::FuncOp"> {
   let options = [
     Option<"prologueRows", "prologue-rows", "int64_t", "4",
            "Products of at most this many rows take a prologue">,
+    Option<"attentionAppends", "attention-appends", "bool", "true",
+           "Attention takes the appends to the caches that it reads">,
   ];
 }
 

@@ -17,7 +17,8 @@ void buildFusePipeline(mlir::OpPassManager &manager, llvm::StringRef type,
   manager.addPass(createLowerPrecision({type.str()}));
   manager.addPass(createPackWeights());
   manager.addNestedPass<mlir::func::FuncOp>(
-      createFormKernels({capabilities.prologueRows}));
+      createFormKernels(
+      {capabilities.prologueRows, capabilities.attentionAppends}));
 }
 
 void buildKernelsPipeline(mlir::OpPassManager &manager) {

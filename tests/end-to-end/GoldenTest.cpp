@@ -8,6 +8,7 @@
 
 #include "gptc/compiler/Driver.h"
 #include "gptc/runtime/base/File.h"
+#include "gptc/runtime/program/Program.h"
 #include "gptc/runtime/session/Scoring.h"
 #include "gptc/runtime/session/TextGeneration.h"
 

@@ -60,8 +60,13 @@ static void read(const Artifact &artifact) {
     for (const auto &storage : target->storages)
       if (storage->embedded)
         touch(artifact.blob(*storage->embedded));
-    for (const auto &variant : target->variants)
-      touch(artifact.blob(*variant->library));
+    for (const auto &variant : target->variants) {
+      if (variant->library)
+        touch(artifact.blob(*variant->library));
+      for (const auto &implementation : variant->implementations)
+        if (implementation->spirv)
+          touch(artifact.blob(*implementation->spirv));
+    }
   }
 }
 

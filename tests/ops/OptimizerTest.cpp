@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "CpuRun.h"
+#include "CompiledGraph.h"
 #include "GradientGraph.h"
 
 #include "gptc/frontend/Optimizers.h"

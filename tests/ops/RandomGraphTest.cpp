@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "RandomGraph.h"
-#include "CpuRun.h"
+#include "CompiledGraph.h"
 #include "GradientGraph.h"
 
 #include "gptc/compiler/Phases.h"

@@ -202,7 +202,7 @@ TEST_F(SessionTest, EveryNumberOfThreadsGivesTheSameBits) {
       auto session =
           open("gpt2-wide", std::string("--batch 3 --dtype ") + type, threads);
       ASSERT_NE(session, nullptr);
-      EXPECT_EQ(session->runner().program()->threads().size(), threads);
+      EXPECT_EQ(session->runner().program()->threadCount(), threads);
       Logits all;
       auto note = [&] {
         for (uint32_t b = 0; b < 3; ++b) {
@@ -229,7 +229,7 @@ TEST_F(SessionTest, WeightsMoveWithoutAChange) {
   auto resting = open("gpt2-wide", "--embed-weights --dtype f32");
   auto moving = open("gpt2-wide", "--embed-weights --dtype f32");
   ASSERT_TRUE(resting && moving);
-  Program &program = *moving->runner().program();
+  Executable &program = *moving->runner().program();
   EXPECT_EQ(program.mappedBytes(), program.weightsBytes());
   for (uint32_t i = 0; program.mappedBytes() != 0; ++i) {
     uint64_t before = program.mappedBytes();

@@ -49,6 +49,11 @@ const std::map<std::string, std::set<std::string>> &rooms() {
       below[room] = ground;
     for (const char *room : {"backends/cpu/runtime", "backends/vulkan/runtime"})
       below[room] = runtime;
+    // What both halves of the backend must agree on.
+    below["backends/vulkan"] = {};
+    for (const char *half :
+         {"backends/vulkan/compiler", "backends/vulkan/runtime"})
+      below[half].insert("backends/vulkan");
     below["models"] = ground;
     below["models"].insert("frontend");
     below["compiler"] = below["models"];
@@ -57,6 +62,7 @@ const std::map<std::string, std::set<std::string>> &rooms() {
                               "backends/vulkan/compiler"});
     // The command loads the compiler when it needs it, through one header.
     below["tools/gptc"] = runtime;
+    below["tools/gptc"].insert("backends/vulkan/runtime");
     below["tools/gptc"].insert("compiler/Service.h");
     below["tools/gptc-opt"] = {"ir", "passes", "compiler/Service.h"};
     return below;
@@ -66,10 +72,12 @@ const std::map<std::string, std::set<std::string>> &rooms() {
 
 /// The room of a path below gptc/, or the path itself where it lies in none.
 std::string roomOf(const std::string &path) {
+  std::string found = path;
+  // A room comes before the rooms inside of it.
   for (const auto &[room, below] : rooms())
     if (path.starts_with(room + "/"))
-      return room;
-  return path;
+      found = room;
+  return found;
 }
 
 bool isSource(const fs::path &path) {

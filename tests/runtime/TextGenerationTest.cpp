@@ -68,7 +68,7 @@ TEST_F(TextGeneration, EndsWithTheTokensAskedFor) {
 TEST_F(TextGeneration, MovesMappedWeightsWhereItPays) {
   auto session = open(goldenModel("gpt2-wide"), "--embed-weights --dtype f32");
   ASSERT_NE(session, nullptr);
-  const Program &program = *session->runner().program();
+  const Executable &program = *session->runner().program();
   auto [prompt, expected] = greedy();
   for (uint64_t count : {7, 200}) {
     GenerationOptions options;

@@ -102,9 +102,13 @@ Status Artifact::checkBlobs() const {
   for (const auto &target : manifest_.targets) {
     GPTC_CHECK(checkBlob(target->module_.get(), BlobDigest::Of::All,
                          "its reference module"));
-    for (const auto &variant : target->variants)
-      GPTC_CHECK(checkBlob(variant->library.get(), BlobDigest::Of::All,
-                           fmt::format("its code for {}", variant->name)));
+    for (const auto &variant : target->variants) {
+      std::string what = fmt::format("its code for {}", variant->name);
+      GPTC_CHECK(checkBlob(variant->library.get(), BlobDigest::Of::All, what));
+      for (const auto &implementation : variant->implementations)
+        GPTC_CHECK(
+            checkBlob(implementation->spirv.get(), BlobDigest::Of::All, what));
+    }
     for (size_t i = 0; i < target->storages.size(); ++i)
       GPTC_CHECK(checkBlob(
           target->storages[i]->embedded.get(), BlobDigest::Of::Samples,

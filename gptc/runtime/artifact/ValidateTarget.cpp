@@ -21,6 +21,7 @@ public:
   Status run();
 
 private:
+  bool isVulkan() const { return target_.name == "vulkan"; }
   Status checkStorages();
   Status checkProgram(const ProgramT &program);
   Status checkBuffer(const ProgramT &program, const BufferT &buffer);
@@ -34,6 +35,7 @@ private:
   /// Checks a product's operands against the buffers of one dispatch.
   Status checkProductBuffers(const ProductT &product, const ProgramT &program,
                              const DispatchT &dispatch);
+  Status checkSpirv(const ImplementationT &implementation);
 
   const ManifestT &manifest_;
   const TargetT &target_;
@@ -246,8 +248,12 @@ Status TargetValidator::checkProgram(const ProgramT &program) {
 Status TargetValidator::checkVariant(const VariantT &variant) {
   if (variant.name.empty())
     return wrong("it has no name");
-  GPTC_CHECK(validateBlob(variant.library.get(), "its library", manifestEnd_,
-                          fileBytes_));
+  if (!isVulkan()) {
+    GPTC_CHECK(validateBlob(variant.library.get(), "its library", manifestEnd_,
+                            fileBytes_));
+  } else if (variant.library) {
+    return wrong("it has a library, which no Vulkan device runs");
+  }
   if (variant.implementations.size() != target_.kernels.size())
     return wrong("it implements {} kernels of {}",
                  variant.implementations.size(), target_.kernels.size());
@@ -262,8 +268,13 @@ Status TargetValidator::checkVariant(const VariantT &variant) {
 Status
 TargetValidator::checkImplementation(const VariantT &variant,
                                      const ImplementationT &implementation) {
-  if (implementation.symbol.empty())
+  if (isVulkan()) {
+    GPTC_CHECK(checkSpirv(implementation));
+  } else if (implementation.spirv) {
+    return wrong("it has a SPIR-V module, which only a Vulkan device runs");
+  } else if (implementation.symbol.empty()) {
     return wrong("it has no symbol");
+  }
   if (implementation.tiles == 0)
     return wrong("it has no tiles");
   if (implementation.inner_tiles == 0)
@@ -273,6 +284,20 @@ TargetValidator::checkImplementation(const VariantT &variant,
                  implementation.scratch_bytes);
   if (implementation.product)
     return checkProduct(implementation);
+  return {};
+}
+
+Status TargetValidator::checkSpirv(const ImplementationT &implementation) {
+  if (!implementation.symbol.empty() || implementation.product)
+    return wrong("it must be a SPIR-V module and nothing else");
+  GPTC_CHECK(validateBlob(implementation.spirv.get(), "its SPIR-V module",
+                          manifestEnd_, fileBytes_));
+  constexpr uint64_t headerBytes = 20;
+  uint64_t size = implementation.spirv->size;
+  if (size < headerBytes || size % sizeof(uint32_t) != 0)
+    return wrong("its SPIR-V module has {} bytes", size);
+  if (implementation.scratch_bytes != 0)
+    return wrong("it needs scratch, which workgroups do not have");
   return {};
 }
 

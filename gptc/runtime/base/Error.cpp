@@ -19,6 +19,8 @@ const char *toString(ErrorCode code) {
     return "unsupported";
   case ErrorCode::OutOfMemory:
     return "out of memory";
+  case ErrorCode::DeviceLost:
+    return "device lost";
   case ErrorCode::Io:
     return "input/output";
   case ErrorCode::Internal:

@@ -23,6 +23,7 @@ enum class ErrorCode {
   Corrupt,         ///< Outside data violates its format.
   Unsupported,     ///< Well-formed, but outside of what gptc honours.
   OutOfMemory,     ///< The machine or device lacks the memory that is needed.
+  DeviceLost,      ///< A GPU stopped working; what it held is gone.
   Io,              ///< The operating system failed to read or write.
   Internal,        ///< A defect of gptc itself.
 };

@@ -2,7 +2,8 @@
 
 #include "gptc/runtime/program/Program.h"
 
-#include "gptc/runtime/program/VariableSource.h"
+#include "gptc/runtime/program/InitialValues.h"
+#include "gptc/runtime/program/Roof.h"
 
 #include <chrono>
 #include <cstring>
@@ -39,7 +40,7 @@ Program::load(std::shared_ptr<const Artifact> artifact,
     return failure(ErrorCode::NotFound,
                    "'{}' holds nothing for the CPU; compile with --target cpu",
                    file.path());
-  program->findWritten();
+  program->written_ = writtenVariables(*program->target_);
   GPTC_CHECK(program->chooseVariant(options.variant));
   GPTC_TRY(program->library_,
            KernelLibrary::load(file.blob(*program->variant_->library)));
@@ -156,19 +157,6 @@ bool Program::usesLibrary() const {
                      [](const Kernel &kernel) { return bool(kernel.product); });
 }
 
-void Program::findWritten() {
-  written_.resize(target_->storages.size());
-  for (const auto &program : target_->programs)
-    for (const auto &dispatch : program->dispatches)
-      for (size_t i = dispatch->buffers.size() - dispatch->outputs;
-           i < dispatch->buffers.size(); ++i) {
-        const artifact::BufferT &buffer =
-            *program->buffers[dispatch->buffers[i]];
-        if (buffer.space == artifact::BufferSpace::Variable)
-          written_[buffer.index] = true;
-      }
-}
-
 Status Program::checkMemory() const {
   uint64_t needed = 0;
   for (size_t i = 0; i < target_->storages.size(); ++i)
@@ -191,56 +179,35 @@ Status Program::checkMemory() const {
 Status Program::loadVariables(const std::string &folder) {
   const artifact::ManifestT &manifest = artifact_->manifest();
   GPTC_TRY(variables_, Region::create(target_->variables_bytes, "variables"));
-  std::string path = folder.empty() ? manifest.source->checkpoint : folder;
-  std::optional<Checkpoint> checkpoint;
-  auto needsSource = [&](size_t i) {
-    // What is embedded serves, but where another folder is asked for to go on
-    // training from.
-    return manifest.variables[i]->role == artifact::Role::Parameter &&
-           (!target_->storages[i]->embedded ||
-            (written_[i] && !folder.empty()));
-  };
-  bool any = false;
-  for (size_t i = 0; i < manifest.variables.size(); ++i)
-    any = any || needsSource(i);
-  if (any && !path.empty()) {
-    auto opened = Checkpoint::open(path);
-    if (!opened)
-      return tl::unexpected(opened.error().in(
-          fmt::format("the weights of '{}'", artifact_->path())));
-    if (folder.empty() && opened->digest() != manifest.source->digest)
-      return failure(ErrorCode::Corrupt,
-                     "the checkpoint '{}' is not what '{}' was compiled from; "
-                     "compile it again",
-                     path, artifact_->path());
-    checkpoint = std::move(*opened);
-  }
+  GPTC_TRY(InitialValues values,
+           InitialValues::open(*artifact_, *target_, folder));
   for (size_t i = 0; i < manifest.variables.size(); ++i) {
-    const artifact::VariableT &variable = *manifest.variables[i];
     const artifact::StorageT &storage = *target_->storages[i];
-    (variable.role == artifact::Role::Parameter ? weightsBytes_
-                                                : stateBytes_) += storage.bytes;
+    (manifest.variables[i]->role == artifact::Role::Parameter ? weightsBytes_
+                                                              : stateBytes_) +=
+        storage.bytes;
     if (isMapped(i)) {
-      auto bytes = artifact_->blob(*storage.embedded);
+      auto bytes = values.embedded(i);
       storages_.emplace_back(const_cast<std::byte *>(bytes.data()),
                              bytes.size());
       mappedBytes_ += bytes.size();
       continue;
     }
     storages_.emplace_back(variables_.data() + storage.offset, storage.bytes);
-    if (!needsSource(i)) {
-      if (storage.embedded) {
-        auto bytes = artifact_->blob(*storage.embedded);
-        std::memcpy(storages_[i].data(), bytes.data(), bytes.size());
-      }
-      continue;
+    switch (values.kindOf(i)) {
+    case InitialValues::Kind::Zero:
+      break;
+    case InitialValues::Kind::Embedded: {
+      auto bytes = values.embedded(i);
+      std::memcpy(storages_[i].data(), bytes.data(), bytes.size());
+      break;
     }
-    auto source = VariableSource::create(variable, storage.layout,
-                                         checkpoint ? &*checkpoint : nullptr,
-                                         manifest.source->init_seed, *team_);
-    if (!source)
-      return tl::unexpected(std::move(source).error());
-    source->fillAll(*team_, storages_[i].data());
+    case InitialValues::Kind::Source: {
+      GPTC_TRY(VariableSource source, values.source(i, *team_));
+      source.fillAll(*team_, storages_[i].data());
+      break;
+    }
+    }
   }
   return {};
 }
@@ -332,6 +299,13 @@ Status Program::loadEntry(const artifact::ProgramT &program) {
   return {};
 }
 
+std::string Program::name() const {
+  unsigned threads = team_->size();
+  return fmt::format("cpu {}, {} thread{}{}", variant(), threads,
+                     threads == 1 ? "" : "s",
+                     usesLibrary() ? ", products by oneDNN" : "");
+}
+
 bool Program::has(uint32_t entry) const {
   return entry < entries_.size() && entries_[entry].description;
 }
@@ -385,14 +359,24 @@ void Program::moveVariable(size_t index) {
   storage = {to, storage.size()};
 }
 
-void Program::reset() {
+Status Program::writeVariable(size_t index, std::span<const std::byte> bytes) {
+  std::memcpy(storages_[index].data(), bytes.data(), bytes.size());
+  return {};
+}
+
+Status Program::reset() {
   const auto &variables = artifact_->manifest().variables;
   for (size_t i = 0; i < variables.size(); ++i)
     if (variables[i]->role != artifact::Role::Parameter)
       std::memset(storages_[i].data(), 0, storages_[i].size());
+  return {};
 }
 
-void Program::run(uint32_t index, std::span<double> seconds) {
+Expected<std::unique_ptr<RoofMeter>> Program::createRoofMeter() {
+  return gptc::createRoofMeter(*team_);
+}
+
+Status Program::run(uint32_t index, std::span<double> seconds) {
   Entry &entry = entries_[index];
   for (const Patch &patch : entry.patches)
     *patch.to = *patch.from;
@@ -400,24 +384,26 @@ void Program::run(uint32_t index, std::span<double> seconds) {
   team_->run([&](unsigned thread) {
     runSteps(entry, 0, entry.steps.size(), thread, seconds);
   });
+  return {};
 }
 
-void Program::runDispatches(uint32_t index, size_t from, size_t to) {
+Status Program::runDispatches(uint32_t index, size_t from, size_t to) {
   Entry &entry = entries_[index];
   for (const Patch &patch : entry.patches)
     *patch.to = *patch.from;
   counters_[from % 2].value.store(0, std::memory_order_relaxed);
   team_->run([&](unsigned thread) { runSteps(entry, from, to, thread, {}); });
+  return {};
 }
 
-std::span<const std::byte> Program::buffer(uint32_t index, size_t dispatch,
-                                           size_t position) const {
+Expected<std::span<const std::byte>>
+Program::readBuffer(uint32_t index, size_t dispatch, size_t position) {
   const Entry &entry = entries_[index];
   const artifact::ProgramT &program = *entry.description;
   uint32_t buffer = program.dispatches[dispatch]->buffers[position];
-  return {
+  return std::span(
       static_cast<const std::byte *>(entry.steps[dispatch].buffers[position]),
-      program.buffers[buffer]->bytes};
+      program.buffers[buffer]->bytes);
 }
 
 void Program::runProduct(const Step &step, uint32_t tile, std::byte *scratch,

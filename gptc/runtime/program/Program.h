@@ -1,9 +1,9 @@
-//===- Program.h - An artifact's target, ready to run ----------*- C++ -*-===//
+//===- Program.h - An artifact's CPU target, ready to run ------*- C++ -*-===//
 
 #ifndef GPTC_RUNTIME_PROGRAM_PROGRAM_H
 #define GPTC_RUNTIME_PROGRAM_PROGRAM_H
 
-#include "gptc/runtime/artifact/Artifact.h"
+#include "gptc/runtime/program/Executable.h"
 #include "gptc/runtime/program/KernelLibrary.h"
 #include "gptc/runtime/program/MatrixProduct.h"
 #include "gptc/runtime/program/Memory.h"
@@ -31,78 +31,57 @@ struct LoadOptions {
 
 /// The entry points of an artifact's CPU target with their memory: variables,
 /// arena, arguments, results. Loading runs no kernel but trusts the code from
-/// then on. Entry points share variables, so that only one runs at a time;
-/// not thread safe. Running allocates nothing.
-class Program {
+/// then on. Running allocates nothing and cannot fail.
+class Program final : public Executable {
 public:
   static Expected<std::unique_ptr<Program>>
   load(std::shared_ptr<const Artifact> artifact, const LoadOptions &options);
 
-  const Artifact &artifact() const { return *artifact_; }
-  /// Name of the instruction set in use.
-  const std::string &variant() const { return variant_->name; }
-  /// What the instruction set in use needs, as /proc/cpuinfo spells it.
-  const std::vector<std::string> &features() const {
+  std::string name() const override;
+  const Artifact &artifact() const override { return *artifact_; }
+  const std::string &variant() const override { return variant_->name; }
+  /// As /proc/cpuinfo spells it.
+  const std::vector<std::string> &features() const override {
     return variant_->features;
   }
-  const artifact::TargetT &target() const { return *target_; }
+  const artifact::TargetT &target() const override { return *target_; }
   ThreadTeam &threads() { return *team_; }
 
-  /// Whether the target has that entry of the manifest.
-  bool has(uint32_t entry) const;
-  /// Memory of an argument or result, dense and row-major; a scalar argument
-  /// is 8 bytes, an f32 or i32 in the first half.
-  std::span<std::byte> argument(uint32_t entry, size_t index);
-  std::span<std::byte> result(uint32_t entry, size_t index);
-  template <typename T> std::span<T> argumentAs(uint32_t entry, size_t index) {
-    auto bytes = argument(entry, index);
-    return {reinterpret_cast<T *>(bytes.data()), bytes.size() / sizeof(T)};
-  }
-  template <typename T> std::span<T> resultAs(uint32_t entry, size_t index) {
-    auto bytes = result(entry, index);
-    return {reinterpret_cast<T *>(bytes.data()), bytes.size() / sizeof(T)};
-  }
-
-  /// Runs an entry that the target has. `seconds`, if not empty, receives the
-  /// time of each dispatch; every dispatch is then waited for.
-  void run(uint32_t entry, std::span<double> seconds = {});
-
-  /// Rows of each sequence that an entry computes for `rows` valid ones: whole
-  /// blocks of its heaviest dispatch.
-  uint64_t computedRows(uint32_t entry, uint64_t rows) const;
-
-  /// The dispatches and buffers of an entry that the target has.
-  const artifact::ProgramT &describe(uint32_t entry) const {
+  bool has(uint32_t entry) const override;
+  const artifact::ProgramT &describe(uint32_t entry) const override {
     return *entries_[entry].description;
   }
-  /// Runs dispatches [from, to) alone, so that what each leaves can be looked
-  /// at. A whole run begins with from = 0 and leaves none out.
-  void runDispatches(uint32_t entry, size_t from, size_t to);
-  /// The memory of one of a dispatch's buffers. In the arena it holds what was
-  /// written there last.
-  std::span<const std::byte> buffer(uint32_t entry, size_t dispatch,
-                                    size_t position) const;
+  std::span<std::byte> argument(uint32_t entry, size_t index) override;
+  std::span<std::byte> result(uint32_t entry, size_t index) override;
+  Status run(uint32_t entry, std::span<double> seconds = {}) override;
+  uint64_t computedRows(uint32_t entry, uint64_t rows) const override;
+  Status runDispatches(uint32_t entry, size_t from, size_t to) override;
+  Expected<std::span<const std::byte>>
+  readBuffer(uint32_t entry, size_t dispatch, size_t position) override;
 
   /// The stored bytes of a variable, in its target's layout; they may move
   /// with moveWeights().
   std::span<std::byte> variable(size_t index);
-  /// Bytes of weights that are read where the file is mapped.
-  uint64_t mappedBytes() const { return mappedBytes_; }
-  /// Copies mapped weights, about `bytes` more of them, into memory with huge
-  /// pages, from which they are read faster, and gives their mapped pages
-  /// back: resident memory never counts both. Does nothing where the machine
-  /// has too little memory left.
-  void moveWeights(uint64_t bytes);
-  /// Sets caches and counters to zero.
-  void reset();
+  Expected<std::span<const std::byte>> readVariable(size_t index) override {
+    return variable(index);
+  }
+  Status writeVariable(size_t index, std::span<const std::byte> bytes) override;
+  Status reset() override;
 
-  uint64_t weightsBytes() const { return weightsBytes_; }
-  uint64_t stateBytes() const { return stateBytes_; }
-  uint64_t arenaBytes() const { return arena_.size(); }
+  uint64_t mappedBytes() const override { return mappedBytes_; }
+  /// Copies mapped weights into memory with huge pages and gives their mapped
+  /// pages back: resident memory never counts both. Does nothing where the
+  /// machine has too little memory left.
+  void moveWeights(uint64_t bytes) override;
 
-  /// What computes a kernel's matrix product, as oneDNN calls it; empty where
-  /// generated code does.
-  std::string_view libraryOf(uint32_t kernel) const;
+  unsigned threadCount() const override { return team_->size(); }
+  Expected<std::unique_ptr<RoofMeter>> createRoofMeter() override;
+
+  uint64_t weightsBytes() const override { return weightsBytes_; }
+  uint64_t stateBytes() const override { return stateBytes_; }
+  uint64_t arenaBytes() const override { return arena_.size(); }
+
+  std::string_view libraryOf(uint32_t kernel) const override;
   /// Whether oneDNN computes some product.
   bool usesLibrary() const;
 
@@ -149,7 +128,6 @@ private:
   Expected<std::unique_ptr<Product>>
   loadProduct(const artifact::ImplementationT &implementation,
               Products products);
-  void findWritten();
   /// Whether a variable begins where the file is mapped, for reading alone.
   bool isMapped(size_t variable) const {
     return target_->storages[variable]->embedded && !written_[variable];

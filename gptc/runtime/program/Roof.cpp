@@ -143,23 +143,22 @@ template <typename Work> double secondsOf(Work &&work) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-} // namespace
+class CpuRoofMeter : public RoofMeter {
+public:
+  CpuRoofMeter(ThreadTeam &team, Region memory)
+      : team_(&team), memory_(std::move(memory)) {}
+  Status measure() override;
 
-Expected<RoofMeter> RoofMeter::create(ThreadTeam &team) {
-  constexpr uint64_t unit = uint64_t(2) << 20;
-  uint64_t bytes = uint64_t(512) << 20;
-  // Far more than the caches, and less than what is free.
-  if (uint64_t available = availableMemory(); available != 0)
-    bytes = std::clamp(available / 4 / unit * unit, 16 * unit, bytes);
-  GPTC_TRY(Region memory, Region::create(bytes, "measuring bandwidth"));
-  team.forEach(bytes / unit, [&](uint64_t i) {
-    std::memset(memory.data() + i * unit, 1, unit);
-  });
-  return RoofMeter(team, std::move(memory));
-}
+private:
+  double readPeak();
+  double peakOf(void (*loop)(uint64_t), uint64_t operations);
+
+  ThreadTeam *team_;
+  Region memory_; ///< What is read: far more than caches hold.
+};
 
 /// Bytes per second that all threads read: the best of several runs.
-double RoofMeter::readPeak() {
+double CpuRoofMeter::readPeak() {
   auto sum = has({"avx512f"}) ? sumWide : has({"avx2"}) ? sumNarrow : sumPlain;
   uint64_t threads = team_->size(), units = memory_.size() / 4096;
   std::atomic<uint64_t> total = 0;
@@ -179,7 +178,7 @@ double RoofMeter::readPeak() {
 
 /// Operations per second of a loop on all threads: the best of several runs,
 /// of some 10 ms each.
-double RoofMeter::peakOf(void (*loop)(uint64_t), uint64_t operations) {
+double CpuRoofMeter::peakOf(void (*loop)(uint64_t), uint64_t operations) {
   uint64_t rounds = 1 << 14;
   while (secondsOf([&] { loop(rounds); }) < 0.005)
     rounds *= 2;
@@ -193,7 +192,7 @@ double RoofMeter::peakOf(void (*loop)(uint64_t), uint64_t operations) {
   return best;
 }
 
-void RoofMeter::measure() {
+Status CpuRoofMeter::measure() {
   roof_.readBytes = std::max(roof_.readBytes, readPeak());
   bool wide = has({"avx512f"});
   double f32 = wide                   ? peakOf(multiplyWide, 16 * 2)
@@ -211,6 +210,22 @@ void RoofMeter::measure() {
     raise(roof_.int8, peakOf(multiplyInt8Wide, 64 * 2));
   else if (has({"avx2", "avx_vnni"}))
     raise(roof_.int8, peakOf(multiplyInt8Narrow, 32 * 2));
+  return {};
+}
+
+} // namespace
+
+Expected<std::unique_ptr<RoofMeter>> createRoofMeter(ThreadTeam &team) {
+  constexpr uint64_t unit = uint64_t(2) << 20;
+  uint64_t bytes = uint64_t(512) << 20;
+  // Far more than the caches, and less than what is free.
+  if (uint64_t available = availableMemory(); available != 0)
+    bytes = std::clamp(available / 4 / unit * unit, 16 * unit, bytes);
+  GPTC_TRY(Region memory, Region::create(bytes, "measuring bandwidth"));
+  team.forEach(bytes / unit, [&](uint64_t i) {
+    std::memset(memory.data() + i * unit, 1, unit);
+  });
+  return std::make_unique<CpuRoofMeter>(team, std::move(memory));
 }
 
 } // namespace gptc

@@ -140,6 +140,14 @@ Status addOriginals(const VariableT &variable, const Checkpoint &checkpoint,
   return {};
 }
 
+/// The first target that stores variables; all store the same values.
+const artifact::TargetT *storingTarget(const Artifact &artifact) {
+  for (const auto &target : artifact.manifest().targets)
+    if (!target->storages.empty())
+      return target.get();
+  return nullptr;
+}
+
 Expected<std::optional<Checkpoint>> openCheckpoint(const Artifact &artifact) {
   const artifact::SourceT &source = *artifact.manifest().source;
   if (source.embedded || source.checkpoint.empty())
@@ -175,7 +183,7 @@ Expected<WrittenWeights> writeWeights(const Artifact &artifact,
                                       const std::string &path) {
   const artifact::ManifestT &manifest = artifact.manifest();
   GPTC_TRY(std::optional<Checkpoint> checkpoint, openCheckpoint(artifact));
-  const artifact::TargetT *target = artifact.findTarget("cpu");
+  const artifact::TargetT *target = storingTarget(artifact);
   GPTC_TRY(auto team, ThreadTeam::create(0));
   std::vector<PendingTensor> tensors;
   WrittenWeights written;
@@ -204,21 +212,23 @@ Expected<WrittenWeights> writeWeights(const Artifact &artifact,
   return finish(artifact, std::move(tensors), written, path);
 }
 
-Expected<WrittenWeights> writeWeights(Program &program,
+Expected<WrittenWeights> writeWeights(Executable &executable,
                                       const std::string &path) {
-  const auto &variables = program.artifact().manifest().variables;
+  const auto &variables = executable.artifact().manifest().variables;
   std::vector<PendingTensor> tensors;
   for (size_t i = 0; i < variables.size(); ++i) {
     if (variables[i]->role != artifact::Role::Parameter)
       continue;
     const VariableT &variable = *variables[i];
-    artifact::Layout layout = program.target().storages[i]->layout;
-    auto load = [&variable, &program, layout, i](const Part &part) {
-      return unpack(variable, layout, program.variable(i), part);
+    artifact::Layout layout = executable.target().storages[i]->layout;
+    auto load = [&variable, &executable, layout,
+                 i](const Part &part) -> Expected<std::vector<std::byte>> {
+      GPTC_TRY(auto stored, executable.readVariable(i));
+      return unpack(variable, layout, stored, part);
     };
     GPTC_CHECK(addParts(variable, load, tensors));
   }
-  return finish(program.artifact(), std::move(tensors), {}, path);
+  return finish(executable.artifact(), std::move(tensors), {}, path);
 }
 
 } // namespace gptc

@@ -3,7 +3,7 @@
 #ifndef GPTC_RUNTIME_PROGRAM_WEIGHTSWRITER_H
 #define GPTC_RUNTIME_PROGRAM_WEIGHTSWRITER_H
 
-#include "gptc/runtime/program/Program.h"
+#include "gptc/runtime/program/Executable.h"
 
 #include <map>
 
@@ -26,7 +26,7 @@ Expected<WrittenWeights> writeWeights(const Artifact &artifact,
 
 /// The same with the present values of a program's parameters, in the types
 /// that they are stored in.
-Expected<WrittenWeights> writeWeights(Program &program,
+Expected<WrittenWeights> writeWeights(Executable &executable,
                                       const std::string &path);
 
 } // namespace gptc

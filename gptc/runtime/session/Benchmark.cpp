@@ -40,7 +40,7 @@ const std::vector<uint64_t> *tokenShape(const artifact::EntryT &entry) {
 
 class Counter {
 public:
-  Counter(const Program &program, uint32_t entry, CacheUse use)
+  Counter(const Executable &program, uint32_t entry, CacheUse use)
       : manifest_(program.artifact().manifest()), target_(program.target()),
         description_(program.describe(entry)), use_(use) {}
 
@@ -101,7 +101,7 @@ Expected<uint64_t> benchmarkPosition(const Artifact &artifact, uint32_t index,
   return position;
 }
 
-Expected<MeasuredEntry> benchmark(Program &program, uint32_t index,
+Expected<MeasuredEntry> benchmark(Executable &program, uint32_t index,
                                   const BenchmarkOptions &options) {
   const Artifact &artifact = program.artifact();
   const artifact::EntryT &entry = *artifact.manifest().entries[index];
@@ -120,7 +120,7 @@ Expected<MeasuredEntry> benchmark(Program &program, uint32_t index,
   setArguments(program, index,
                sampleArguments(artifact, index, 1, measured.position));
 
-  program.run(index); // Warms up.
+  GPTC_CHECK(program.run(index)); // Warms up.
   std::vector<double> runs;
   Clock::time_point begin = Clock::now();
   auto elapsed = [](Clock::time_point since) {
@@ -130,7 +130,7 @@ Expected<MeasuredEntry> benchmark(Program &program, uint32_t index,
              ? runs.size() < options.repeats
              : runs.size() < 5 || (elapsed(begin) < 1 && runs.size() < 1000)) {
     Clock::time_point start = Clock::now();
-    program.run(index);
+    GPTC_CHECK(program.run(index));
     runs.push_back(elapsed(start));
   }
   measured.repeats = runs.size();
@@ -142,7 +142,7 @@ Expected<MeasuredEntry> benchmark(Program &program, uint32_t index,
   std::vector<double> seconds(description.dispatches.size()), sums = seconds;
   uint64_t timed = std::min<uint64_t>(measured.repeats, 20);
   for (uint64_t i = 0; i < timed; ++i) {
-    program.run(index, seconds);
+    GPTC_CHECK(program.run(index, seconds));
     for (size_t d = 0; d < seconds.size(); ++d)
       sums[d] += seconds[d] / double(timed);
   }
@@ -177,7 +177,7 @@ Expected<MeasuredEntry> benchmark(Program &program, uint32_t index,
   return measured;
 }
 
-void rate(MeasuredEntry &entry, const Program &program, const Roof &roof) {
+void rate(MeasuredEntry &entry, const Executable &program, const Roof &roof) {
   const std::vector<std::string> &features = program.features();
   bool narrow = program.target().type == artifact::ElementType::BF16 &&
                 roof.bf16 &&

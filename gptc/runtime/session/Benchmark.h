@@ -3,7 +3,7 @@
 #ifndef GPTC_RUNTIME_SESSION_BENCHMARK_H
 #define GPTC_RUNTIME_SESSION_BENCHMARK_H
 
-#include "gptc/runtime/program/Program.h"
+#include "gptc/runtime/program/Executable.h"
 #include "gptc/runtime/program/Roof.h"
 
 namespace gptc {
@@ -54,11 +54,11 @@ Expected<uint64_t> benchmarkPosition(const Artifact &artifact, uint32_t entry,
 /// Times an entry that the program has, on random valid arguments, after a run
 /// that warms up. Fails as benchmarkPosition does. Shares of the roof are left
 /// to rate().
-Expected<MeasuredEntry> benchmark(Program &program, uint32_t entry,
+Expected<MeasuredEntry> benchmark(Executable &program, uint32_t entry,
                                   const BenchmarkOptions &options);
 
 /// Sets the shares of the roof of an entry of the program and of its kernels.
-void rate(MeasuredEntry &entry, const Program &program, const Roof &roof);
+void rate(MeasuredEntry &entry, const Executable &program, const Roof &roof);
 
 } // namespace gptc
 

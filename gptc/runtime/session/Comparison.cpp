@@ -178,16 +178,17 @@ private:
 /// Runs two programs side by side, dispatch by dispatch.
 class Lockstep {
 public:
-  Lockstep(Program &first, Program &second, const Sides &sides)
+  Lockstep(Executable &first, Executable &second, const Sides &sides)
       : programs_{&first, &second},
         entries_{sides.entries[0], sides.entries[1]},
         descriptions_{&first.describe(entries_[0]),
                       &second.describe(entries_[1])} {}
 
-  void run(Comparison &comparison);
+  Status run(Comparison &comparison);
 
 private:
-  bool compareOutputs(size_t i, size_t j, ErrorSize &error) const;
+  /// Nothing where the outputs are no counterparts.
+  Expected<std::optional<ErrorSize>> compareOutputs(size_t i, size_t j) const;
   bool equalShape() const;
   std::vector<uint64_t> outputsOf(int side, size_t dispatch) const;
   const artifact::BufferT &bufferOf(int side, size_t dispatch,
@@ -196,7 +197,7 @@ private:
     return *program.buffers[program.dispatches[dispatch]->buffers[position]];
   }
 
-  Program *programs_[2];
+  Executable *programs_[2];
   uint32_t entries_[2];
   const artifact::ProgramT *descriptions_[2];
 };
@@ -225,28 +226,30 @@ bool Lockstep::equalShape() const {
   return true;
 }
 
-bool Lockstep::compareOutputs(size_t i, size_t j, ErrorSize &error) const {
+Expected<std::optional<ErrorSize>> Lockstep::compareOutputs(size_t i,
+                                                            size_t j) const {
   const DispatchT &a = *descriptions_[0]->dispatches[i];
   const DispatchT &b = *descriptions_[1]->dispatches[j];
   if (a.outputs != b.outputs || a.outputs == 0)
-    return false;
+    return std::optional<ErrorSize>();
+  ErrorSize error;
   for (uint32_t k = 0; k < a.outputs; ++k) {
     size_t p = a.buffers.size() - a.outputs + k;
     size_t q = b.buffers.size() - b.outputs + k;
-    auto x = programs_[0]->buffer(entries_[0], i, p);
-    auto y = programs_[1]->buffer(entries_[1], j, q);
+    GPTC_TRY(auto x, programs_[0]->readBuffer(entries_[0], i, p));
+    GPTC_TRY(auto y, programs_[1]->readBuffer(entries_[1], j, q));
     DataType xType = toDataType(bufferOf(0, i, p).type);
     DataType yType = toDataType(bufferOf(1, j, q).type);
     if (x.size() / sizeOf(xType) != y.size() / sizeOf(yType))
-      return false;
+      return std::optional<ErrorSize>();
     ErrorSize one = errorOf(x, xType, y, yType);
     error.absolute = std::max(error.absolute, one.absolute);
     error.relative = std::max(error.relative, one.relative);
   }
-  return true;
+  return std::optional(error);
 }
 
-void Lockstep::run(Comparison &comparison) {
+Status Lockstep::run(Comparison &comparison) {
   std::vector<std::string> keys[2] = {keysOf(*descriptions_[0]),
                                       keysOf(*descriptions_[1])};
   if (equalShape())
@@ -254,24 +257,22 @@ void Lockstep::run(Comparison &comparison) {
   Scopes scopes(comparison);
   size_t next = 0; // of the second program
   for (size_t i = 0; i < keys[0].size(); ++i) {
-    programs_[0]->runDispatches(entries_[0], i, i + 1);
+    GPTC_CHECK(programs_[0]->runDispatches(entries_[0], i, i + 1));
     auto found =
         std::find(keys[1].begin() + int64_t(next), keys[1].end(), keys[0][i]);
-    ErrorSize error;
-    bool equal = false;
+    std::optional<ErrorSize> error;
     if (found != keys[1].end()) {
       auto j = size_t(found - keys[1].begin());
-      programs_[1]->runDispatches(entries_[1], next, j + 1);
+      GPTC_CHECK(programs_[1]->runDispatches(entries_[1], next, j + 1));
       next = j + 1;
-      equal = compareOutputs(i, j, error);
+      GPTC_TRY(error, compareOutputs(i, j));
     }
-    if (!equal) {
+    if (error)
+      scopes.add(descriptions_[0]->dispatches[i]->scope, *error);
+    else
       ++comparison.unmatched;
-      continue;
-    }
-    scopes.add(descriptions_[0]->dispatches[i]->scope, error);
   }
-  programs_[1]->runDispatches(entries_[1], next, keys[1].size());
+  return programs_[1]->runDispatches(entries_[1], next, keys[1].size());
 }
 
 /// The numbers of elements of all that an entry's dispatches put out.
@@ -295,7 +296,7 @@ std::string_view partOf(std::string_view scope) {
 /// what another backend traced.
 class Follower {
 public:
-  Follower(Program &program, uint32_t entry, const Trace &trace,
+  Follower(Executable &program, uint32_t entry, const Trace &trace,
            bool programFirst)
       : program_(program), entry_(entry), trace_(trace),
         programFirst_(programFirst) {
@@ -308,20 +309,22 @@ public:
     }
   }
 
-  void run(Comparison &comparison) {
+  Status run(Comparison &comparison) {
     const artifact::ProgramT &description = program_.describe(entry_);
     Scopes scopes(comparison);
     for (size_t i = 0; i < description.dispatches.size(); ++i) {
-      program_.runDispatches(entry_, i, i + 1);
-      if (auto error = errorOfDispatch(description, i))
+      GPTC_CHECK(program_.runDispatches(entry_, i, i + 1));
+      GPTC_TRY(auto error, errorOfDispatch(description, i));
+      if (error)
         scopes.add(description.dispatches[i]->scope, *error);
       else
         ++comparison.unmatched;
     }
+    return {};
   }
 
 private:
-  std::optional<ErrorSize>
+  Expected<std::optional<ErrorSize>>
   errorOfDispatch(const artifact::ProgramT &description, size_t i) const {
     const DispatchT &dispatch = *description.dispatches[i];
     std::optional<ErrorSize> most;
@@ -329,10 +332,10 @@ private:
          k < dispatch.buffers.size(); ++k) {
       DataType type =
           toDataType(description.buffers[dispatch.buffers[k]]->type);
-      auto closest = closestTo(program_.buffer(entry_, i, k), type,
-                               partOf(dispatch.scope));
+      GPTC_TRY(auto bytes, program_.readBuffer(entry_, i, k));
+      auto closest = closestTo(bytes, type, partOf(dispatch.scope));
       if (!closest)
-        return std::nullopt;
+        return std::optional<ErrorSize>();
       if (!most || closest->relative > most->relative)
         most = closest;
     }
@@ -360,7 +363,7 @@ private:
     return least;
   }
 
-  Program &program_;
+  Executable &program_;
   uint32_t entry_;
   const Trace &trace_;
   bool programFirst_;
@@ -399,8 +402,8 @@ Expected<Comparison> compare(Runner &first, Runner &second,
   GPTC_TRY(Sides sides, findEntry(first, second, entry));
   Comparison comparison;
   comparison.entry = entry;
-  first.reset();
-  second.reset();
+  GPTC_CHECK(first.reset());
+  GPTC_CHECK(second.reset());
   uint64_t capacity = first.artifact().manifest().model->capacity;
   if (entry == "decode" && capacity > 0) {
     GPTC_TRY(comparison.position, fillCaches(first, second, options.seed + 1));
@@ -412,7 +415,7 @@ Expected<Comparison> compare(Runner &first, Runner &second,
   std::vector<NpyArray> results[2];
   Trace traces[2];
   for (int i : {0, 1}) {
-    if (Program *other = runners[1 - i]->program())
+    if (Executable *other = runners[1 - i]->program())
       traces[i].counts = outputCounts(other->describe(sides.entries[1 - i]));
     GPTC_TRY(comparison.seconds[i],
              medianOf(*runners[i], sides.entries[i], arguments, options.repeats,
@@ -424,11 +427,13 @@ Expected<Comparison> compare(Runner &first, Runner &second,
          errorOf(results[0][i].bytes, results[0][i].type, results[1][i].bytes,
                  results[1][i].type)});
   if (first.program() && second.program())
-    Lockstep(*first.program(), *second.program(), sides).run(comparison);
+    GPTC_CHECK(
+        Lockstep(*first.program(), *second.program(), sides).run(comparison));
   for (int i : {0, 1})
     if (runners[i]->program() && runners[1 - i]->traces())
-      Follower(*runners[i]->program(), sides.entries[i], traces[1 - i], i == 0)
-          .run(comparison);
+      GPTC_CHECK(Follower(*runners[i]->program(), sides.entries[i],
+                          traces[1 - i], i == 0)
+                     .run(comparison));
   return comparison;
 }
 

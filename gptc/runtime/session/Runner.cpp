@@ -9,18 +9,13 @@ namespace gptc {
 
 namespace {
 
-class CpuRunner : public Runner {
+class ProgramRunner : public Runner {
 public:
-  explicit CpuRunner(Program &program) : program_(&program) {}
-  explicit CpuRunner(std::unique_ptr<Program> program)
+  explicit ProgramRunner(Executable &program) : program_(&program) {}
+  explicit ProgramRunner(std::unique_ptr<Executable> program)
       : owned_(std::move(program)), program_(owned_.get()) {}
 
-  std::string name() const override {
-    unsigned threads = program_->threads().size();
-    return fmt::format("cpu {}, {} thread{}{}", program_->variant(), threads,
-                       threads == 1 ? "" : "s",
-                       program_->usesLibrary() ? ", products by oneDNN" : "");
-  }
+  std::string name() const override { return program_->name(); }
   const Artifact &artifact() const override { return program_->artifact(); }
   bool has(uint32_t entry) const override { return program_->has(entry); }
   Expected<std::vector<NpyArray>> run(uint32_t entry,
@@ -29,7 +24,7 @@ public:
     using Clock = std::chrono::steady_clock;
     setArguments(*program_, entry, arguments);
     Clock::time_point begin = Clock::now();
-    program_->run(entry);
+    GPTC_CHECK(program_->run(entry));
     if (seconds)
       *seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     std::vector<NpyArray> results;
@@ -44,32 +39,29 @@ public:
   std::span<std::byte> result(uint32_t entry, size_t index) override {
     return program_->result(entry, index);
   }
-  Status runInPlace(uint32_t entry) override {
-    program_->run(entry);
-    return {};
-  }
+  Status runInPlace(uint32_t entry) override { return program_->run(entry); }
   uint64_t computedRows(uint32_t entry, uint64_t rows) const override {
     return program_->computedRows(entry, rows);
   }
-  void reset() override { program_->reset(); }
-  Program *program() override { return program_; }
+  Status reset() override { return program_->reset(); }
+  Executable *program() override { return program_; }
 
 private:
-  std::unique_ptr<Program> owned_; ///< Null where it is borrowed.
-  Program *program_;
+  std::unique_ptr<Executable> owned_; ///< Null where it is borrowed.
+  Executable *program_;
 };
 
 } // namespace
 
-std::unique_ptr<Runner> createRunner(std::unique_ptr<Program> program) {
-  return std::make_unique<CpuRunner>(std::move(program));
+std::unique_ptr<Runner> createRunner(std::unique_ptr<Executable> program) {
+  return std::make_unique<ProgramRunner>(std::move(program));
 }
 
-std::unique_ptr<Runner> borrowingRunner(Program &program) {
-  return std::make_unique<CpuRunner>(program);
+std::unique_ptr<Runner> borrowingRunner(Executable &program) {
+  return std::make_unique<ProgramRunner>(program);
 }
 
-void setArguments(Program &program, uint32_t entry,
+void setArguments(Executable &program, uint32_t entry,
                   std::span<const NpyArray> arguments) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     auto to = program.argument(entry, i);
@@ -79,7 +71,7 @@ void setArguments(Program &program, uint32_t entry,
   }
 }
 
-NpyArray readResult(Program &program, uint32_t entry, size_t index) {
+NpyArray readResult(Executable &program, uint32_t entry, size_t index) {
   const artifact::ParameterT &parameter =
       *program.artifact().manifest().entries[entry]->results[index];
   auto bytes = program.result(entry, index);

@@ -3,7 +3,7 @@
 #ifndef GPTC_RUNTIME_SESSION_RUNNER_H
 #define GPTC_RUNTIME_SESSION_RUNNER_H
 
-#include "gptc/runtime/program/Program.h"
+#include "gptc/runtime/program/Executable.h"
 #include "gptc/runtime/session/Trace.h"
 #include "gptc/runtime/tensors/Npy.h"
 
@@ -27,12 +27,12 @@ public:
   run(uint32_t entry, std::span<const NpyArray> arguments,
       double *seconds = nullptr) = 0;
   /// Memory of an argument or result of an entry that the backend has, as
-  /// Program::argument has it: for whoever runs without copies.
+  /// Executable::argument has it: for whoever runs without copies.
   virtual std::span<std::byte> argument(uint32_t entry, size_t index) = 0;
   virtual std::span<std::byte> result(uint32_t entry, size_t index) = 0;
   /// Runs an entry on what lies in its arguments' memory.
   virtual Status runInPlace(uint32_t entry) = 0;
-  /// As Program::computedRows.
+  /// As Executable::computedRows.
   virtual uint64_t computedRows(uint32_t entry, uint64_t rows) const {
     (void)entry;
     return rows;
@@ -46,7 +46,7 @@ public:
     return {reinterpret_cast<T *>(bytes.data()), bytes.size() / sizeof(T)};
   }
   /// Sets caches and counters to zero.
-  virtual void reset() = 0;
+  virtual Status reset() = 0;
   /// Whether runTraced() is there.
   virtual bool traces() const { return false; }
   /// As run(), and adds to the trace what is computed on the way.
@@ -56,21 +56,21 @@ public:
     return run(entry, arguments);
   }
   /// The program, where this runs one: its dispatches can be watched.
-  virtual Program *program() { return nullptr; }
+  virtual Executable *program() { return nullptr; }
 };
 
-/// The CPU backend as a Runner.
-std::unique_ptr<Runner> createRunner(std::unique_ptr<Program> program);
+/// A program as a Runner.
+std::unique_ptr<Runner> createRunner(std::unique_ptr<Executable> program);
 /// The same over a program that stays the caller's and must live longer.
-std::unique_ptr<Runner> borrowingRunner(Program &program);
+std::unique_ptr<Runner> borrowingRunner(Executable &program);
 
 /// Copies arrays of exactly the right types and shapes into the memory of an
 /// entry's arguments.
-void setArguments(Program &program, uint32_t entry,
+void setArguments(Executable &program, uint32_t entry,
                   std::span<const NpyArray> arguments);
 /// Result `index` of the last run of an entry. A bf16 result comes as f32,
 /// since .npy has no such type.
-NpyArray readResult(Program &program, uint32_t entry, size_t index);
+NpyArray readResult(Executable &program, uint32_t entry, size_t index);
 
 } // namespace gptc
 

@@ -14,7 +14,7 @@ namespace gptc {
 Expected<std::vector<double>>
 score(Runner &runner, std::span<const int32_t> ids, uint64_t stride);
 inline Expected<std::vector<double>>
-score(Program &program, std::span<const int32_t> ids, uint64_t stride) {
+score(Executable &program, std::span<const int32_t> ids, uint64_t stride) {
   return score(*borrowingRunner(program), ids, stride);
 }
 

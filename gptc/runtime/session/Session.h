@@ -17,7 +17,7 @@ public:
   static Expected<std::unique_ptr<Session>>
   create(std::unique_ptr<Runner> runner);
   static Expected<std::unique_ptr<Session>>
-  create(std::unique_ptr<Program> program) {
+  create(std::unique_ptr<Executable> program) {
     return create(createRunner(std::move(program)));
   }
 

@@ -33,7 +33,7 @@ struct Stream {
 class WeightsMover {
 public:
   /// `program` may be null: then there is nothing to move.
-  explicit WeightsMover(Program *program)
+  explicit WeightsMover(Executable *program)
       : program_(program),
         part_(program ? program->mappedBytes() / parts + 1 : 0) {}
 
@@ -49,7 +49,7 @@ private:
   /// Moving costs as much as reading from huge pages saves in 90 steps, where
   /// it was measured; see the rationale.
   static constexpr uint64_t stepsThatPay = 192;
-  Program *program_;
+  Executable *program_;
   uint64_t part_;
   bool moving_ = false;
 };

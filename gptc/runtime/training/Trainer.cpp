@@ -40,7 +40,11 @@ Trainer::create(std::shared_ptr<const Artifact> artifact,
     if (trainer->step_ > 0)
       load.checkpoint = statePath(options.output, trainer->step_);
   }
-  GPTC_TRY(trainer->program_, Program::load(std::move(artifact), load));
+  if (options.loader) {
+    GPTC_TRY(trainer->program_, options.loader(std::move(artifact), load));
+  } else {
+    GPTC_TRY(trainer->program_, Program::load(std::move(artifact), load));
+  }
   GPTC_CHECK(trainer->open(options));
   return trainer;
 }
@@ -138,27 +142,38 @@ uint64_t Trainer::flopsPerStep() const {
   return program_->artifact().manifest().entries[train_.index]->flops;
 }
 
+std::string Trainer::whatRemains() const {
+  auto saved = newestState(options_.output);
+  return saved && *saved > 0 ? fmt::format("the last good state is '{}'",
+                                           statePath(options_.output, *saved))
+                             : "no state was saved before";
+}
+
+Status Trainer::runEntry(uint32_t index) {
+  Status status = program_->run(index);
+  if (status)
+    return status;
+  return failure(status.error().code(), "{}; {}, from which --resume goes on",
+                 status.error().message(), whatRemains());
+}
+
 Expected<TrainedStep> Trainer::train() {
   TrainedStep done;
   done.learningRate = float(options_.schedule.at(step_));
   GPTC_CHECK(batches_->read(step_, train_.tokens, train_.targets));
   learningRate_[0] = float(done.learningRate);
-  program_->run(train_.index);
+  GPTC_CHECK(runEntry(train_.index));
   done.step = ++step_;
   done.loss = double(train_.output[0]);
   done.gradientNorm = double(norm_[0]);
   if (std::isfinite(done.loss) && std::isfinite(done.gradientNorm))
     return done;
-  GPTC_TRY(uint64_t saved, newestState(options_.output));
-  return failure(ErrorCode::InvalidArgument,
-                 "step {} made {} of {}, no finite number; {}; try a lower "
-                 "--learning-rate or a longer --warm-up",
-                 done.step,
-                 std::isfinite(done.loss) ? "a gradient norm" : "a loss",
-                 std::isfinite(done.loss) ? done.gradientNorm : done.loss,
-                 saved > 0 ? fmt::format("the last good state is '{}'",
-                                         statePath(options_.output, saved))
-                           : "no state was saved before");
+  return failure(
+      ErrorCode::InvalidArgument,
+      "step {} made {} of {}, no finite number; {}; try a lower "
+      "--learning-rate or a longer --warm-up",
+      done.step, std::isfinite(done.loss) ? "a gradient norm" : "a loss",
+      std::isfinite(done.loss) ? done.gradientNorm : done.loss, whatRemains());
 }
 
 Expected<std::optional<double>> Trainer::validate(uint64_t windows) {
@@ -179,7 +194,7 @@ Expected<std::optional<double>> Trainer::validate(uint64_t windows) {
       std::fill(tokens.begin(), tokens.end(), 0);
       std::fill(targets.begin(), targets.end(), -1);
     }
-    program_->run(score_->index);
+    GPTC_CHECK(runEntry(score_->index));
     for (size_t i = 0; i < score_->targets.size(); ++i)
       if (score_->targets[i] >= 0) {
         sum -= double(score_->output[i]);

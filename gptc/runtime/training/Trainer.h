@@ -4,8 +4,11 @@
 #define GPTC_RUNTIME_TRAINING_TRAINER_H
 
 #include "gptc/runtime/data/Batches.h"
+#include "gptc/runtime/program/Program.h"
 #include "gptc/runtime/training/Schedule.h"
 #include "gptc/runtime/training/TrainingState.h"
+
+#include <functional>
 
 namespace gptc {
 
@@ -17,6 +20,11 @@ struct TrainerOptions {
   uint64_t keep = 2; ///< States that stay.
   bool resume = false;
   LoadOptions load;
+  /// Loads the artifact on another backend than the CPU, with the weights of
+  /// `load.checkpoint`; may be empty.
+  std::function<Expected<std::unique_ptr<Executable>>(
+      std::shared_ptr<const Artifact>, const LoadOptions &load)>
+      loader;
 };
 
 /// One step that was done.
@@ -49,11 +57,11 @@ public:
   uint64_t windows() const { return batches_->windows(); }
   /// Useful operations of a step.
   uint64_t flopsPerStep() const;
-  const Program &program() const { return *program_; }
+  const Executable &program() const { return *program_; }
 
   /// Does the next step. An error where the loss or the gradients' norm is no
-  /// finite number: the weights are then worthless, and the newest state is
-  /// what remains.
+  /// finite number, or the device fails: the weights are then worthless, and
+  /// the newest state, which the error names, is what remains.
   Expected<TrainedStep> train();
   /// The mean loss of at most `windows` windows of the validation part, by the
   /// entry `score`; nothing where the artifact or the data has none.
@@ -72,8 +80,12 @@ private:
     std::span<float> output; ///< The loss, or the log-likelihoods.
   };
   Expected<Entry> openEntry(uint32_t index, const std::string &result);
+  /// Runs an entry; an error says what remains.
+  Status runEntry(uint32_t index);
+  /// "the last good state is 'OUT/step-00000100'".
+  std::string whatRemains() const;
 
-  std::unique_ptr<Program> program_;
+  std::unique_ptr<Executable> program_;
   std::unique_ptr<TokenData> data_;
   std::optional<Batches> batches_;
   std::optional<Batches> validation_;

@@ -78,7 +78,7 @@ Expected<uint64_t> newestState(const std::string &output) {
 }
 
 Status saveState(const std::string &output, uint64_t step, uint64_t keep,
-                 const TrainingIdentity &identity, Program &program) {
+                 const TrainingIdentity &identity, Executable &program) {
   const Artifact &artifact = program.artifact();
   std::string path = statePath(output, step);
   GPTC_TRY(AtomicFolder folder, AtomicFolder::create(path));
@@ -90,11 +90,13 @@ Status saveState(const std::string &output, uint64_t step, uint64_t keep,
   const auto &variables = artifact.manifest().variables;
   for (size_t i = 0; i < variables.size(); ++i)
     if (isState(*variables[i]))
-      tensors.push_back({variables[i]->name, toDataType(variables[i]->type),
-                         variables[i]->shape,
-                         [&program, i](const PendingTensor::Sink &sink) {
-                           return sink(program.variable(i));
-                         }});
+      tensors.push_back(
+          {variables[i]->name, toDataType(variables[i]->type),
+           variables[i]->shape,
+           [&program, i](const PendingTensor::Sink &sink) -> Status {
+             GPTC_TRY(auto bytes, program.readVariable(i));
+             return sink(bytes);
+           }});
   GPTC_CHECK(
       writeSafetensors(folder / "optimizer.safetensors", std::move(tensors)));
   nlohmann::json json = describe(identity);
@@ -114,7 +116,7 @@ Status saveState(const std::string &output, uint64_t step, uint64_t keep,
 }
 
 Status loadState(const std::string &output, uint64_t step,
-                 const TrainingIdentity &identity, Program &program) {
+                 const TrainingIdentity &identity, Executable &program) {
   std::string folder = statePath(output, step);
   std::string path = folder + "/training.json";
   GPTC_TRY(std::string text, readTextFile(path));
@@ -135,14 +137,14 @@ Status loadState(const std::string &output, uint64_t step,
     if (!isState(*variables[i]))
       continue;
     auto found = file.tensors().find(variables[i]->name);
-    auto to = program.variable(i);
+    uint64_t bytes = program.target().storages[i]->bytes;
     if (found == file.tensors().end() ||
         found->second.type != toDataType(variables[i]->type) ||
-        found->second.bytes.size() != to.size())
+        found->second.bytes.size() != bytes)
       return failure(ErrorCode::Corrupt,
                      "'{}/optimizer.safetensors' lacks '{}' of {} bytes",
-                     folder, variables[i]->name, to.size());
-    std::memcpy(to.data(), found->second.bytes.data(), to.size());
+                     folder, variables[i]->name, bytes);
+    GPTC_CHECK(program.writeVariable(i, found->second.bytes));
   }
   return {};
 }

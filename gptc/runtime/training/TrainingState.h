@@ -14,7 +14,7 @@
 #ifndef GPTC_RUNTIME_TRAINING_TRAININGSTATE_H
 #define GPTC_RUNTIME_TRAINING_TRAININGSTATE_H
 
-#include "gptc/runtime/program/Program.h"
+#include "gptc/runtime/program/Executable.h"
 
 namespace gptc {
 
@@ -37,13 +37,13 @@ std::string statePath(const std::string &output, uint64_t step);
 /// Writes the state after `step` steps, and removes all states but the newest
 /// `keep`.
 Status saveState(const std::string &output, uint64_t step, uint64_t keep,
-                 const TrainingIdentity &identity, Program &program);
+                 const TrainingIdentity &identity, Executable &program);
 
 /// Gives a program, which was loaded with the state's folder as its
 /// checkpoint, what lies beside the parameters. InvalidArgument if the run was
 /// another one; the sentence says in what.
 Status loadState(const std::string &output, uint64_t step,
-                 const TrainingIdentity &identity, Program &program);
+                 const TrainingIdentity &identity, Executable &program);
 
 } // namespace gptc
 

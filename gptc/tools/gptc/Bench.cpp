@@ -123,58 +123,75 @@ Status checkPosition(const Options &options, const Artifact &artifact,
   return {};
 }
 
+/// The entries to measure, in the manifest's order.
+Expected<std::vector<uint32_t>> entriesOf(const Options &options,
+                                          const Executable &program) {
+  const Artifact &artifact = program.artifact();
+  std::vector<uint32_t> entries;
+  if (!options.entry.empty()) {
+    GPTC_TRY(uint32_t entry, requireEntry(artifact, options.entry));
+    entries.push_back(entry);
+  } else {
+    for (uint32_t i = 0; i < artifact.manifest().entries.size(); ++i)
+      entries.push_back(i);
+  }
+  std::erase_if(entries, [&](uint32_t i) { return !program.has(i); });
+  if (entries.empty())
+    return failure(ErrorCode::NotFound, "'{}' has nothing to run on {}",
+                   options.file, program.name());
+  GPTC_CHECK(checkPosition(options, artifact, entries));
+  return entries;
+}
+
+/// Measures the entries, and the roof before and after each.
+Expected<std::vector<MeasuredEntry>>
+measure(const Options &options, Executable &program, RoofMeter &meter) {
+  const artifact::ManifestT &manifest = program.artifact().manifest();
+  GPTC_TRY(auto entries, entriesOf(options, program));
+  showProgress("measuring the machine");
+  GPTC_CHECK(meter.measure());
+  std::vector<MeasuredEntry> measured;
+  for (uint32_t entry : entries) {
+    showProgress("measuring " + manifest.entries[entry]->name);
+    GPTC_TRY(MeasuredEntry one, benchmark(program, entry, options.benchmark));
+    measured.push_back(std::move(one));
+    GPTC_CHECK(meter.measure());
+  }
+  showProgress("");
+  for (MeasuredEntry &entry : measured)
+    rate(entry, program, meter.roof());
+  return measured;
+}
+
 Status run(const Options &options) {
   if (options.run.backend == "reference")
     return failure(ErrorCode::Unsupported,
                    "--backend: bench holds kernels against the machine's roof, "
                    "and the reference has none; 'gptc compare' tells its time");
   GPTC_TRY(auto artifact, Artifact::open(options.file));
-  GPTC_TRY(auto program, loadProgram(std::move(artifact), options.run));
-  const artifact::ManifestT &manifest = program->artifact().manifest();
-  std::vector<uint32_t> entries;
-  if (!options.entry.empty()) {
-    GPTC_TRY(uint32_t entry, requireEntry(program->artifact(), options.entry));
-    entries.push_back(entry);
-  } else {
-    for (uint32_t i = 0; i < manifest.entries.size(); ++i)
-      entries.push_back(i);
-  }
-  std::erase_if(entries, [&](uint32_t i) { return !program->has(i); });
-  if (entries.empty())
-    return failure(ErrorCode::NotFound, "'{}' has nothing to run on the CPU",
-                   options.file);
-  GPTC_CHECK(checkPosition(options, program->artifact(), entries));
+  GPTC_TRY(auto program, loadExecutable(std::move(artifact), options.run));
   // What a long generation reads from.
   program->moveWeights(program->mappedBytes());
-  showProgress("measuring the machine");
-  GPTC_TRY(RoofMeter meter, RoofMeter::create(program->threads()));
-  meter.measure();
-  std::vector<MeasuredEntry> measured;
-  for (uint32_t entry : entries) {
-    showProgress("measuring " + manifest.entries[entry]->name);
-    GPTC_TRY(MeasuredEntry one, benchmark(*program, entry, options.benchmark));
-    measured.push_back(std::move(one));
-    meter.measure();
-  }
-  showProgress("");
-  const Roof &roof = meter.roof();
-  for (MeasuredEntry &entry : measured)
-    rate(entry, *program, roof);
+  GPTC_TRY(auto meter, program->createRoofMeter());
+  GPTC_TRY(auto measured, measure(options, *program, *meter));
+  const Roof &roof = meter->roof();
   if (options.json) {
-    Json json = {
-        {"roof", roofJson(roof)},        {"cpu", cpuName()},
-        {"variant", program->variant()}, {"threads", program->threads().size()},
-        {"version", GPTC_VERSION},       {"entries", Json::array()}};
+    Json json = {{"roof", roofJson(roof)},
+                 {"cpu", cpuName()},
+                 {"backend", program->name()},
+                 {"variant", program->variant()},
+                 {"threads", program->threadCount()},
+                 {"version", GPTC_VERSION},
+                 {"entries", Json::array()}};
     for (const MeasuredEntry &entry : measured)
       json["entries"].push_back(entryJson(entry));
     printJson(json);
     return {};
   }
-  print(fmt::format("{}: {}, {}, {} threads, gptc {}\n"
+  print(fmt::format("{}: {}, {}, gptc {}\n"
                     "roof: {:.1f} GB/s of reading; GFLOP/s: {:.0f} in f32, {} "
                     "in bf16, {} in int8\n",
-                    options.file, cpuName(), program->variant(),
-                    program->threads().size(), GPTC_VERSION,
+                    options.file, cpuName(), program->name(), GPTC_VERSION,
                     giga(roof.readBytes), giga(roof.f32), orNone(roof.bf16),
                     orNone(roof.int8)));
   for (const MeasuredEntry &entry : measured)

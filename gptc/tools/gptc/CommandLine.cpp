@@ -4,6 +4,7 @@
 
 #include "ReferenceBackend.h"
 
+#include "gptc/backends/vulkan/runtime/VulkanProgram.h"
 #include "gptc/runtime/base/File.h"
 #include "gptc/runtime/session/TextGeneration.h"
 
@@ -42,9 +43,10 @@ void RunOptions::add(CLI::App &command) {
                      "Backend to run on: cpu, an instruction set of it as "
                      "cpu:x86-64-v3, cpu:onednn or cpu:generated to choose who "
                      "computes bf16 products (default: oneDNN where it has "
-                     "AMX), or reference (slow; for artifacts of --target "
+                     "AMX), vulkan, a variant of it as vulkan:software, or "
+                     "reference (slow; for artifacts of --target "
                      "cpu,reference)");
-  addThreads(command);
+  addMachine(command);
   command.add_option("--cpu", cpu,
                      "Instruction set to run, x86-64-v4 or x86-64-v3 "
                      "(default: the best that this CPU has)");
@@ -53,9 +55,19 @@ void RunOptions::add(CLI::App &command) {
                      "artifact names");
 }
 
-void RunOptions::addThreads(CLI::App &command) {
+void RunOptions::addMachine(CLI::App &command) {
   command.add_option("--threads", threads,
                      "Threads to use (default: one for each CPU)");
+  command.add_option("--device", device,
+                     "Vulkan device to run on: its number in 'gptc devices', "
+                     "a part of its name, its PCI address or UUID (default: "
+                     "the best one)");
+}
+
+bool RunOptions::usesVulkan(const Artifact &artifact) const {
+  if (backend.empty())
+    return !artifact.findTarget("cpu") && artifact.findTarget("vulkan");
+  return backend == "vulkan" || backend.starts_with("vulkan:");
 }
 
 Expected<std::unique_ptr<Program>>
@@ -72,10 +84,34 @@ loadProgram(std::shared_ptr<const Artifact> artifact,
   else if (!backend.empty() && backend != "cpu")
     return failure(ErrorCode::Unsupported,
                    "--backend: '{}' is not supported; choose cpu, "
-                   "cpu:x86-64-v4, cpu:x86-64-v3, cpu:onednn, cpu:generated or "
-                   "reference",
+                   "cpu:x86-64-v4, cpu:x86-64-v3, cpu:onednn, cpu:generated, "
+                   "vulkan or reference",
                    options.backend);
+  if (!options.device.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "--device: '{}' names a Vulkan device, and '{}' is to run "
+                   "on the CPU; add --backend vulkan",
+                   options.device, artifact->path());
   return Program::load(std::move(artifact), load);
+}
+
+Expected<std::unique_ptr<Executable>>
+loadExecutable(std::shared_ptr<const Artifact> artifact,
+               const RunOptions &options) {
+  if (!options.usesVulkan(*artifact))
+    return loadProgram(std::move(artifact), options);
+  if (!options.cpu.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "--cpu: '{}' is an instruction set of the CPU, and '{}' is "
+                   "to run on a Vulkan device",
+                   options.cpu, artifact->path());
+  vulkan::VulkanOptions load;
+  load.device = options.device;
+  load.checkpoint = options.checkpoint;
+  load.threads = options.threads;
+  if (options.backend.starts_with("vulkan:"))
+    load.variant = options.backend.substr(7);
+  return vulkan::loadVulkanProgram(std::move(artifact), load);
 }
 
 Expected<std::unique_ptr<Runner>>
@@ -83,7 +119,7 @@ loadRunner(std::shared_ptr<const Artifact> artifact,
            const RunOptions &options) {
   if (options.backend == "reference")
     return createReferenceRunner(std::move(artifact), options.checkpoint);
-  GPTC_TRY(auto program, loadProgram(std::move(artifact), options));
+  GPTC_TRY(auto program, loadExecutable(std::move(artifact), options));
   return createRunner(std::move(program));
 }
 

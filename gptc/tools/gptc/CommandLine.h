@@ -44,15 +44,24 @@ struct RunOptions {
   std::string backend;
   unsigned threads = 0;
   std::string cpu;
+  std::string device;
   std::string checkpoint;
   void add(CLI::App &command);
-  /// Those that do not depend on what is run.
-  void addThreads(CLI::App &command);
+  /// Those of machines alone, which do not say what is run.
+  void addMachine(CLI::App &command);
+
+  /// Whether an artifact is to run on a Vulkan device: where it is asked for,
+  /// or where the artifact has code for nothing else.
+  bool usesVulkan(const Artifact &artifact) const;
 };
 /// Loads an artifact on the CPU; another backend is an error.
 Expected<std::unique_ptr<Program>>
 loadProgram(std::shared_ptr<const Artifact> artifact,
             const RunOptions &options);
+/// The same on the CPU or a Vulkan device; the reference is an error.
+Expected<std::unique_ptr<Executable>>
+loadExecutable(std::shared_ptr<const Artifact> artifact,
+               const RunOptions &options);
 
 /// Loads an artifact on the backend that is asked for.
 Expected<std::unique_ptr<Runner>>

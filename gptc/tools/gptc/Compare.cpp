@@ -129,11 +129,17 @@ Status run(const Options &options) {
   if (entry.empty()) {
     GPTC_TRY(entry, defaultEntry(*first, *second));
   }
-  RunOptions runOptions = options.run;
-  runOptions.backend = backends[0];
-  GPTC_TRY(auto firstRunner, loadRunner(first, runOptions));
-  runOptions.backend = backends[1];
-  GPTC_TRY(auto secondRunner, loadRunner(second, runOptions));
+  RunOptions sides[2] = {options.run, options.run};
+  bool onDevice = false;
+  for (int i : {0, 1}) {
+    sides[i].backend = backends[i];
+    onDevice = onDevice || sides[i].usesVulkan(i == 0 ? *first : *second);
+  }
+  for (int i : {0, 1}) // A device is for the side that runs on one.
+    if (onDevice && !sides[i].usesVulkan(i == 0 ? *first : *second))
+      sides[i].device.clear();
+  GPTC_TRY(auto firstRunner, loadRunner(first, sides[0]));
+  GPTC_TRY(auto secondRunner, loadRunner(second, sides[1]));
   GPTC_TRY(Comparison comparison,
            compare(*firstRunner, *secondRunner, entry, options.comparison));
   Runner *runners[2] = {firstRunner.get(), secondRunner.get()};
@@ -167,8 +173,9 @@ void addCompare(CLI::App &app, Action &action) {
   command
       ->add_option(
           "--backends", options->backends,
-          "Two backends, one for each side: cpu, reference, or an instruction "
-          "set of it as cpu:x86-64-v3")
+          "Two backends, one for each side: cpu, an instruction set of it as "
+          "cpu:x86-64-v3, vulkan, a variant of it as vulkan:software, or "
+          "reference")
       ->delimiter(',')
       ->expected(2);
   command->add_option("--entry", options->entry,
@@ -179,7 +186,7 @@ void addCompare(CLI::App &app, Action &action) {
       ->add_option("--repeat", options->comparison.repeats,
                    "Runs to take the median time of; the reference runs once")
       ->check(CLI::Range(uint64_t(1), uint64_t(1) << 20));
-  options->run.addThreads(*command);
+  options->run.addMachine(*command);
   auto *json = command->add_flag("--json", options->json, "Print JSON");
   command->add_flag("--markdown", options->markdown, "Print Markdown")
       ->excludes(json);

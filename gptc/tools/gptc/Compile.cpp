@@ -60,7 +60,8 @@ void addCompile(CLI::App &app, Action &action) {
                     "Put the packed weights into the artifact");
   command
       ->add_option("--target", request.targets,
-                   "Targets: cpu (default) or cpu,reference")
+                   "Targets: cpu (default), vulkan or both, and reference "
+                   "beside them")
       ->delimiter(',');
   command->add_option("--recipe", request.recipe,
                       "Optimizer of train_step: gpt1, gpt2 or gpt3 (the "

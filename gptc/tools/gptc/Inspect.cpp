@@ -42,6 +42,15 @@ uint64_t arenaOf(const TargetT &target) {
   return bytes;
 }
 
+/// Bytes of machine code, or of SPIR-V.
+uint64_t codeBytes(const VariantT &variant) {
+  uint64_t bytes = variant.library ? variant.library->size : 0;
+  for (const auto &implementation : variant.implementations)
+    if (implementation->spirv)
+      bytes += implementation->spirv->size;
+  return bytes;
+}
+
 Json parametersJson(const std::vector<std::unique_ptr<ParameterT>> &list) {
   Json json = Json::array();
   for (const auto &parameter : list)
@@ -69,7 +78,7 @@ Json targetJson(const ManifestT &manifest, const TargetT &target) {
   for (const auto &variant : target.variants)
     variants.push_back({{"name", variant->name},
                         {"features", variant->features},
-                        {"code_bytes", variant->library->size}});
+                        {"code_bytes", codeBytes(*variant)}});
   return {{"type", nameOf(target.type)},
           {"entries", entriesOf(manifest, target)},
           {"kernels", kernels},
@@ -153,7 +162,7 @@ void printTarget(const ManifestT &manifest, const TargetT &target) {
                     formatBytes(arenaOf(target))));
   for (const auto &variant : target.variants)
     print(fmt::format("  variant {}: {} of code, needs {}\n", variant->name,
-                      formatBytes(variant->library->size),
+                      formatBytes(codeBytes(*variant)),
                       fmt::join(variant->features, " ")));
   print(fmt::format("\nkernels ({})\n", target.kernels.size()));
   for (const auto &kernel : target.kernels)

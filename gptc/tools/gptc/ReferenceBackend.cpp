@@ -64,7 +64,10 @@ public:
     }
     return {};
   }
-  void reset() override { model_->reset(); }
+  Status reset() override {
+    model_->reset();
+    return {};
+  }
 
 private:
   Expected<std::vector<NpyArray>>

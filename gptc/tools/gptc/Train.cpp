@@ -22,6 +22,7 @@ using Clock = std::chrono::steady_clock;
 struct Options {
   CompileRequest compile; ///< With the model or the artifact.
   TrainerOptions trainer;
+  RunOptions run; ///< Backend, device and threads.
   std::string schedule = "cosine";
   uint64_t steps = 1000, saveEvery = 100, validateEvery = 100;
   uint64_t validationWindows = 64;
@@ -129,6 +130,8 @@ Expected<std::shared_ptr<const Artifact>> openArtifact(const Options &options) {
     CompileRequest request = options.compile;
     request.output = path;
     request.entries = {"train_step", "score"};
+    if (options.run.backend.starts_with("vulkan"))
+      request.targets = {"vulkan"};
     GPTC_TRY(CompilerService * compiler, loadCompiler());
     GPTC_CHECK(compiler->compile(request));
   }
@@ -212,9 +215,16 @@ Status run(Options &options) {
   GPTC_TRY(schedule.fall, parseFall(options.schedule));
   schedule.steps = options.steps;
   options.trainer.load.checkpoint = options.compile.checkpoint;
+  options.trainer.loader =
+      [run = options.run](std::shared_ptr<const Artifact> artifact,
+                          const LoadOptions &load) {
+        RunOptions where = run;
+        where.checkpoint = load.checkpoint;
+        return loadExecutable(std::move(artifact), where);
+      };
   GPTC_TRY(auto artifact, openArtifact(options));
   GPTC_TRY(auto trainer, Trainer::create(artifact, options.trainer));
-  const Program &program = trainer->program();
+  const Executable &program = trainer->program();
   uint64_t peak =
       program.weightsBytes() + program.stateBytes() + program.arenaBytes();
   say(fmt::format("{}: {} of memory planned ({} of weights, {} of state, {} of "
@@ -304,8 +314,9 @@ void addTrain(CLI::App &app, Action &action) {
       ->check(aboveZero());
   command->add_flag("--resume", trainer.resume,
                     "Go on after the newest saved state");
-  command->add_option("--threads", trainer.load.threads,
-                      "Threads to use (default: one for each CPU)");
+  command->add_option("--backend", options->run.backend,
+                      "Backend to train on: cpu or vulkan (cpu)");
+  options->run.addMachine(*command);
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example: gptc train gpt2-124m --data data/ --out run/ "
                   "--batch 4 --context 256 --steps 600");

@@ -1,8 +1,10 @@
-//===- CpuRun.cpp ---------------------------------------------------------===//
+//===- CompiledGraph.cpp --------------------------------------------------===//
 
-#include "CpuRun.h"
+#include "CompiledGraph.h"
 
+#include "gptc/backends/vulkan/runtime/VulkanProgram.h"
 #include "gptc/compiler/Driver.h"
+#include "gptc/runtime/program/Program.h"
 
 #include <cstring>
 #include <filesystem>
@@ -97,12 +99,14 @@ HostTensor loadTensor(artifact::ElementType type,
 } // namespace
 
 Expected<std::unique_ptr<CompiledGraph>>
-CompiledGraph::compile(Graph &graph, const std::string &type) {
+CompiledGraph::compile(Graph &graph, const std::string &type,
+                       const std::string &target) {
   static int count = 0;
   std::unique_ptr<CompiledGraph> compiled(new CompiledGraph());
   compiled->path_ = fmt::format("{}gptc-ops-{}-{}.gptc", testing::TempDir(),
                                 getpid(), count++);
-  GPTC_CHECK(compileGraph(graph, type, 0, compiled->path_));
+  compiled->target_ = target;
+  GPTC_CHECK(compileGraph(graph, type, 0, compiled->path_, {target}));
   GPTC_TRY(compiled->artifact_, Artifact::open(compiled->path_));
   return compiled;
 }
@@ -112,17 +116,31 @@ CompiledGraph::~CompiledGraph() {
   std::filesystem::remove(path_, ignored);
 }
 
+Expected<std::unique_ptr<Executable>>
+CompiledGraph::load(const std::string &variant, unsigned threads) {
+  if (target_ == "vulkan") {
+    vulkan::VulkanOptions options;
+    options.variant = variant;
+    options.threads = threads;
+    options.cacheFolder = "";
+    return vulkan::loadVulkanProgram(artifact_, options);
+  }
+  LoadOptions options;
+  options.variant = variant;
+  options.threads = threads;
+  GPTC_TRY(std::unique_ptr<Executable> program,
+           Program::load(artifact_, options));
+  return program;
+}
+
 Expected<HostTensors> CompiledGraph::run(const std::string &entryName,
                                          const std::string &variant,
                                          unsigned threads,
                                          const HostTensors &arguments,
                                          HostVariables &variables) {
-  LoadOptions options;
-  options.variant = variant;
-  options.threads = threads;
-  GPTC_TRY(std::unique_ptr<Program> program, Program::load(artifact_, options));
+  GPTC_TRY(auto program, load(variant, threads));
   const artifact::ManifestT &manifest = artifact_->manifest();
-  const artifact::TargetT &target = *artifact_->findTarget("cpu");
+  const artifact::TargetT &target = program->target();
   int found = artifact_->findEntry(entryName);
   if (found < 0)
     return failure(ErrorCode::NotFound, "no entry '{}'", entryName);
@@ -133,9 +151,12 @@ Expected<HostTensors> CompiledGraph::run(const std::string &entryName,
                    entry.arguments.size(), arguments.size());
   for (size_t i = 0; i < manifest.variables.size(); ++i)
     if (auto given = variables.find(manifest.variables[i]->name);
-        given != variables.end())
+        given != variables.end()) {
+      std::vector<std::byte> bytes(target.storages[i]->bytes);
       storeVariable(given->second, manifest.variables[i]->type,
-                    target.storages[i]->layout, program->variable(i));
+                    target.storages[i]->layout, bytes);
+      GPTC_CHECK(program->writeVariable(i, bytes));
+    }
   for (size_t i = 0; i < arguments.size(); ++i) {
     const HostTensor &argument = arguments[i];
     std::span<std::byte> to = program->argument(index, i);
@@ -148,7 +169,7 @@ Expected<HostTensors> CompiledGraph::run(const std::string &entryName,
     for (size_t j = 0; j < argument.values.size(); ++j)
       store(argument.type, argument.values[j], to.data() + j * bytes);
   }
-  program->run(index);
+  GPTC_CHECK(program->run(index));
   HostTensors results;
   for (size_t i = 0; i < entry.results.size(); ++i)
     results.push_back(loadTensor(entry.results[i]->type,
@@ -156,17 +177,19 @@ Expected<HostTensors> CompiledGraph::run(const std::string &entryName,
                                  program->result(index, i)));
   for (size_t i = 0; i < manifest.variables.size(); ++i)
     // Packed ones are read by products alone: nothing assigns them.
-    if (target.storages[i]->layout == artifact::Layout::RowMajor)
-      variables[manifest.variables[i]->name] =
-          loadTensor(manifest.variables[i]->type, manifest.variables[i]->shape,
-                     program->variable(i));
+    if (target.storages[i]->layout == artifact::Layout::RowMajor) {
+      GPTC_TRY(auto bytes, program->readVariable(i));
+      variables[manifest.variables[i]->name] = loadTensor(
+          manifest.variables[i]->type, manifest.variables[i]->shape, bytes);
+    }
   return results;
 }
 
 std::vector<std::string> CompiledGraph::variants() const {
   std::vector<std::string> names;
-  for (const auto &variant : artifact_->findTarget("cpu")->variants)
-    if (missingFeatures(variant->features).empty())
+  // Every Vulkan device that tests run on runs both of its variants.
+  for (const auto &variant : artifact_->findTarget(target_)->variants)
+    if (target_ == "vulkan" || missingFeatures(variant->features).empty())
       names.push_back(variant->name);
   return names;
 }

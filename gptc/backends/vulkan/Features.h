@@ -1,0 +1,35 @@
+//===- Features.h - What a variant may ask of a device ---------*- C++ -*-===//
+//
+// Names shared by the compiler, which writes them into an artifact's variants,
+// and the runtime, which holds them against a device. Whatever is not named
+// here, every device that is used at all has: Vulkan 1.2 with buffer device
+// addresses and timeline semaphores, 256 invocations and 32 KiB of memory to
+// a workgroup.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GPTC_BACKENDS_VULKAN_FEATURES_H
+#define GPTC_BACKENDS_VULKAN_FEATURES_H
+
+namespace gptc::vulkan::feature {
+
+/// Not a software device: what it runs is worth tiles for a GPU's memories.
+inline constexpr const char *hardware = "hardware";
+/// storageBuffer16BitAccess: 16-bit values in buffers.
+inline constexpr const char *storage16 = "storage16";
+/// storageBuffer8BitAccess: 8-bit values in buffers.
+inline constexpr const char *storage8 = "storage8";
+/// shaderInt16: 16-bit integer arithmetic.
+inline constexpr const char *int16 = "int16";
+/// shaderInt8: 8-bit integer arithmetic.
+inline constexpr const char *int8 = "int8";
+/// shaderFloat16: arithmetic in f16.
+inline constexpr const char *float16 = "float16";
+/// Arithmetic over subgroups in compute shaders.
+inline constexpr const char *subgroupArithmetic = "subgroup-arithmetic";
+/// VK_KHR_cooperative_matrix with the Vulkan memory model.
+inline constexpr const char *cooperativeMatrix = "cooperative-matrix";
+
+} // namespace gptc::vulkan::feature
+
+#endif // GPTC_BACKENDS_VULKAN_FEATURES_H

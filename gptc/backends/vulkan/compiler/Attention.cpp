@@ -1,0 +1,291 @@
+//===- Attention.cpp - Blockwise attention over keys and values -----------===//
+//
+// Keys and values are visited in blocks with an online softmax (Dao et al.,
+// 2022): the whole score matrix never exists, and the loop ends at the last
+// key that is seen. Of many queries, a workgroup takes a block of one head;
+// keys, then values, pass through its memory. Of few, it takes one, and its
+// invocations share out the keys. Statistics and products are f32.
+//
+//===----------------------------------------------------------------------===//
+
+#include "gptc/backends/vulkan/compiler/AttentionHead.h"
+
+namespace gptc::vulkan {
+
+using mlir::Value;
+using Values = llvm::SmallVector<Value>;
+using Combine = Emitter::Combine;
+
+namespace {
+
+class AttentionEmitter : AttentionHead {
+public:
+  AttentionEmitter(Emitter &emitter, ir::AttentionOp op)
+      : AttentionHead(emitter, op.getCausal(), op.getWindow()), op(op) {}
+
+  void emit();
+
+private:
+  ir::AttentionOp op;
+  HeadView query, key, value;
+  std::optional<StoredHead> result;
+
+  bool prepare();
+  void emitOneQuery();
+  void oneQuery(Value row);
+  void emitBlocks();
+  void queryBlock(Value firstRow);
+
+  int64_t blockRows = 0, blockKeys = 0;
+};
+
+/// Finds the operands; to be called within the tile.
+bool AttentionEmitter::prepare() {
+  scale = e.scalar(llvm::cast<mlir::BlockArgument>(op.getScale()));
+  query = viewOf(op.getQuery());
+  key = viewOf(op.getKey());
+  value = viewOf(op.getValue());
+  if (!e.failure.empty())
+    return false;
+  findBounds(op.getPositions(), op.getLengths());
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Few queries
+//===----------------------------------------------------------------------===//
+
+void AttentionEmitter::oneQuery(Value row) {
+  int64_t invocations = e.invocations();
+  WorkgroupArray queryQuads = e.workgroupVectors(headQuads);
+  WorkgroupArray weights = e.workgroupArray(invocations);
+  e.share(headQuads, [&](Value quad) {
+    e.store(e.fmul(loadQuad(query, row, quad), splat(scale)), queryQuads, quad);
+  });
+  e.barrier();
+  Value first = firstKey(row), end = endKey(row);
+  Value last = e.max(e.add(end, -1), e.constant(0));
+  // For the weighted sum, neighbours take neighbouring vectors of one value;
+  // groups of them take every so many values.
+  int64_t groups = invocations / headQuads;
+  Value quad = e.rem(e.invocation(), headQuads);
+  Value group = e.div(e.invocation(), headQuads);
+  Value zeros = e.zero(mlir::VectorType::get({4}, e.f32()));
+  Values state = e.loopWith(
+      first, end, invocations, {e.number(lowest), e.number(0.0), zeros},
+      [&](Value block, mlir::ValueRange carried) {
+        Value j = e.add(block, e.invocation());
+        Value safe = e.min(j, last);
+        Value sums = zeros;
+        for (int64_t q = 0; q < headQuads; ++q)
+          sums = e.fma(e.load(queryQuads, e.constant(q)),
+                       loadQuad(key, safe, e.constant(q)), sums);
+        Value score = e.select(e.less(j, end), sumOf(sums), e.number(lowest));
+        Value largest = e.fmax(carried[0], e.combineAll(Combine::Max, score));
+        Value p = probability(score, largest);
+        Value correction = e.exp(e.fsub(carried[0], largest));
+        e.store(p, weights, e.invocation());
+        e.barrier();
+        Value count = e.min(e.sub(end, block), e.constant(invocations));
+        Value sum = e.loopWith(
+            group, count, groups, e.fmul(carried[2], splat(correction)),
+            [&](Value i, mlir::ValueRange inner) {
+              Value x = loadQuad(value, e.add(block, i), quad);
+              return Values{e.fma(splat(e.load(weights, i)), x, inner[0])};
+            })[0];
+        // The next round writes weights only after its own barriers.
+        return Values{largest, e.fma(carried[1], correction, p), sum};
+      });
+  Value reciprocal = reciprocalOf(e.combineAll(Combine::Sum, state[1]));
+  WorkgroupArray partials = e.workgroupVectors(invocations);
+  e.store(state[2], partials, e.invocation());
+  e.barrier();
+  e.share(headQuads, [&](Value q) {
+    Value sum = e.load(partials, q);
+    for (int64_t g = 1; g < groups; ++g) {
+      Value x = e.load(partials, e.add(q, g * headQuads));
+      sum = e.fadd(sum, x);
+    }
+    storeQuad(*result, row, q, e.fmul(sum, splat(reciprocal)));
+  });
+}
+
+void AttentionEmitter::emitOneQuery() {
+  auto shape = op.getQuery().getType().getShape();
+  e.innerTiles = uint32_t(shape[1]);
+  e.rowsPerBlock = 1;
+  if (headQuads > mostInvocations) {
+    e.failure = "heads of more than 1024";
+    return;
+  }
+  e.forEachTile(shape[0] * queries * shape[1], mostInvocations, [&] {
+    Values index = e.delinearize(e.tile(), {shape[0], queries, shape[1]});
+    batch = index[0];
+    head = index[2];
+    if (prepare())
+      e.when(e.less(index[1], endQueries), [&] { oneQuery(index[1]); });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Many queries
+//===----------------------------------------------------------------------===//
+
+void AttentionEmitter::queryBlock(Value firstRow) {
+  int64_t invocations = e.invocations();
+  // Rows of vectors are one longer than needed: that spreads them over the
+  // memory's banks.
+  int64_t stride = headQuads + 1;
+  WorkgroupArray queryRows = e.workgroupVectors(blockRows * headQuads);
+  WorkgroupArray keyRows = e.workgroupVectors(blockKeys * stride);
+  WorkgroupArray scores = e.workgroupArray(blockRows * blockKeys);
+  WorkgroupArray weights = e.workgroupArray(blockRows * blockKeys);
+  e.share(blockRows * headQuads, [&](Value i) {
+    Value row =
+        e.min(e.add(firstRow, e.div(i, headQuads)), e.constant(queries - 1));
+    Value x = loadQuad(query, row, e.rem(i, headQuads));
+    e.store(e.fmul(x, splat(scale)), queryRows, i);
+  });
+  // Several invocations to a row: each has some of its scores, and some
+  // vectors of its result.
+  int64_t perRow = invocations / blockRows;
+  int64_t scoresEach = blockKeys / perRow;
+  int64_t quadsEach = ceilDiv(headQuads, perRow);
+  Value r = e.div(e.invocation(), perRow), lane = e.rem(e.invocation(), perRow);
+  Value row = e.add(firstRow, r);
+  Value from = firstKey(row), to = endKey(row);
+  Value last = e.min(e.add(firstRow, blockRows - 1), e.add(endQueries, -1));
+  Value first = e.mul(e.div(firstKey(firstRow), blockKeys), blockKeys);
+  Value zeros = e.zero(mlir::VectorType::get({4}, e.f32()));
+  auto loadRows = [&](const HeadView &view, Value block) {
+    e.share(blockKeys * headQuads, [&](Value i) {
+      Value j = e.div(i, headQuads), quad = e.rem(i, headQuads);
+      Value safe = e.min(e.add(block, j), e.constant(keys - 1));
+      e.store(loadQuad(view, safe, quad), keyRows,
+              e.add(e.mul(j, stride), quad));
+    });
+  };
+  auto quadOf = [&](int64_t i) {
+    return e.min(e.add(lane, i * perRow), e.constant(headQuads - 1));
+  };
+
+  Values initial{e.number(lowest), e.number(0.0)};
+  initial.append(size_t(quadsEach), zeros);
+  Values state = e.loopWith(
+      first, endKey(last), blockKeys, initial,
+      [&](Value block, mlir::ValueRange carried) {
+        e.barrier(); // The values of the round before are done with.
+        loadRows(key, block);
+        e.barrier();
+        Values sums(size_t(scoresEach), zeros), mine;
+        sums = e.loopWith(
+            e.constant(0), e.constant(headQuads), 1, sums,
+            [&](Value quad, mlir::ValueRange inner) {
+              Values next(inner);
+              Value x = e.load(queryRows, e.add(e.mul(r, headQuads), quad));
+              for (int64_t i = 0; i < scoresEach; ++i) {
+                Value j = e.add(lane, i * perRow);
+                Value y = e.load(keyRows, e.add(e.mul(j, stride), quad));
+                next[i] = e.fma(x, y, next[i]);
+              }
+              return next;
+            });
+        Value scoreRow = e.mul(r, blockKeys);
+        for (int64_t i = 0; i < scoresEach; ++i) {
+          Value at = e.add(lane, i * perRow), j = e.add(block, at);
+          Value seen = e.both(e.lessEqual(from, j), e.less(j, to));
+          mine.push_back(e.select(seen, sumOf(sums[i]), e.number(lowest)));
+          e.store(mine.back(), scores, e.add(scoreRow, at));
+        }
+        e.barrier(); // Scores are there, and keys are done with.
+        loadRows(value, block);
+        Value largest = carried[0];
+        for (int64_t j = 0; j < blockKeys; ++j)
+          largest = e.fmax(largest, e.load(scores, e.add(scoreRow, j)));
+        for (int64_t i = 0; i < scoresEach; ++i)
+          e.store(probability(mine[i], largest), weights,
+                  e.add(scoreRow, e.add(lane, i * perRow)));
+        e.barrier();
+        Value correction = e.exp(e.fsub(carried[0], largest));
+        Values next{e.fmul(carried[1], correction)};
+        for (int64_t i = 0; i < quadsEach; ++i)
+          next.push_back(e.fmul(carried[2 + i], splat(correction)));
+        next = e.loopWith(e.constant(0), e.constant(blockKeys), 1, next,
+                          [&](Value j, mlir::ValueRange inner) {
+                            Value p = e.load(weights, e.add(scoreRow, j));
+                            Values added{e.fadd(inner[0], p)};
+                            for (int64_t i = 0; i < quadsEach; ++i) {
+                              Value x = e.load(
+                                  keyRows, e.add(e.mul(j, stride), quadOf(i)));
+                              added.push_back(e.fma(splat(p), x, inner[1 + i]));
+                            }
+                            return added;
+                          });
+        next.insert(next.begin(), largest);
+        return next;
+      });
+  Value reciprocal = reciprocalOf(state[1]);
+  for (int64_t i = 0; i < quadsEach; ++i) {
+    Value quad = e.add(lane, i * perRow);
+    Value stores = e.both(e.less(row, e.constant(queries)),
+                          e.less(quad, e.constant(headQuads)));
+    e.when(stores, [&] {
+      storeQuad(*result, row, quad, e.fmul(state[2 + i], splat(reciprocal)));
+    });
+  }
+}
+
+void AttentionEmitter::emitBlocks() {
+  auto shape = op.getQuery().getType().getShape();
+  // The largest blocks that workgroup memory holds.
+  for (int64_t rows : {32, 16, 8}) {
+    blockRows = rows;
+    blockKeys = 32;
+    int64_t bytes = 16 * (rows * headQuads + blockKeys * (headQuads + 1)) +
+                    8 * rows * blockKeys;
+    if (bytes <= workgroupMemoryBytes)
+      break;
+  }
+  int64_t blocks = ceilDiv(queries, blockRows);
+  e.innerTiles = uint32_t(shape[1]);
+  if (queries % blockRows == 0)
+    e.rowsPerBlock = uint32_t(blockRows);
+  e.forEachTile(
+      shape[0] * blocks * shape[1], std::min(mostInvocations, 8 * blockRows),
+      [&] {
+        Values index = e.delinearize(e.tile(), {shape[0], blocks, shape[1]});
+        batch = index[0];
+        head = index[2];
+        if (!prepare())
+          return;
+        Value firstRow = e.mul(index[1], blockRows);
+        e.when(e.less(firstRow, endQueries), [&] { queryBlock(firstRow); });
+      });
+}
+
+void AttentionEmitter::emit() {
+  setShape(op.getQuery().getType().getShape(),
+           op.getKey().getType().getDimSize(2));
+  if (op.getQuery().getType().getElementType().isF64()) {
+    e.failure = "attention in f64";
+    return;
+  }
+  result = findStored(op.getResult());
+  if (!result) {
+    e.failure = "an attention result that strides cannot store";
+    return;
+  }
+  constexpr int64_t fewQueries = 4;
+  if (queries <= fewQueries)
+    emitOneQuery();
+  else
+    emitBlocks();
+}
+
+} // namespace
+
+void emitAttention(Emitter &emitter, ir::AttentionOp op) {
+  AttentionEmitter(emitter, op).emit();
+}
+
+} // namespace gptc::vulkan

@@ -1,0 +1,225 @@
+//===- Emitter.h - Building the code of a kernel ---------------*- C++ -*-===//
+//
+// A kernel is one spirv.module with the entry point "main". Until it is
+// lowered, its body mixes spirv ops (memory, barriers, built-in values) with
+// scf, arith and math. Indices are i32: a device need not have 64-bit
+// integers, and addresses stay pointers. One workgroup computes one tile.
+// Index arithmetic is shared within a loop body, so that evaluators may ask
+// for the same address again and again.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GPTC_BACKENDS_VULKAN_COMPILER_EMITTER_H
+#define GPTC_BACKENDS_VULKAN_COMPILER_EMITTER_H
+
+#include "gptc/backends/vulkan/compiler/VulkanTarget.h"
+#include "gptc/ir/Dialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SPIRV/IR/SPIRVDialect.h"
+#include "mlir/Dialect/SPIRV/IR/SPIRVOps.h"
+
+#include <map>
+
+namespace gptc::vulkan {
+
+/// An input or output: a pointer to an array. A pointer is never cast to one of
+/// another type: not every driver can.
+struct BufferPointer {
+  enum class Form {
+    Words,  ///< Elements of 32 bits, or words of two or four narrower ones.
+    Vectors ///< Vectors of four of those.
+  };
+  mlir::Value pointer;
+  mlir::Type element;
+  unsigned number = 0; ///< Among the dispatch's buffers.
+  Form form = Form::Words;
+};
+
+/// Memory that the invocations of a workgroup share.
+struct WorkgroupArray {
+  mlir::Value pointer;
+};
+
+class Emitter {
+public:
+  using Value = mlir::Value;
+  using Type = mlir::Type;
+
+  /// Numbers of buffers, in order.
+  using Buffers = std::vector<unsigned>;
+
+  /// Begins a module inside of `parent`. The buffers `inVectors` are arrays of
+  /// vectors of four, as they must be if any of their vectors is accessed at
+  /// once; see vectorsAccessed().
+  Emitter(mlir::ModuleOp parent, ir::KernelOp kernel,
+          const VulkanTarget &target, const Buffers &inVectors);
+
+  const VulkanTarget &target;
+  ir::KernelOp kernel;
+  mlir::OpBuilder builder;
+  mlir::Location loc;
+  /// Set when something cannot be expressed; the kernel is then given up.
+  std::string failure;
+
+  // How the kernel is tiled; see the artifact's schema.
+  uint32_t tiles = 1;
+  uint32_t rowsPerBlock = 0;
+  uint32_t innerTiles = 1;
+  /// The buffers of which vectors are accessed. Where one of them is not in
+  /// vectors, what is emitted is of no use, and to be emitted anew.
+  const Buffers &vectorsAccessed() const { return vectorsAccessed_; }
+
+  /// Emits the work of one tile: `body` runs on `invocations` (a power of two)
+  /// in each of `tiles` workgroups, unless nothing depends on the tile's rows.
+  /// To be called once, after the other fields above are set.
+  void forEachTile(int64_t tiles, int64_t invocations,
+                   llvm::function_ref<void()> body);
+  /// Valid within forEachTile.
+  Value tile() const { return tile_; }
+  Value invocation() const { return invocation_; }
+  int64_t invocations() const { return invocations_; }
+
+  const BufferPointer &input(mlir::BlockArgument argument) const;
+  const BufferPointer &output(unsigned i) const { return outputs_[i]; }
+  /// The value of a scalar input.
+  Value scalar(mlir::BlockArgument argument);
+
+  // Indices.
+  Value constant(int64_t value);
+  Value add(Value a, Value b);
+  Value add(Value a, int64_t b) { return add(a, constant(b)); }
+  Value sub(Value a, Value b);
+  Value mul(Value a, int64_t b);
+  Value mul(Value a, Value b);
+  Value div(Value a, int64_t b);
+  Value rem(Value a, int64_t b);
+  Value min(Value a, Value b);
+  Value max(Value a, Value b);
+  std::optional<int64_t> asConstant(Value value) const;
+  /// Row-major index of coordinates, and back.
+  Value linearize(llvm::ArrayRef<Value> index, llvm::ArrayRef<int64_t> shape);
+  llvm::SmallVector<Value> delinearize(Value linear,
+                                       llvm::ArrayRef<int64_t> shape);
+  /// Signed comparisons as i1; `both` of two.
+  Value less(Value a, Value b);
+  Value lessEqual(Value a, Value b);
+  Value equal(Value a, Value b);
+  Value both(Value a, Value b);
+  /// `i` in [0, extent), if it can be outside at all.
+  Value clamp(Value i, int64_t extent);
+
+  // Values in registers: f32 for f32, bf16 and f16; i32; i1. Vectors of four
+  // f32 where they are asked for.
+  Type f32() { return builder.getF32Type(); }
+  Type registerType(Type element);
+  Value number(double value);
+  Value zero(Type type);
+  Value fadd(Value a, Value b);
+  Value fsub(Value a, Value b);
+  Value fmul(Value a, Value b);
+  Value fma(Value a, Value b, Value c);
+  Value fmax(Value a, Value b);
+  Value exp(Value x);
+  Value select(Value condition, Value a, Value b);
+  Value toFloat(Value bits);
+  Value toBits(Value number);
+  /// Rounds a register to what an element type can hold.
+  Value round(Value value, Type element);
+  /// Element `i` of a vector, and a vector of four scalars.
+  Value extract(Value vector, int i);
+  Value gather4(llvm::ArrayRef<Value> scalars);
+
+  // Memory.
+  Value load(const BufferPointer &buffer, Value index);
+  /// Four consecutive f32, the first at a multiple of four.
+  Value load4(const BufferPointer &buffer, Value index);
+  /// One or four 32-bit words of a buffer of narrower elements.
+  Value loadWord(const BufferPointer &buffer, Value wordIndex);
+  Value loadWord4(const BufferPointer &buffer, Value wordIndex);
+  /// Part of a word is exchanged by atomic operations, so that the other
+  /// parts may be stored by others: a device need not store less than a word.
+  void store(Value value, const BufferPointer &buffer, Value index);
+  /// Four consecutive f32, or two words of 16-bit elements; the first at a
+  /// multiple of four.
+  void store4(llvm::ArrayRef<Value> values, const BufferPointer &buffer,
+              Value index);
+  /// Whether store4() can store the element type.
+  static bool storesFour(Type element) {
+    return element.isF32() || element.isBF16() || element.isF16();
+  }
+
+  WorkgroupArray workgroupArray(int64_t count);
+  /// Of vectors of four.
+  WorkgroupArray workgroupVectors(int64_t count);
+  Value load(const WorkgroupArray &array, Value index);
+  void store(Value value, const WorkgroupArray &array, Value index);
+  /// Waits for all invocations of the workgroup and their workgroup memory.
+  void barrier();
+  enum class Combine { Sum, Max };
+  Value combine(Combine kind, Value a, Value b);
+  /// The combination of one value of each invocation, in all of them.
+  Value combineAll(Combine kind, Value value);
+
+  // Control flow. What is shared inside of a body is forgotten after it.
+  using Values = llvm::SmallVector<Value>;
+  void loop(Value from, Value to, int64_t step,
+            llvm::function_ref<void(Value)> body);
+  /// A loop that carries values; the body returns the next ones.
+  Values loopWith(Value from, Value to, int64_t step, mlir::ValueRange initial,
+                  llvm::function_ref<Values(Value, mlir::ValueRange)> body);
+  /// Every invocation takes its share of [0, count).
+  void share(int64_t count, llvm::function_ref<void(Value)> body);
+  void when(Value condition, llvm::function_ref<void()> body);
+  Values choose(Value condition, mlir::TypeRange types,
+                llvm::function_ref<Values()> yes,
+                llvm::function_ref<Values()> no);
+
+  /// Remembers results within the present body. Keys are built from pointers
+  /// and numbers.
+  using Key = llvm::SmallVector<intptr_t, 6>;
+  Value *remembered(const Key &key);
+  void remember(const Key &key, Value value);
+
+  /// Ends the module: entry point, size of a workgroup, interface.
+  mlir::spirv::ModuleOp finish();
+
+private:
+  void declareInterface();
+  WorkgroupArray workgroupArray(int64_t count, Type element);
+  Value pushConstant(unsigned member);
+  Value rowsMatter();
+  Value binary(intptr_t tag, Value a, Value b,
+               llvm::function_ref<Value()> make);
+  mlir::spirv::GlobalVariableOp declare(llvm::StringRef name, Type type,
+                                        mlir::spirv::StorageClass storage,
+                                        llvm::StringRef builtIn = {});
+  Type arrayPointer(Type element, unsigned stride);
+  Value elementPointer(const BufferPointer &buffer, Value index);
+  Value vectorPointer(const BufferPointer &buffer, Value index);
+  Value loadThrough(Value pointer, unsigned alignment);
+  void storeThrough(Value value, Value pointer, unsigned alignment);
+  Value entryOp(llvm::function_ref<Value()> make);
+
+  mlir::spirv::ModuleOp module_;
+  mlir::spirv::FuncOp function_;
+  llvm::SmallVector<mlir::Attribute> interface_;
+  mlir::spirv::GlobalVariableOp constants_variable_;
+  llvm::DenseMap<Value, BufferPointer> inputs_;
+  llvm::DenseMap<Value, unsigned> scalars_;
+  llvm::SmallVector<BufferPointer> outputs_;
+  BufferPointer scalarsBuffer_;
+  Buffers inVectors_, vectorsAccessed_;
+  Value tile_, invocation_;
+  int64_t invocations_ = 1;
+  int64_t workgroupBytes_ = 0;
+  unsigned arrays_ = 0;
+  std::optional<WorkgroupArray> partials_, totals_;
+  mlir::Operation *lastEntryOp_ = nullptr;
+  std::map<int64_t, Value> constants_;
+  llvm::DenseMap<Value, int64_t> constantValues_;
+  std::vector<std::map<Key, Value>> scopes_;
+};
+
+} // namespace gptc::vulkan
+
+#endif // GPTC_BACKENDS_VULKAN_COMPILER_EMITTER_H

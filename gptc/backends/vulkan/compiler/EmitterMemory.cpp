@@ -1,0 +1,383 @@
+//===- EmitterMemory.cpp - Registers, buffers and workgroup memory --------===//
+
+#include "gptc/backends/vulkan/compiler/Emitter.h"
+
+namespace gptc::vulkan {
+
+namespace arith = mlir::arith;
+namespace math = mlir::math;
+namespace spirv = mlir::spirv;
+using mlir::Type;
+using mlir::Value;
+
+//===----------------------------------------------------------------------===//
+// Registers
+//===----------------------------------------------------------------------===//
+
+Type Emitter::registerType(Type element) {
+  if (element.isBF16() || element.isF16())
+    return f32();
+  return element;
+}
+
+Value Emitter::number(double value) {
+  return arith::ConstantOp::create(builder, loc,
+                                   builder.getF32FloatAttr(float(value)));
+}
+
+Value Emitter::zero(Type type) {
+  return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
+}
+
+Value Emitter::fadd(Value a, Value b) {
+  return arith::AddFOp::create(builder, loc, a, b);
+}
+
+Value Emitter::fsub(Value a, Value b) {
+  return arith::SubFOp::create(builder, loc, a, b);
+}
+
+Value Emitter::fmul(Value a, Value b) {
+  return arith::MulFOp::create(builder, loc, a, b);
+}
+
+Value Emitter::fma(Value a, Value b, Value c) {
+  return math::FmaOp::create(builder, loc, a, b, c);
+}
+
+Value Emitter::fmax(Value a, Value b) {
+  return arith::MaximumFOp::create(builder, loc, a, b);
+}
+
+Value Emitter::exp(Value x) { return math::ExpOp::create(builder, loc, x); }
+
+Value Emitter::select(Value condition, Value a, Value b) {
+  return arith::SelectOp::create(builder, loc, condition, a, b);
+}
+
+Value Emitter::toFloat(Value bits) {
+  return arith::BitcastOp::create(builder, loc, f32(), bits);
+}
+
+Value Emitter::toBits(Value number) {
+  return arith::BitcastOp::create(builder, loc, builder.getI32Type(), number);
+}
+
+Value Emitter::extract(Value vector, int i) {
+  return spirv::CompositeExtractOp::create(builder, loc, vector, i);
+}
+
+Value Emitter::gather4(llvm::ArrayRef<Value> scalars) {
+  auto type = mlir::VectorType::get({4}, scalars[0].getType());
+  return spirv::CompositeConstructOp::create(builder, loc, type, scalars);
+}
+
+namespace {
+
+/// Narrow elements in a word of memory, where an i1 is a byte, and the bits of
+/// one.
+int64_t elementsPerWord(unsigned width) { return width == 16 ? 2 : 4; }
+uint32_t maskOf(unsigned width) { return width == 16 ? 0xffff : 0xff; }
+
+/// Integer arithmetic on the bits of narrow floats, without which a device
+/// would need capabilities for them.
+class Bits {
+public:
+  explicit Bits(Emitter &e) : e(e) {}
+
+  Value constant(uint32_t value) { return e.constant(int32_t(value)); }
+  Value shiftLeft(Value a, uint32_t b) {
+    return arith::ShLIOp::create(e.builder, e.loc, a, constant(b));
+  }
+  Value shiftRight(Value a, uint32_t b) {
+    return arith::ShRUIOp::create(e.builder, e.loc, a, constant(b));
+  }
+  Value bitAnd(Value a, uint32_t b) {
+    return arith::AndIOp::create(e.builder, e.loc, a, constant(b));
+  }
+  Value bitOr(Value a, Value b) {
+    return arith::OrIOp::create(e.builder, e.loc, a, b);
+  }
+  Value above(Value a, uint32_t b) {
+    return arith::CmpIOp::create(e.builder, e.loc, arith::CmpIPredicate::ugt, a,
+                                 constant(b));
+  }
+
+  /// An f32's nearest value of the type, ties to even, in the low half.
+  Value narrow(Value x, Type element) {
+    return element.isBF16() ? narrowToBf16(x) : narrowToF16(x);
+  }
+  /// The f32 of the value in the low half; the other half must be zero.
+  Value widen(Value bits, Type element) {
+    return element.isBF16() ? e.toFloat(shiftLeft(bits, 16)) : widenF16(bits);
+  }
+
+private:
+  Emitter &e;
+
+  Value narrowToBf16(Value x) {
+    Value bits = e.toBits(x);
+    Value half = shiftRight(bits, 16);
+    Value up = e.add(bitAnd(half, 1), constant(0x7fff));
+    Value rounded = shiftRight(e.add(bits, up), 16);
+    Value isNaN = above(bitAnd(bits, 0x7fffffff), 0x7f800000);
+    return e.select(isNaN, bitOr(half, constant(0x40)), rounded);
+  }
+
+  Value narrowToF16(Value x) {
+    Value bits = e.toBits(x);
+    Value magnitude = bitAnd(bits, 0x7fffffff);
+    Value sign = bitAnd(shiftRight(bits, 16), 0x8000);
+    // Normal: the rebiased exponent, rounded; what overflows is infinite.
+    Value up = e.add(bitAnd(shiftRight(magnitude, 13), 1), constant(0xfff));
+    Value normal =
+        e.sub(shiftRight(e.add(magnitude, up), 13), constant((127 - 15) << 10));
+    normal = e.min(normal, constant(0x7c00));
+    // Subnormal: adding 0.5 shifts the bits to their place and rounds them.
+    Value shifted = e.toBits(e.fadd(e.toFloat(magnitude), e.number(0.5)));
+    Value subnormal = e.sub(shifted, constant(0x3f000000));
+    constexpr uint32_t belowNormal = 0x387fffff, infinity = 0x7f800000;
+    Value result = e.select(above(magnitude, belowNormal), normal, subnormal);
+    result = e.select(above(magnitude, infinity - 1), constant(0x7c00), result);
+    result = e.select(above(magnitude, infinity), constant(0x7e00), result);
+    return bitOr(result, sign);
+  }
+
+  Value widenF16(Value bits) {
+    Value sign = shiftLeft(bitAnd(bits, 0x8000), 16);
+    Value magnitude = bitAnd(bits, 0x7fff);
+    Value wide = shiftLeft(magnitude, 13);
+    Value normal = e.add(wide, constant((127 - 15) << 23));
+    Value special = bitOr(wide, constant(0x7f800000));
+    Value count = arith::SIToFPOp::create(e.builder, e.loc, e.f32(), magnitude);
+    Value subnormal = e.toBits(e.fmul(count, e.number(0x1p-24)));
+    Value result = e.select(above(magnitude, 0x3ff), normal, subnormal);
+    result = e.select(above(magnitude, 0x7bff), special, result);
+    return e.toFloat(bitOr(result, sign));
+  }
+};
+
+} // namespace
+
+Value Emitter::round(Value value, Type element) {
+  if (!element.isBF16() && !element.isF16())
+    return value;
+  Bits bits(*this);
+  return bits.widen(bits.narrow(value, element), element);
+}
+
+//===----------------------------------------------------------------------===//
+// Buffers
+//===----------------------------------------------------------------------===//
+
+Type Emitter::arrayPointer(Type element, unsigned stride) {
+  auto array = spirv::RuntimeArrayType::get(element, stride);
+  return spirv::PointerType::get(spirv::StructType::get({array}, {uint32_t(0)}),
+                                 spirv::StorageClass::PhysicalStorageBuffer);
+}
+
+const BufferPointer &Emitter::input(mlir::BlockArgument argument) const {
+  return inputs_.find(argument)->second;
+}
+
+Value Emitter::elementPointer(const BufferPointer &buffer, Value index) {
+  llvm::SmallVector<Value> path{constant(0), index};
+  if (buffer.form == BufferPointer::Form::Vectors)
+    path = {constant(0), div(index, 4), rem(index, 4)};
+  return spirv::AccessChainOp::create(builder, loc, buffer.pointer, path);
+}
+
+/// A pointer to a vector, or null with a note of what is missing.
+Value Emitter::vectorPointer(const BufferPointer &buffer, Value index) {
+  if (!llvm::is_contained(vectorsAccessed_, buffer.number))
+    vectorsAccessed_.push_back(buffer.number);
+  if (buffer.form != BufferPointer::Form::Vectors)
+    return {};
+  return spirv::AccessChainOp::create(
+      builder, loc, buffer.pointer,
+      mlir::ValueRange{constant(0), div(index, 4)});
+}
+
+Value Emitter::loadThrough(Value pointer, unsigned alignment) {
+  auto access = spirv::MemoryAccessAttr::get(builder.getContext(),
+                                             spirv::MemoryAccess::Aligned);
+  return spirv::LoadOp::create(builder, loc, pointer, access,
+                               builder.getI32IntegerAttr(int32_t(alignment)));
+}
+
+void Emitter::storeThrough(Value value, Value pointer, unsigned alignment) {
+  auto access = spirv::MemoryAccessAttr::get(builder.getContext(),
+                                             spirv::MemoryAccess::Aligned);
+  spirv::StoreOp::create(
+      builder, loc, pointer, value,
+      {builder.getNamedAttr("memory_access", access),
+       builder.getNamedAttr("alignment",
+                            builder.getI32IntegerAttr(int32_t(alignment)))});
+}
+
+Value Emitter::scalar(mlir::BlockArgument argument) {
+  Type type = argument.getType();
+  if (!type.isF32() && !type.isInteger(32)) {
+    if (failure.empty())
+      failure = type.isF64() ? "scalars in f64" : "scalars of this type";
+    return zero(type);
+  }
+  Value slot = constant(scalars_.lookup(argument));
+  Value bits = loadThrough(elementPointer(scalarsBuffer_, slot), 8);
+  return type.isF32() ? toFloat(bits) : bits;
+}
+
+Value Emitter::loadWord(const BufferPointer &buffer, Value wordIndex) {
+  return loadThrough(elementPointer(buffer, wordIndex), 4);
+}
+
+Value Emitter::loadWord4(const BufferPointer &buffer, Value wordIndex) {
+  Value pointer = vectorPointer(buffer, wordIndex);
+  return pointer ? loadThrough(pointer, 16)
+                 : zero(mlir::VectorType::get({4}, builder.getI32Type()));
+}
+
+Value Emitter::load(const BufferPointer &buffer, Value index) {
+  Type element = buffer.element;
+  unsigned width = element.getIntOrFloatBitWidth();
+  if (width > 32) {
+    if (failure.empty())
+      failure = element.isF64() ? "elements in f64" : "elements of 64 bits";
+    return zero(registerType(element));
+  }
+  if (width == 32)
+    return loadThrough(elementPointer(buffer, index), 4);
+  Bits integer(*this);
+  int64_t perWord = elementsPerWord(width);
+  Value word = loadWord(buffer, div(index, perWord));
+  Value shift = mul(rem(index, perWord), 32 / perWord);
+  Value bits = integer.bitAnd(arith::ShRUIOp::create(builder, loc, word, shift),
+                              maskOf(width));
+  if (width == 16)
+    return integer.widen(bits, element);
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, bits,
+                               constant(0));
+}
+
+Value Emitter::load4(const BufferPointer &buffer, Value index) {
+  Value pointer = vectorPointer(buffer, index);
+  return pointer ? loadThrough(pointer, 16)
+                 : zero(mlir::VectorType::get({4}, f32()));
+}
+
+void Emitter::store(Value value, const BufferPointer &buffer, Value index) {
+  Type element = buffer.element;
+  unsigned width = element.getIntOrFloatBitWidth();
+  if (width > 32) {
+    if (failure.empty())
+      failure = element.isF64() ? "elements in f64" : "elements of 64 bits";
+    return;
+  }
+  if (width == 32)
+    return storeThrough(value, elementPointer(buffer, index), 4);
+  Bits integer(*this);
+  Value bits = width == 16 ? integer.narrow(value, element)
+                           : select(value, constant(1), constant(0));
+  int64_t perWord = elementsPerWord(width);
+  Value word = elementPointer(buffer, div(index, perWord));
+  Value shift = mul(rem(index, perWord), 32 / perWord);
+  Value mask = arith::ShLIOp::create(builder, loc,
+                                     integer.constant(maskOf(width)), shift);
+  Value others = arith::XOrIOp::create(builder, loc, mask, constant(-1));
+  Value placed = arith::ShLIOp::create(builder, loc, bits, shift);
+  spirv::AtomicAndOp::create(builder, loc, word, spirv::Scope::Device,
+                             spirv::MemorySemantics::None, others);
+  spirv::AtomicOrOp::create(builder, loc, word, spirv::Scope::Device,
+                            spirv::MemorySemantics::None, placed);
+}
+
+void Emitter::store4(llvm::ArrayRef<Value> values, const BufferPointer &buffer,
+                     Value index) {
+  if (buffer.element.isF32()) {
+    if (Value pointer = vectorPointer(buffer, index))
+      storeThrough(gather4(values), pointer, 16);
+    return;
+  }
+  Bits integer(*this);
+  Value word = div(index, 2);
+  for (int64_t i : {0, 1}) {
+    Value low = integer.narrow(values[2 * i], buffer.element);
+    Value high = integer.narrow(values[2 * i + 1], buffer.element);
+    storeThrough(integer.bitOr(low, integer.shiftLeft(high, 16)),
+                 elementPointer(buffer, add(word, i)), 4);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Workgroup memory
+//===----------------------------------------------------------------------===//
+
+WorkgroupArray Emitter::workgroupArray(int64_t count) {
+  workgroupBytes_ += 4 * count;
+  return workgroupArray(count, f32());
+}
+
+WorkgroupArray Emitter::workgroupVectors(int64_t count) {
+  workgroupBytes_ += 16 * count;
+  return workgroupArray(count, mlir::VectorType::get({4}, f32()));
+}
+
+WorkgroupArray Emitter::workgroupArray(int64_t count, Type element) {
+  auto variable = declare("shared" + std::to_string(arrays_++),
+                          spirv::ArrayType::get(element, unsigned(count)),
+                          spirv::StorageClass::Workgroup);
+  return {entryOp([&]() -> Value {
+    return spirv::AddressOfOp::create(builder, loc, variable);
+  })};
+}
+
+Value Emitter::load(const WorkgroupArray &array, Value index) {
+  Value at = spirv::AccessChainOp::create(builder, loc, array.pointer,
+                                          mlir::ValueRange{index});
+  return spirv::LoadOp::create(builder, loc, at);
+}
+
+void Emitter::store(Value value, const WorkgroupArray &array, Value index) {
+  Value at = spirv::AccessChainOp::create(builder, loc, array.pointer,
+                                          mlir::ValueRange{index});
+  spirv::StoreOp::create(builder, loc, at, value);
+}
+
+void Emitter::barrier() {
+  spirv::ControlBarrierOp::create(builder, loc, spirv::Scope::Workgroup,
+                                  spirv::Scope::Workgroup,
+                                  spirv::MemorySemantics::AcquireRelease |
+                                      spirv::MemorySemantics::WorkgroupMemory);
+}
+
+Value Emitter::combine(Combine kind, Value a, Value b) {
+  return kind == Combine::Sum ? fadd(a, b) : fmax(a, b);
+}
+
+Value Emitter::combineAll(Combine kind, Value value) {
+  if (invocations_ == 1)
+    return value;
+  // Groups of 16 first, then the groups: two barriers. The next call may
+  // follow at once: what it overwrites first was read before the second
+  // barrier here, the rest after its own first one.
+  int64_t groups = (invocations_ + 15) / 16, each = invocations_ / groups;
+  if (!partials_) {
+    partials_ = workgroupArray(invocations_);
+    totals_ = workgroupArray(groups);
+  }
+  store(value, *partials_, invocation_);
+  barrier();
+  when(less(invocation_, constant(groups)), [&] {
+    Value sum = load(*partials_, invocation_);
+    for (int64_t i = 1; i < each; ++i)
+      sum = combine(kind, sum, load(*partials_, add(invocation_, i * groups)));
+    store(sum, *totals_, invocation_);
+  });
+  barrier();
+  Value total = load(*totals_, constant(0));
+  for (int64_t i = 1; i < groups; ++i)
+    total = combine(kind, total, load(*totals_, constant(i)));
+  return total;
+}
+
+} // namespace gptc::vulkan

@@ -1,0 +1,91 @@
+//===- Lowering.cpp - From scf, arith and math to binary SPIR-V -----------===//
+
+#include "gptc/backends/vulkan/compiler/VulkanBackend.h"
+
+#include "mlir/Conversion/ArithToSPIRV/ArithToSPIRV.h"
+#include "mlir/Conversion/MathToSPIRV/MathToSPIRV.h"
+#include "mlir/Conversion/SCFToSPIRV/SCFToSPIRV.h"
+#include "mlir/Conversion/UBToSPIRV/UBToSPIRV.h"
+#include "mlir/Conversion/VectorToSPIRV/VectorToSPIRV.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Dialect/SPIRV/IR/SPIRVDialect.h"
+#include "mlir/Dialect/SPIRV/IR/SPIRVOps.h"
+#include "mlir/Dialect/SPIRV/Transforms/SPIRVConversion.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Target/SPIRV/Serialization.h"
+#include "mlir/Transforms/DialectConversion.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+#include "spirv-tools/libspirv.hpp"
+
+namespace gptc::vulkan {
+
+namespace spirv = mlir::spirv;
+
+namespace {
+
+/// exp, tanh, erf, log by polynomials, as the CPU backend has them: what
+/// drivers have instead differs in accuracy, and tanh may overflow.
+mlir::LogicalResult approximateMath(spirv::ModuleOp module) {
+  mlir::RewritePatternSet patterns(module.getContext());
+  mlir::populateMathPolynomialApproximationPatterns(patterns);
+  return mlir::applyPatternsGreedily(module, std::move(patterns));
+}
+
+mlir::LogicalResult convert(spirv::ModuleOp module) {
+  mlir::MLIRContext *context = module.getContext();
+  auto environment = spirv::TargetEnvAttr::get(
+      module.getVceTripleAttr(), spirv::getDefaultResourceLimits(context));
+  auto target = mlir::SPIRVConversionTarget::get(environment);
+  mlir::SPIRVTypeConverter types(environment);
+  mlir::ScfToSPIRVContext loops;
+  mlir::RewritePatternSet patterns(context);
+  mlir::arith::populateArithToSPIRVPatterns(types, patterns);
+  mlir::populateMathToSPIRVPatterns(types, patterns);
+  mlir::populateVectorToSPIRVPatterns(types, patterns);
+  mlir::populateSCFToSPIRVPatterns(types, loops, patterns);
+  mlir::ub::populateUBToSPIRVConversionPatterns(types, patterns);
+  return mlir::applyFullConversion(module, *target, std::move(patterns));
+}
+
+} // namespace
+
+Expected<std::vector<uint32_t>> lowerToSpirv(spirv::ModuleOp module) {
+  std::string errors;
+  mlir::ScopedDiagnosticHandler handler(
+      module.getContext(), [&](mlir::Diagnostic &diagnostic) {
+        errors += (errors.empty() ? "" : "; ") + diagnostic.str();
+        return mlir::success();
+      });
+  if (mlir::failed(approximateMath(module)) || mlir::failed(convert(module)) ||
+      mlir::failed(mlir::verify(module)))
+    return failure(ErrorCode::Internal, "lowering to SPIR-V failed: {}",
+                   errors);
+  llvm::SmallVector<uint32_t> words;
+  spirv::SerializationOptions options;
+  options.emitSymbolName = false;
+  if (mlir::failed(spirv::serialize(module, words, options)))
+    return failure(ErrorCode::Internal, "serializing SPIR-V failed: {}",
+                   errors);
+  std::vector<uint32_t> binary(words.begin(), words.end());
+
+  spvtools::SpirvTools tools(SPV_ENV_VULKAN_1_2);
+  std::string complaint;
+  tools.SetMessageConsumer([&](spv_message_level_t, const char *,
+                               const spv_position_t &, const char *text) {
+    complaint += (complaint.empty() ? "" : "; ") + std::string(text);
+  });
+  if (!tools.Validate(binary))
+    return failure(ErrorCode::Internal, "the SPIR-V made is invalid: {}",
+                   complaint);
+  return binary;
+}
+
+std::string disassemble(const std::vector<uint32_t> &binary) {
+  spvtools::SpirvTools tools(SPV_ENV_VULKAN_1_2);
+  std::string text;
+  tools.Disassemble(binary, &text, SPV_BINARY_TO_TEXT_OPTION_INDENT);
+  return text;
+}
+
+} // namespace gptc::vulkan

@@ -1,0 +1,110 @@
+//===- Matrix.h - Operands and results of a product ------------*- C++ -*-===//
+
+#ifndef GPTC_BACKENDS_VULKAN_COMPILER_MATRIX_H
+#define GPTC_BACKENDS_VULKAN_COMPILER_MATRIX_H
+
+#include "gptc/backends/vulkan/compiler/Families.h"
+
+namespace gptc::vulkan {
+
+/// A product as `count` products of [rows, depth] and [depth, columns].
+struct ProductShape {
+  int64_t count = 1;
+  int64_t rows = 1;
+  int64_t columns = 1;
+  int64_t depth = 1;
+};
+ProductShape shapeOf(ir::MatmulOp op);
+
+/// Where an element of an operand stands: the product, then the row (of the
+/// left operand) or column (of the right one), then the step along the
+/// contracted dimension.
+struct MatrixPlace {
+  mlir::Value product;
+  mlir::Value outer;
+  mlir::Value k;
+};
+
+/// One operand: how it is read, and which way four elements at once.
+class MatrixOperand {
+public:
+  /// Four f32 that follow each other in memory, if any: along the outer
+  /// dimension or along k, from a multiple of four.
+  enum class Vectors { None, Outer, Depth };
+
+  MatrixOperand(Emitter &emitter, Evaluator &evaluator, ir::MatmulOp op,
+                bool isLeft);
+
+  Vectors vectors() const { return vectors_; }
+  /// A packed matrix of 16-bit elements: words of two steps of k, four words
+  /// side by side.
+  bool isPairs() const { return pairs_; }
+
+  mlir::Value load(const MatrixPlace &at);
+  /// Sixteen elements, for each of four steps of k a vector along the outer
+  /// dimension; both start at multiples of four. Where `depth` ends they are
+  /// zero; beyond `extent`, the last one again.
+  std::array<mlir::Value, 4> loadBlock(const MatrixPlace &at, int64_t extent,
+                                       int64_t depth);
+  /// Along vectors(); outer or k must be a multiple of four.
+  mlir::Value load4(const MatrixPlace &at);
+  /// Of pairs: steps k and k+1 (k even) of four columns, as two vectors.
+  std::array<mlir::Value, 2> loadPairs(const MatrixPlace &at);
+
+private:
+  Coordinates coordinatesOf(const MatrixPlace &at);
+
+  Emitter &e;
+  Evaluator &evaluator;
+  ir::MatmulOp op;
+  bool isLeft_;
+  mlir::Value operand_;
+  Vectors vectors_ = Vectors::None;
+  bool pairs_ = false;
+  bool packed_ = false;
+  std::optional<ir::StridedView> view_;
+};
+
+/// Computes what follows a product's elements and stores it.
+class ProductResults {
+public:
+  ProductResults(Emitter &emitter, Evaluator &evaluator, ir::MatmulOp op);
+
+  /// Elements of the product in neighbouring columns of a row.
+  struct Elements {
+    mlir::Value row; ///< Counted through all products.
+    llvm::SmallVector<mlir::Value> columns;
+    llvm::SmallVector<mlir::Value> sums;
+    /// i1, whether each is stored; null for yes.
+    llvm::SmallVector<mlir::Value> stores;
+  };
+  /// Rows and columns must be inside, also of what is not stored. Four columns
+  /// from a multiple of four are stored at once where they lie together.
+  void store(const Elements &elements);
+
+private:
+  struct Result {
+    unsigned output;
+    mlir::Value from; ///< Before the views it is stored through.
+    ir::StridedView view;
+    bool vectors;
+  };
+
+  Emitter &e;
+  Evaluator &evaluator;
+  ir::MatmulOp op;
+  llvm::SmallVector<Result> results_;
+};
+
+/// Products of few rows: a workgroup is a few columns, and shares out the
+/// contracted dimension, so that weights are read once and side by side.
+void emitMatrixVector(Emitter &emitter, ir::MatmulOp op);
+inline constexpr int64_t mostVectorRows = 8;
+
+/// Products of many rows: tiles in registers, fed through workgroup memory or
+/// from buffers, as the target has it.
+void emitMatrixMatrix(Emitter &emitter, ir::MatmulOp op);
+
+} // namespace gptc::vulkan
+
+#endif // GPTC_BACKENDS_VULKAN_COMPILER_MATRIX_H

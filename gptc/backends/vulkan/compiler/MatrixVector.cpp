@@ -1,0 +1,215 @@
+//===- MatrixVector.cpp - Products of few rows ----------------------------===//
+//
+// The weights are what takes time: each is read once. A workgroup computes all
+// rows of a few columns. Invocations stand side by side where the weights do:
+// along columns, four each, where those lie together, else along k.
+//
+//===----------------------------------------------------------------------===//
+
+#include "gptc/backends/vulkan/compiler/Matrix.h"
+
+namespace gptc::vulkan {
+
+using mlir::Value;
+using Values = llvm::SmallVector<Value>;
+using Vectors = MatrixOperand::Vectors;
+
+namespace {
+
+class VectorEmitter {
+public:
+  VectorEmitter(Emitter &emitter, ir::MatmulOp op)
+      : e(emitter), op(op), evaluator(emitter), shape(shapeOf(op)),
+        left(emitter, evaluator, op, true),
+        right(emitter, evaluator, op, false), results(emitter, evaluator, op) {}
+
+  void emit();
+
+private:
+  Emitter &e;
+  ir::MatmulOp op;
+  Evaluator evaluator;
+  ProductShape shape;
+  MatrixOperand left, right;
+  ProductResults results;
+
+  int64_t columns = 64;    ///< Of a workgroup.
+  int64_t columnsEach = 1; ///< Of an invocation.
+  int64_t stepsEach = 1;   ///< Of k, at once.
+  int64_t shares = 1;      ///< Of k.
+  Value product, firstColumn, share;
+
+  Values step(Value k, Value column, mlir::ValueRange sums);
+  Values sumShare(Value column);
+};
+
+/// Adds the products of `stepsEach` steps from k on: a sum for each row and
+/// column of the invocation.
+Values VectorEmitter::step(Value k, Value column, mlir::ValueRange sums) {
+  Values next(sums);
+  auto multiply = [&](int64_t row, Value x, Value w) {
+    Value &sum = next[row];
+    if (columnsEach == 4)
+      x = e.gather4({x, x, x, x});
+    sum = e.fma(x, w, sum);
+  };
+  if (right.isPairs()) {
+    auto weights = right.loadPairs({product, column, k});
+    for (int64_t row = 0; row < shape.rows; ++row)
+      for (int half = 0; half < 2; ++half) {
+        // The weights' padding is zero, but nothing is behind the left row.
+        Value place = e.add(k, half);
+        Value x;
+        if (half == 1 && shape.depth % 2 != 0) {
+          Value safe = e.min(place, e.constant(shape.depth - 1));
+          x = left.load({product, e.constant(row), safe});
+          x = e.select(e.less(place, e.constant(shape.depth)), x,
+                       e.number(0.0));
+        } else {
+          x = left.load({product, e.constant(row), place});
+        }
+        multiply(row, x, weights[half]);
+      }
+    return next;
+  }
+  if (columnsEach == 4) {
+    Value w = right.load4({product, column, k});
+    for (int64_t row = 0; row < shape.rows; ++row)
+      multiply(row, left.load({product, e.constant(row), k}), w);
+    return next;
+  }
+  if (stepsEach == 4) {
+    Value w = right.load4({product, column, k});
+    for (int64_t row = 0; row < shape.rows; ++row) {
+      Value x = left.vectors() == Vectors::Depth
+                    ? left.load4({product, e.constant(row), k})
+                    : Value();
+      for (int i = 0; i < 4; ++i) {
+        Value xi = x ? e.extract(x, i)
+                     : left.load({product, e.constant(row), e.add(k, i)});
+        next[row] = e.fma(xi, e.extract(w, i), next[row]);
+      }
+    }
+    return next;
+  }
+  Value w = right.load({product, column, k});
+  for (int64_t row = 0; row < shape.rows; ++row)
+    multiply(row, left.load({product, e.constant(row), k}), w);
+  return next;
+}
+
+/// The sums over this invocation's share of k.
+Values VectorEmitter::sumShare(Value column) {
+  mlir::Type type = e.f32();
+  if (columnsEach == 4)
+    type = mlir::VectorType::get({4}, type);
+  Values sums(size_t(shape.rows), e.zero(type));
+  int64_t stride = shares * stepsEach;
+  Value first = e.mul(share, stepsEach);
+  // Several loads at a time, so that they wait for memory together.
+  int64_t unroll = std::clamp<int64_t>(8 / shape.rows, 1, 4);
+  int64_t steps = ceilDiv(shape.depth, stepsEach); // Also those of pairs.
+  int64_t whole = steps / (shares * unroll) * unroll * stride;
+  sums = e.loopWith(e.constant(0), e.constant(whole), unroll * stride, sums,
+                    [&](Value block, mlir::ValueRange carried) {
+                      Values next(carried);
+                      for (int64_t i = 0; i < unroll; ++i)
+                        next = step(e.add(e.add(block, i * stride), first),
+                                    column, next);
+                      return next;
+                    });
+  if (whole >= shape.depth)
+    return sums;
+  return e.loopWith(e.add(first, whole), e.constant(shape.depth), stride, sums,
+                    [&](Value k, mlir::ValueRange carried) {
+                      return step(k, column, carried);
+                    });
+}
+
+void VectorEmitter::emit() {
+  if (right.isPairs())
+    stepsEach = 2, columnsEach = 4;
+  else if (right.vectors() == Vectors::Outer)
+    columnsEach = 4;
+  else if (right.vectors() == Vectors::Depth)
+    stepsEach = 4;
+  int64_t invocations = mostInvocations;
+  // Fewer columns make more workgroups.
+  for (columns = 64;
+       columns > 16 &&
+       shape.count * ceilDiv(shape.columns, columns) < e.target.workgroups;)
+    columns /= 2;
+  int64_t lanes = columns / columnsEach;
+  shares = invocations / lanes;
+  int64_t groups = ceilDiv(shape.columns, columns);
+  e.innerTiles = uint32_t(groups);
+  e.rowsPerBlock = uint32_t(shape.rows);
+  e.forEachTile(shape.count * groups, invocations, [&] {
+    product = e.div(e.tile(), groups);
+    firstColumn = e.mul(e.rem(e.tile(), groups), columns);
+    // Neighbours are neighbours in memory.
+    bool alongDepth = stepsEach == 4;
+    Value lane = alongDepth ? e.div(e.invocation(), shares)
+                            : e.rem(e.invocation(), lanes);
+    share = alongDepth ? e.rem(e.invocation(), shares)
+                       : e.div(e.invocation(), lanes);
+    Value column = e.add(firstColumn, e.mul(lane, columnsEach));
+    Value safe = column;
+    if (shape.columns % columns != 0)
+      safe = e.min(column,
+                   e.constant((shape.columns - 1) / columnsEach * columnsEach));
+    Values sums = sumShare(safe);
+
+    WorkgroupArray partials = e.workgroupArray(invocations * columnsEach);
+    WorkgroupArray totals = e.workgroupArray(shape.rows * columns);
+    WorkgroupArray seconds = e.workgroupArray(invocations);
+    int64_t parts = invocations / columns, each = shares / parts;
+    for (int64_t row = 0; row < shape.rows; ++row) {
+      if (row > 0)
+        e.barrier();
+      // [share][column].
+      Value at = e.add(e.mul(share, columns), e.mul(lane, columnsEach));
+      for (int i = 0; i < columnsEach; ++i)
+        e.store(columnsEach == 1 ? sums[row] : e.extract(sums[row], i),
+                partials, e.add(at, i));
+      e.barrier();
+      // Parts of the shares first, then the parts.
+      Value place = e.rem(e.invocation(), columns);
+      Value part = e.div(e.invocation(), columns);
+      Value sum;
+      for (int64_t i = 0; i < each; ++i) {
+        Value from = e.add(e.mul(e.add(e.mul(part, each), i), columns), place);
+        Value x = e.load(partials, from);
+        sum = sum ? e.fadd(sum, x) : x;
+      }
+      e.store(sum, seconds, e.invocation());
+      e.barrier();
+      e.when(e.less(e.invocation(), e.constant(columns)), [&] {
+        Value total = e.load(seconds, e.invocation());
+        for (int64_t i = 1; i < parts; ++i)
+          total = e.fadd(total,
+                         e.load(seconds, e.add(e.invocation(), i * columns)));
+        e.store(total, totals, e.add(e.invocation(), row * columns));
+      });
+    }
+    e.barrier();
+    e.share(shape.rows * columns, [&](Value i) {
+      Value to = e.add(firstColumn, e.rem(i, columns));
+      Value row = e.add(e.mul(product, shape.rows), e.div(i, columns));
+      Value sum = e.load(totals, i);
+      auto store = [&] { results.store({row, {to}, {sum}, {Value()}}); };
+      if (shape.columns % columns == 0)
+        store();
+      else
+        e.when(e.less(to, e.constant(shape.columns)), store);
+    });
+  });
+}
+
+} // namespace
+
+void emitMatrixVector(Emitter &emitter, ir::MatmulOp op) {
+  VectorEmitter(emitter, op).emit();
+}
+
+} // namespace gptc::vulkan

@@ -1,0 +1,128 @@
+//===- VulkanBackend.cpp --------------------------------------------------===//
+
+#include "gptc/backends/vulkan/compiler/VulkanBackend.h"
+
+#include "gptc/backends/vulkan/compiler/Families.h"
+#include "mlir/Dialect/UB/IR/UBOps.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+namespace gptc::vulkan {
+
+namespace {
+
+/// Replaces ops of a row program by the reductions and arithmetic they are.
+void decompose(mlir::Block &body) {
+  for (mlir::Operation &op : llvm::make_early_inc_range(body)) {
+    mlir::OpBuilder builder(&op);
+    mlir::Value plain;
+    if (auto norm = llvm::dyn_cast<ir::LayerNormOp>(op))
+      plain = norm.decompose(builder);
+    else if (auto softmax = llvm::dyn_cast<ir::SoftmaxOp>(op))
+      plain = softmax.decompose(builder);
+    else
+      continue;
+    op.getResult(0).replaceAllUsesWith(plain);
+    op.erase();
+  }
+}
+
+void emitBody(Emitter &emitter) {
+  mlir::Block &body = emitter.kernel.getBody().front();
+  switch (emitter.kernel.getFamily()) {
+  case ir::Family::Contraction:
+    return emitContraction(emitter);
+  case ir::Family::Attention:
+    for (mlir::Operation &op : body) {
+      if (auto attention = llvm::dyn_cast<ir::AttentionOp>(op))
+        return emitAttention(emitter, attention);
+      if (auto backward = llvm::dyn_cast<ir::AttentionBackwardOp>(op))
+        return emitAttentionBackward(emitter, backward);
+    }
+    emitter.failure = "no attention";
+    return;
+  case ir::Family::Rowwise:
+    return emitRowwise(emitter);
+  case ir::Family::Columnwise:
+    return emitColumnwise(emitter);
+  case ir::Family::Gather:
+    for (mlir::Operation &op : body) {
+      if (auto append = llvm::dyn_cast<ir::CacheAppendOp>(op))
+        return emitCacheAppend(emitter, append);
+      if (auto scatter = llvm::dyn_cast<ir::ScatterAddOp>(op))
+        return emitScatterAdd(emitter, scatter);
+      if (auto concat = llvm::dyn_cast<ir::ConcatOp>(op))
+        return emitConcat(emitter, concat);
+    }
+    return emitRowwise(emitter);
+  }
+}
+
+std::string printed(mlir::Operation *op) {
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  op->print(out, mlir::OpPrintingFlags().useLocalScope());
+  out << "\n";
+  return text;
+}
+
+Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
+                    const KernelDump &dump,
+                    std::vector<EncodedKernel> &encoded) {
+  std::string name = kernel.getSymName().str();
+  mlir::OwningOpRef<ir::KernelOp> copy(
+      llvm::cast<ir::KernelOp>(kernel->clone()));
+  decompose(copy->getBody().front());
+  mlir::OwningOpRef<mlir::ModuleOp> code(
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(kernel.getContext())));
+  // Which buffers are accessed in vectors shows in emitting the body.
+  Emitter::Buffers inVectors;
+  std::optional<Emitter> emitted;
+  mlir::spirv::ModuleOp module;
+  for (bool settled = false; !settled;) {
+    emitted.emplace(*code, *copy, target, inVectors);
+    if (emitted->failure.empty())
+      emitBody(*emitted);
+    module = emitted->finish();
+    settled = emitted->vectorsAccessed().size() == inVectors.size();
+    inVectors = emitted->vectorsAccessed();
+    if (!settled)
+      module.erase();
+  }
+  const Emitter &emitter = *emitted;
+  if (!emitter.failure.empty())
+    return failure(ErrorCode::Unsupported,
+                   "the Vulkan backend cannot encode kernel '{}': {}", name,
+                   emitter.failure);
+  if (dump)
+    dump(name, "mlir", printed(module));
+  EncodedKernel one{
+      {}, emitter.tiles, emitter.rowsPerBlock, emitter.innerTiles};
+  auto spirv = lowerToSpirv(module);
+  if (!spirv)
+    return tl::unexpected(spirv.error().in(fmt::format("kernel '{}'", name)));
+  one.spirv = std::move(*spirv);
+  if (dump)
+    dump(name, "spvasm", disassemble(one.spirv));
+  encoded.push_back(std::move(one));
+  return {};
+}
+
+} // namespace
+
+passes::FusionCapabilities fusionCapabilities() {
+  return {/*prologueRows=*/0, /*attentionAppends=*/false};
+}
+
+Expected<std::vector<EncodedKernel>> encodeKernels(mlir::ModuleOp module,
+                                                   const VulkanTarget &target,
+                                                   const KernelDump &dump) {
+  std::vector<EncodedKernel> encoded;
+  module.getContext()
+      ->loadDialect<mlir::scf::SCFDialect, mlir::spirv::SPIRVDialect,
+                    mlir::ub::UBDialect, mlir::vector::VectorDialect>();
+  for (auto kernel : module.getOps<ir::KernelOp>())
+    GPTC_CHECK(encodeKernel(kernel, target, dump, encoded));
+  return encoded;
+}
+
+} // namespace gptc::vulkan

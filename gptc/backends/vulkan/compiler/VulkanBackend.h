@@ -1,0 +1,55 @@
+//===- VulkanBackend.h - Encoding kernels as SPIR-V ------------*- C++ -*-===//
+
+#ifndef GPTC_BACKENDS_VULKAN_COMPILER_VULKANBACKEND_H
+#define GPTC_BACKENDS_VULKAN_COMPILER_VULKANBACKEND_H
+
+#include "gptc/backends/vulkan/compiler/VulkanTarget.h"
+#include "gptc/ir/Dialect.h"
+#include "gptc/passes/Passes.h"
+#include "gptc/runtime/base/Error.h"
+#include "mlir/IR/OwningOpRef.h"
+
+#include <functional>
+
+namespace mlir::spirv {
+class ModuleOp;
+} // namespace mlir::spirv
+
+namespace gptc::vulkan {
+
+/// A kernel's module, and what the runtime must know of it; see the artifact's
+/// schema.
+struct EncodedKernel {
+  std::vector<uint32_t> spirv;
+  uint32_t tiles = 1;
+  uint32_t rowsPerBlock = 0;
+  uint32_t innerTiles = 1;
+};
+
+/// Receives what a kernel becomes: its name, a file name extension ("mlir",
+/// "spvasm") and the text.
+using KernelDump = std::function<void(llvm::StringRef kernel,
+                                      llvm::StringRef kind, std::string text)>;
+
+/// What kernels may take in: appends run before attention, of which many
+/// workgroups read one head.
+passes::FusionCapabilities fusionCapabilities();
+
+/// Makes a SPIR-V module of every kernel of a module in phase `kernels` or
+/// `program`. Equal modules give equal words. A kernel that cannot be encoded
+/// is an error that names it. They are in
+/// the module's order.
+Expected<std::vector<EncodedKernel>> encodeKernels(mlir::ModuleOp module,
+                                                   const VulkanTarget &target,
+                                                   const KernelDump &dump = {});
+
+/// Lowers the scf, arith and math inside of a spirv.module, serializes it and
+/// validates the result for Vulkan 1.2.
+Expected<std::vector<uint32_t>> lowerToSpirv(mlir::spirv::ModuleOp module);
+
+/// The text of a binary module.
+std::string disassemble(const std::vector<uint32_t> &spirv);
+
+} // namespace gptc::vulkan
+
+#endif // GPTC_BACKENDS_VULKAN_COMPILER_VULKANBACKEND_H

@@ -1,0 +1,153 @@
+//===- Device.cpp ---------------------------------------------------------===//
+
+#include "gptc/backends/vulkan/runtime/Device.h"
+
+#include "gptc/backends/vulkan/Features.h"
+#include "gptc/backends/vulkan/runtime/DeviceChoice.h"
+#include "gptc/backends/vulkan/runtime/TakeSnapshot.h"
+#include "gptc/runtime/program/Memory.h"
+
+#include <algorithm>
+
+namespace gptc::vulkan {
+
+Expected<std::unique_ptr<Device>> Device::open(const DeviceOptions &options) {
+  std::unique_ptr<Device> device(new Device());
+  GPTC_TRY(device->instance_, Instance::create(options.intercept));
+  const Instance &instance = *device->instance_;
+  GPTC_TRY(size_t index, chooseDevice(instance.devices(), options.device));
+  device->snapshot_ = &instance.devices()[index];
+  device->physical_ = instance.physical(index);
+  device->alwaysCopy_ = options.alwaysCopy;
+  device->api_ = instance.api();
+  GPTC_CHECK(device->create(options.intercept));
+  return device;
+}
+
+Status Device::create(const Intercept &intercept) {
+  GPTC_TRY(auto extensions, extensionsOf(api_, physical_));
+  hasBudgets_ =
+      std::find(extensions.begin(), extensions.end(),
+                VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) != extensions.end();
+  VkPhysicalDeviceMemoryProperties2 memory{};
+  memory.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2;
+  api_.vkGetPhysicalDeviceMemoryProperties2(physical_, &memory);
+  memory_ = memory.memoryProperties;
+
+  auto has = [&](const char *name) -> VkBool32 {
+    const std::vector<std::string> &features = snapshot_->features;
+    return std::find(features.begin(), features.end(), name) != features.end();
+  };
+  float priority = 1;
+  VkDeviceQueueCreateInfo queue{};
+  queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+  queue.queueFamilyIndex = snapshot_->queueFamily;
+  queue.queueCount = 1;
+  queue.pQueuePriorities = &priority;
+  VkPhysicalDeviceVulkan12Features features12{};
+  features12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+  features12.bufferDeviceAddress = VK_TRUE;
+  features12.timelineSemaphore = VK_TRUE;
+  features12.storageBuffer8BitAccess = has(feature::storage8);
+  features12.shaderInt8 = has(feature::int8);
+  features12.shaderFloat16 = has(feature::float16);
+  VkPhysicalDeviceVulkan11Features features11{};
+  features11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
+  features11.pNext = &features12;
+  features11.storageBuffer16BitAccess = has(feature::storage16);
+  VkPhysicalDeviceFeatures2 features{};
+  features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+  features.pNext = &features11;
+  features.features.shaderInt16 = has(feature::int16);
+  VkDeviceCreateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
+  info.pNext = &features;
+  info.queueCreateInfoCount = 1;
+  info.pQueueCreateInfos = &queue;
+  GPTC_VULKAN(api_.vkCreateDevice(physical_, &info, nullptr, &device_),
+              "open the Vulkan device '{}'", name());
+  api_.loadDevice(device_);
+  if (intercept)
+    intercept(api_);
+  api_.vkGetDeviceQueue(device_, snapshot_->queueFamily, 0, &queue_);
+
+  VkSemaphoreTypeCreateInfo type{};
+  type.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO;
+  type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+  VkSemaphoreCreateInfo semaphore{};
+  semaphore.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO;
+  semaphore.pNext = &type;
+  GPTC_VULKAN(api_.vkCreateSemaphore(device_, &semaphore, nullptr, &timeline_),
+              "create a semaphore on '{}'", name());
+  return {};
+}
+
+Device::~Device() {
+  if (device_ == VK_NULL_HANDLE)
+    return;
+  // A device that is lost has nothing to wait for.
+  (void)api_.vkDeviceWaitIdle(device_);
+  api_.vkDestroySemaphore(device_, timeline_, nullptr);
+  api_.vkDestroyDevice(device_, nullptr);
+}
+
+uint64_t Device::freeBytes() const {
+  auto type = chooseMemoryType(memory_, ~uint32_t(0), MemoryUse::Device);
+  if (!type)
+    return 0;
+  uint64_t bytes = freeHeapBytes(
+      api_, physical_, hasBudgets_)[memory_.memoryTypes[*type].heapIndex];
+  if (snapshot_->kind != DeviceKind::Software)
+    return bytes;
+  // A software device's memory is the machine's.
+  uint64_t available = availableMemory();
+  return available == 0 ? bytes : std::min(bytes, available);
+}
+
+Expected<uint64_t> Device::submit(std::span<const VkCommandBuffer> commands) {
+  size_t count = commands.size();
+  values_.resize(count);
+  signals_.resize(count);
+  submissions_.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    values_[i] = submitted_ + 1 + i;
+    signals_[i] = {};
+    signals_[i].sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
+    signals_[i].signalSemaphoreValueCount = 1;
+    signals_[i].pSignalSemaphoreValues = &values_[i];
+    submissions_[i] = {};
+    submissions_[i].sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
+    submissions_[i].pNext = &signals_[i];
+    submissions_[i].commandBufferCount = 1;
+    submissions_[i].pCommandBuffers = &commands[i];
+    submissions_[i].signalSemaphoreCount = 1;
+    submissions_[i].pSignalSemaphores = &timeline_;
+  }
+  GPTC_VULKAN(api_.vkQueueSubmit(queue_, uint32_t(count), submissions_.data(),
+                                 VK_NULL_HANDLE),
+              "run on the Vulkan device '{}'", name());
+  submitted_ += count;
+  return submitted_;
+}
+
+Status Device::wait(uint64_t submission) {
+  VkSemaphoreWaitInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
+  info.semaphoreCount = 1;
+  info.pSemaphores = &timeline_;
+  info.pValues = &submission;
+  VkResult result = api_.vkWaitSemaphores(device_, &info, UINT64_MAX);
+  if (result == VK_SUCCESS)
+    return {};
+  // The caller frees what the device may still use.
+  (void)api_.vkDeviceWaitIdle(device_);
+  return callFailed(result,
+                    fmt::format("run on the Vulkan device '{}'", name()));
+}
+
+Status Device::run(std::span<const VkCommandBuffer> commands) {
+  GPTC_TRY(uint64_t submission, submit(commands));
+  return wait(submission);
+}
+
+} // namespace gptc::vulkan

@@ -1,0 +1,220 @@
+//===- Entry.cpp ----------------------------------------------------------===//
+
+#include "gptc/backends/vulkan/runtime/Entry.h"
+
+#include "gptc/backends/vulkan/runtime/Timestamps.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+namespace gptc::vulkan {
+
+namespace {
+
+uint64_t aligned(uint64_t bytes) {
+  return (bytes + bufferAlignment - 1) / bufferAlignment * bufferAlignment;
+}
+
+uint64_t sizeOfParameter(const artifact::ParameterT &parameter) {
+  return parameter.scalar ? sizeof(Scalars)
+                          : denseBytes(parameter.shape, parameter.type);
+}
+
+using Parameters = std::vector<std::unique_ptr<artifact::ParameterT>>;
+
+/// Offsets of parameters one after the other; returns where the last ends.
+uint64_t layOut(const Parameters &parameters, std::vector<uint64_t> &offsets) {
+  uint64_t at = 0;
+  for (const auto &parameter : parameters) {
+    offsets.push_back(at);
+    at += aligned(sizeOfParameter(*parameter));
+  }
+  return at;
+}
+
+uint64_t scalarsOf(const artifact::ProgramT &program) {
+  uint64_t count = 0;
+  for (const auto &dispatch : program.dispatches)
+    count += dispatch->scalars.size();
+  return count;
+}
+
+} // namespace
+
+uint64_t Entry::bytesOf(const Artifact &artifact,
+                        const artifact::ProgramT &program) {
+  const artifact::EntryT &entry = *artifact.manifest().entries[program.entry];
+  std::vector<uint64_t> offsets;
+  return layOut(entry.arguments, offsets) + layOut(entry.results, offsets) +
+         aligned(scalarsOf(program) * sizeof(Scalars));
+}
+
+Status Entry::Block::allocate(const Device &onDevice, const std::string &what) {
+  // Some address is needed also where there is nothing to hold.
+  bytes = std::max(bytes, bufferAlignment);
+  GPTC_TRY(device, Buffer::create(onDevice, bytes, MemoryUse::Device, what));
+  if (!device.data()) {
+    GPTC_TRY(host, Buffer::create(onDevice, bytes, MemoryUse::Host, what));
+  }
+  std::memset(data(), 0, bytes);
+  return {};
+}
+
+Expected<Entry> Entry::create(const EntryContext &context,
+                              const artifact::ProgramT &program) {
+  Entry entry;
+  entry.description_ = &program;
+  const artifact::EntryT &description =
+      *context.artifact.manifest().entries[program.entry];
+  std::string what =
+      fmt::format("arguments and results of '{}'", description.name);
+  Block &input = entry.input_, &output = entry.output_;
+  uint64_t scalars = layOut(description.arguments, input.offsets);
+  input.bytes = scalars + aligned(scalarsOf(program) * sizeof(Scalars));
+  output.bytes = layOut(description.results, output.offsets);
+  GPTC_CHECK(input.allocate(context.device, what));
+  GPTC_CHECK(output.allocate(context.device, what));
+  if (!output.device.data()) {
+    GPTC_CHECK(context.transfer.clear(output.device, 0, output.bytes));
+    GPTC_CHECK(context.transfer.finish());
+  }
+  for (size_t i = 0; i < description.arguments.size(); ++i)
+    entry.arguments_.emplace_back(input.data() + input.offsets[i],
+                                  sizeOfParameter(*description.arguments[i]));
+  for (size_t i = 0; i < description.results.size(); ++i)
+    entry.results_.emplace_back(output.data() + output.offsets[i],
+                                sizeOfParameter(*description.results[i]));
+  input.offsets.push_back(scalars);
+  GPTC_CHECK(entry.addSteps(context));
+  GPTC_TRY(entry.commands_,
+           record(context.device, entry.recording(context.pipelines.layout(), 0,
+                                                  entry.steps_.size())));
+  return entry;
+}
+
+Entry::Place Entry::placeOf(const artifact::BufferT &buffer) const {
+  const Block &block =
+      buffer.space == artifact::BufferSpace::Argument ? input_ : output_;
+  return {&block.device, block.offsets[buffer.index]};
+}
+
+uint64_t Entry::addressOf(const EntryContext &context,
+                          const artifact::BufferT &buffer) const {
+  switch (buffer.space) {
+  case artifact::BufferSpace::Arena:
+    return context.arena.address() + buffer.offset;
+  case artifact::BufferSpace::Variable:
+    return context.variables.address(buffer.index);
+  default:
+    Place place = placeOf(buffer);
+    return place.buffer->address() + place.offset;
+  }
+}
+
+Status Entry::addSteps(const EntryContext &context) {
+  const artifact::ProgramT &program = *description_;
+  uint64_t scalarsAt = input_.offsets.back();
+  double mostWork = 0;
+  for (const auto &dispatch : program.dispatches) {
+    const artifact::ImplementationT &implementation =
+        *context.variant.implementations[dispatch->kernel];
+    if (dispatch->buffers.size() > maxBuffers)
+      return failure(ErrorCode::Unsupported,
+                     "dispatch '{}' of '{}' has {} buffers, and Vulkan kernels "
+                     "take at most {}; compile it again",
+                     dispatch->scope, context.artifact.path(),
+                     dispatch->buffers.size(), maxBuffers);
+    Step step;
+    step.pipeline = context.pipelines.of(dispatch->kernel);
+    step.tiles = implementation.tiles;
+    step.work = std::max(double(dispatch->flops), 4 * double(dispatch->bytes));
+    step.constants.scalars = input_.device.address() + scalarsAt;
+    step.constants.lengths = input_.device.address();
+    for (const auto &scalar : dispatch->scalars) {
+      auto *to = reinterpret_cast<Scalars *>(input_.data() + scalarsAt);
+      *to = scalar->bits;
+      if (scalar->argument >= 0)
+        patches_.push_back({to, reinterpret_cast<const Scalars *>(
+                                    arguments_[scalar->argument].data())});
+      scalarsAt += sizeof(Scalars);
+    }
+    size_t inputs = dispatch->buffers.size() - dispatch->outputs;
+    for (size_t i = 0; i < dispatch->buffers.size(); ++i) {
+      const artifact::BufferT &buffer = *program.buffers[dispatch->buffers[i]];
+      uint64_t address = addressOf(context, buffer);
+      step.constants.buffers[i] = address;
+      (i < inputs ? step.reads : step.writes)
+          .push_back({address, address + buffer.bytes});
+    }
+    if (dispatch->lengths >= 0 && implementation.rows_per_block != 0) {
+      step.constants.lengths =
+          input_.device.address() + input_.offsets[dispatch->lengths];
+      step.constants.rowsPerSequence = dispatch->rows_per_sequence;
+      step.constants.sequences =
+          uint32_t(arguments_[dispatch->lengths].size() / sizeof(int32_t));
+      if (double(dispatch->flops) > mostWork) {
+        mostWork = double(dispatch->flops);
+        rowsPerBlock_ = implementation.rows_per_block;
+      }
+    }
+    steps_.push_back(std::move(step));
+  }
+  return {};
+}
+
+Recording Entry::recording(VkPipelineLayout layout, size_t from,
+                           size_t to) const {
+  Recording recording;
+  recording.steps = std::span(steps_).subspan(from, to - from);
+  recording.layout = layout;
+  if (from == 0 && input_.host.data())
+    recording.before.push_back({&input_.host, &input_.device, input_.bytes});
+  if (to == steps_.size() && output_.host.data())
+    recording.after.push_back({&output_.device, &output_.host, output_.bytes});
+  return recording;
+}
+
+void Entry::patchScalars() {
+  for (const Patch &patch : patches_)
+    *patch.to = *patch.from;
+}
+
+Status Entry::run(Device &device) {
+  patchScalars();
+  return device.run(commands_.buffers());
+}
+
+Status Entry::runPart(Device &device, VkPipelineLayout layout, size_t from,
+                      size_t to) {
+  patchScalars();
+  GPTC_TRY(CommandList commands, record(device, recording(layout, from, to)));
+  return device.run(commands.buffers());
+}
+
+Status Entry::runTimed(Device &device, VkPipelineLayout layout,
+                       std::span<double> seconds) {
+  if (device.snapshot().timestampBits == 0)
+    return runOneByOne(device, layout, seconds);
+  patchScalars();
+  GPTC_TRY(Timestamps timestamps,
+           Timestamps::create(device, uint32_t(steps_.size() + 1)));
+  Recording timed = recording(layout, 0, steps_.size());
+  timed.timestamps = timestamps.handle();
+  GPTC_TRY(CommandList commands, record(device, timed));
+  GPTC_CHECK(device.run(commands.buffers()));
+  return timestamps.read(seconds);
+}
+
+Status Entry::runOneByOne(Device &device, VkPipelineLayout layout,
+                          std::span<double> seconds) {
+  using Clock = std::chrono::steady_clock;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    Clock::time_point begin = Clock::now();
+    GPTC_CHECK(runPart(device, layout, i, i + 1));
+    seconds[i] = std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+  return {};
+}
+
+} // namespace gptc::vulkan

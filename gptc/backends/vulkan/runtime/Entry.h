@@ -1,0 +1,93 @@
+//===- Entry.h - An entry point on a Vulkan device -------------*- C++ -*-===//
+
+#ifndef GPTC_BACKENDS_VULKAN_RUNTIME_ENTRY_H
+#define GPTC_BACKENDS_VULKAN_RUNTIME_ENTRY_H
+
+#include "gptc/backends/vulkan/runtime/Pipelines.h"
+#include "gptc/backends/vulkan/runtime/Variables.h"
+#include "gptc/runtime/program/KernelAbi.h"
+
+namespace gptc::vulkan {
+
+/// What all entry points of a program share.
+struct EntryContext {
+  Device &device;
+  Transfer &transfer;
+  const Artifact &artifact;
+  const artifact::VariantT &variant;
+  const Pipelines &pipelines;
+  const Variables &variables;
+  const Buffer &arena;
+};
+
+/// An entry point with its arguments, results and recorded commands. Where the
+/// host does not share the device's memory, arguments are copied to the device
+/// before the first dispatch and results from it after the last: reading a
+/// result over the bus value by value would take far longer. Movable.
+class Entry {
+public:
+  static Expected<Entry> create(const EntryContext &context,
+                                const artifact::ProgramT &program);
+
+  const artifact::ProgramT &description() const { return *description_; }
+  std::span<std::byte> argument(size_t index) const {
+    return arguments_[index];
+  }
+  std::span<std::byte> result(size_t index) const { return results_[index]; }
+  /// Rows that the heaviest dispatch computes at once; 0: all.
+  uint64_t rowsPerBlock() const { return rowsPerBlock_; }
+
+  Status run(Device &device);
+  /// The same with the time of each dispatch.
+  Status runTimed(Device &device, VkPipelineLayout layout,
+                  std::span<double> seconds);
+  /// Runs dispatches [from, to) alone.
+  Status runPart(Device &device, VkPipelineLayout layout, size_t from,
+                 size_t to);
+  /// Where a buffer of a dispatch lies that is an argument or result.
+  struct Place {
+    const Buffer *buffer = nullptr;
+    uint64_t offset = 0;
+  };
+  Place placeOf(const artifact::BufferT &buffer) const;
+
+  /// Bytes that an entry point's arguments, results and scalars take on the
+  /// device.
+  static uint64_t bytesOf(const Artifact &artifact,
+                          const artifact::ProgramT &program);
+
+private:
+  /// Of a block of arguments or results.
+  struct Block {
+    Buffer device, host; ///< No host buffer where the memory is shared.
+    std::vector<uint64_t> offsets;
+    uint64_t bytes = 0;
+    std::byte *data() const {
+      return device.data() ? device.data() : host.data();
+    }
+    Status allocate(const Device &device, const std::string &what);
+  };
+  struct Patch {
+    Scalars *to;
+    const Scalars *from;
+  };
+  Status addSteps(const EntryContext &context);
+  uint64_t addressOf(const EntryContext &context,
+                     const artifact::BufferT &buffer) const;
+  Recording recording(VkPipelineLayout layout, size_t from, size_t to) const;
+  void patchScalars();
+  Status runOneByOne(Device &device, VkPipelineLayout layout,
+                     std::span<double> seconds);
+
+  const artifact::ProgramT *description_ = nullptr;
+  Block input_, output_;
+  std::vector<std::span<std::byte>> arguments_, results_;
+  std::vector<Patch> patches_;
+  std::vector<Step> steps_;
+  CommandList commands_;
+  uint64_t rowsPerBlock_ = 0;
+};
+
+} // namespace gptc::vulkan
+
+#endif // GPTC_BACKENDS_VULKAN_RUNTIME_ENTRY_H

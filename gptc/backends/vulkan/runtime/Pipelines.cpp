@@ -1,0 +1,124 @@
+//===- Pipelines.cpp ------------------------------------------------------===//
+
+#include "gptc/backends/vulkan/runtime/Pipelines.h"
+
+#include "gptc/backends/vulkan/KernelInterface.h"
+#include "gptc/backends/vulkan/runtime/PipelineCache.h"
+#include "gptc/runtime/base/Sha256.h"
+
+namespace gptc::vulkan {
+
+Expected<PipelineLayout> PipelineLayout::create(const Device &device) {
+  PipelineLayout layout;
+  VkPushConstantRange constants{VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                                sizeof(KernelConstants)};
+  VkPipelineLayoutCreateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO;
+  info.pushConstantRangeCount = 1;
+  info.pPushConstantRanges = &constants;
+  GPTC_VULKAN(device.api().vkCreatePipelineLayout(device.handle(), &info,
+                                                  nullptr, &layout.layout_),
+              "create a pipeline layout on '{}'", device.name());
+  layout.device_ = &device;
+  return layout;
+}
+
+PipelineLayout &PipelineLayout::operator=(PipelineLayout &&other) noexcept {
+  std::swap(device_, other.device_);
+  std::swap(layout_, other.layout_);
+  return *this;
+}
+
+PipelineLayout::~PipelineLayout() {
+  if (device_)
+    device_->api().vkDestroyPipelineLayout(device_->handle(), layout_, nullptr);
+}
+
+Expected<Pipeline> Pipeline::compile(const Device &device,
+                                     VkPipelineLayout layout,
+                                     VkPipelineCache cache,
+                                     const std::string &name,
+                                     std::span<const std::byte> spirv) {
+  const Api &api = device.api();
+  VkShaderModuleCreateInfo code{};
+  code.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
+  code.codeSize = spirv.size();
+  code.pCode = reinterpret_cast<const uint32_t *>(spirv.data());
+  VkShaderModule module = VK_NULL_HANDLE;
+  GPTC_VULKAN(
+      api.vkCreateShaderModule(device.handle(), &code, nullptr, &module),
+      "load kernel '{}' on the Vulkan device '{}'", name, device.name());
+  VkComputePipelineCreateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
+  info.flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT;
+  info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
+  info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+  info.stage.module = module;
+  info.stage.pName = "main";
+  info.layout = layout;
+  info.basePipelineIndex = -1;
+  Pipeline pipeline;
+  VkResult result = api.vkCreateComputePipelines(
+      device.handle(), cache, 1, &info, nullptr, &pipeline.pipeline_);
+  api.vkDestroyShaderModule(device.handle(), module, nullptr);
+  GPTC_VULKAN(result, "compile kernel '{}' for the Vulkan device '{}'", name,
+              device.name());
+  pipeline.device_ = &device;
+  return pipeline;
+}
+
+Pipeline &Pipeline::operator=(Pipeline &&other) noexcept {
+  std::swap(device_, other.device_);
+  std::swap(pipeline_, other.pipeline_);
+  return *this;
+}
+
+Pipeline::~Pipeline() {
+  if (device_)
+    device_->api().vkDestroyPipeline(device_->handle(), pipeline_, nullptr);
+}
+
+namespace {
+
+/// Of the kernels' code, which the artifact holds digests of.
+std::string digestOf(const artifact::VariantT &variant) {
+  Sha256 hash;
+  for (const auto &implementation : variant.implementations) {
+    const artifact::Digest &digest = implementation->spirv->digest;
+    for (uint64_t word : {digest.a(), digest.b(), digest.c(), digest.d()})
+      hash.update(std::as_bytes(std::span(&word, 1)));
+  }
+  return Sha256::hex(hash.finish());
+}
+
+} // namespace
+
+Expected<Pipelines> Pipelines::create(const Device &device,
+                                      const Artifact &artifact,
+                                      const artifact::TargetT &target,
+                                      const artifact::VariantT &variant,
+                                      ThreadTeam &team,
+                                      const std::string &cacheFolder) {
+  Pipelines pipelines;
+  GPTC_TRY(pipelines.layout_, PipelineLayout::create(device));
+  GPTC_TRY(PipelineCache cache,
+           PipelineCache::open(device, cacheFolder, digestOf(variant)));
+  size_t count = variant.implementations.size();
+  pipelines.pipelines_.resize(count);
+  std::vector<Status> results(count);
+  team.forEach(count, [&](uint64_t i) {
+    auto pipeline = Pipeline::compile(
+        device, pipelines.layout(), cache.handle(), target.kernels[i]->name,
+        artifact.blob(*variant.implementations[i]->spirv));
+    if (pipeline)
+      pipelines.pipelines_[i] = std::move(*pipeline);
+    else
+      results[i] = tl::unexpected(std::move(pipeline).error());
+  });
+  for (Status &result : results)
+    GPTC_CHECK(std::move(result));
+  cache.save();
+  return pipelines;
+}
+
+} // namespace gptc::vulkan

@@ -1,0 +1,48 @@
+//===- VulkanProgram.h - A Vulkan target, ready to run ---------*- C++ -*-===//
+
+#ifndef GPTC_BACKENDS_VULKAN_RUNTIME_VULKANPROGRAM_H
+#define GPTC_BACKENDS_VULKAN_RUNTIME_VULKANPROGRAM_H
+
+#include "gptc/runtime/base/Error.h"
+#include "gptc/runtime/program/Executable.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace gptc::vulkan {
+
+struct Api;
+
+struct VulkanOptions {
+  /// Number, name, PCI address or UUID of the device; empty: the best one.
+  std::string device;
+  /// Name of the variant; empty: the best that the device can run.
+  std::string variant;
+  /// Folder with the weights, in place of the one that the artifact names.
+  std::string checkpoint;
+  /// That pack weights and compile kernels; 0: one for each CPU.
+  unsigned threads = 0;
+  /// Where compiled kernels are kept; nothing: the user's cache folder; an
+  /// empty text: nowhere.
+  std::optional<std::string> cacheFolder;
+  /// Copies also where the host could use the device's memory: for tests.
+  bool alwaysCopy = false;
+  /// What each 32 bits of the activations' memory hold at first: for tests.
+  std::optional<uint32_t> fill;
+  /// May replace functions of Vulkan: for tests.
+  std::function<void(Api &)> intercept;
+};
+
+/// Loads the target `vulkan` of an artifact on a device of this machine. The
+/// artifact's kernels are trusted from then on. Errors are sentences: no
+/// loader, driver or device, too little memory (looked at before anything is
+/// allocated), a kernel that the driver cannot compile. After an error of a
+/// run the program is of no more use.
+Expected<std::unique_ptr<Executable>>
+loadVulkanProgram(std::shared_ptr<const Artifact> artifact,
+                  const VulkanOptions &options);
+
+} // namespace gptc::vulkan
+
+#endif // GPTC_BACKENDS_VULKAN_RUNTIME_VULKANPROGRAM_H

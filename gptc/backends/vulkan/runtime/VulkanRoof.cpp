@@ -1,0 +1,136 @@
+//===- VulkanRoof.cpp -----------------------------------------------------===//
+
+#include "gptc/backends/vulkan/runtime/VulkanRoof.h"
+
+#include "gptc/backends/vulkan/runtime/Pipelines.h"
+#include "gptc/backends/vulkan/runtime/Timestamps.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace gptc::vulkan {
+
+namespace {
+
+constexpr uint32_t readKernel[] = {
+#include "gptc/backends/vulkan/runtime/RoofRead.inc"
+};
+constexpr uint32_t multiplyKernel[] = {
+#include "gptc/backends/vulkan/runtime/RoofMultiply.inc"
+};
+/// Of the kernels, for each workgroup.
+constexpr uint64_t bytesRead = 65536, bytesOfSums = 1024;
+constexpr double operationsOfRound = 256 * 16 * 2;
+constexpr size_t repeats = 6;
+
+class VulkanRoofMeter : public RoofMeter {
+public:
+  explicit VulkanRoofMeter(Device &device) : device_(device) {}
+  Status prepare(Transfer &transfer);
+  Status measure() override;
+
+private:
+  Step stepOf(const Pipeline &pipeline, uint32_t tiles) const;
+  /// Seconds of a step: the best of several runs.
+  Expected<double> secondsOf(const Step &step);
+
+  Device &device_;
+  PipelineLayout layout_;
+  Pipeline read_, multiply_;
+  Buffer source_, sums_, scalars_;
+  uint32_t readTiles_ = 0, multiplyTiles_ = 0;
+  double rounds_ = 0;
+};
+
+Status VulkanRoofMeter::prepare(Transfer &transfer) {
+  GPTC_TRY(layout_, PipelineLayout::create(device_));
+  auto compile = [&](const char *name, std::span<const uint32_t> words) {
+    return Pipeline::compile(device_, layout_.handle(), VK_NULL_HANDLE, name,
+                             std::as_bytes(words));
+  };
+  GPTC_TRY(read_, compile("roof_read", readKernel));
+  GPTC_TRY(multiply_, compile("roof_multiply", multiplyKernel));
+  // Enough for every GPU to be busy for a while; software is slower.
+  bool software = device_.snapshot().kind == DeviceKind::Software;
+  uint64_t bytes = uint64_t(software ? 128 : 1024) << 20;
+  bytes = std::min(bytes, device_.snapshot().allocationBytes);
+  if (uint64_t available = device_.freeBytes(); available > 0)
+    bytes = std::min(bytes, std::max(available / 4, 16 * bytesRead));
+  readTiles_ = uint32_t(bytes / bytesRead);
+  multiplyTiles_ = software ? 64 : 8192;
+  rounds_ = software ? 2048 : 1024;
+  GPTC_TRY(source_, Buffer::create(device_, readTiles_ * bytesRead,
+                                   MemoryUse::Device, "measuring bandwidth"));
+  GPTC_TRY(sums_,
+           Buffer::create(device_,
+                          std::max(readTiles_, multiplyTiles_) * bytesOfSums,
+                          MemoryUse::Device, "measuring"));
+  GPTC_TRY(scalars_, Buffer::create(device_, sizeof(uint64_t),
+                                    MemoryUse::Device, "measuring"));
+  GPTC_CHECK(transfer.clear(source_, 0, source_.size()));
+  GPTC_CHECK(transfer.clear(sums_, 0, sums_.size()));
+  auto rounds = uint64_t(rounds_);
+  GPTC_CHECK(transfer.write(scalars_, 0, std::as_bytes(std::span(&rounds, 1))));
+  return transfer.finish();
+}
+
+Step VulkanRoofMeter::stepOf(const Pipeline &pipeline, uint32_t tiles) const {
+  Step step;
+  step.pipeline = pipeline.handle();
+  step.tiles = tiles;
+  step.constants.scalars = step.constants.lengths = scalars_.address();
+  step.constants.buffers[0] = source_.address();
+  step.constants.buffers[1] = sums_.address();
+  return step;
+}
+
+Expected<double> VulkanRoofMeter::secondsOf(const Step &step) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<Step> steps(repeats, step);
+  std::vector<double> seconds(repeats);
+  Recording recording;
+  recording.steps = steps;
+  recording.layout = layout_.handle();
+  if (device_.snapshot().timestampBits > 0) {
+    GPTC_TRY(Timestamps timestamps, Timestamps::create(device_, repeats + 1));
+    recording.timestamps = timestamps.handle();
+    GPTC_TRY(CommandList commands, record(device_, recording));
+    GPTC_CHECK(device_.run(commands.buffers()));
+    GPTC_CHECK(timestamps.read(seconds));
+  } else {
+    recording.steps = std::span(steps).first(1);
+    GPTC_TRY(CommandList commands, record(device_, recording));
+    for (double &one : seconds) {
+      Clock::time_point begin = Clock::now();
+      GPTC_CHECK(device_.run(commands.buffers()));
+      one = std::chrono::duration<double>(Clock::now() - begin).count();
+    }
+  }
+  return std::max(*std::min_element(seconds.begin(), seconds.end()), 1e-9);
+}
+
+Status VulkanRoofMeter::measure() {
+  GPTC_TRY(double reading, secondsOf(stepOf(read_, readTiles_)));
+  roof_.readBytes = std::max(roof_.readBytes, double(source_.size()) / reading);
+  Step step = stepOf(multiply_, multiplyTiles_);
+  step.constants.buffers[0] = sums_.address();
+  GPTC_TRY(double multiplying, secondsOf(step));
+  roof_.f32 = std::max(roof_.f32, rounds_ * operationsOfRound * multiplyTiles_ /
+                                      multiplying);
+  return {};
+}
+
+} // namespace
+
+Expected<std::unique_ptr<RoofMeter>> createRoofMeter(Device &device,
+                                                     Transfer &transfer) {
+  auto meter = std::make_unique<VulkanRoofMeter>(device);
+  Status prepared = meter->prepare(transfer);
+  // Also after an error: the buffers must not go while the device copies.
+  Status finished = transfer.finish();
+  GPTC_CHECK(prepared);
+  GPTC_CHECK(finished);
+  return meter;
+}
+
+} // namespace gptc::vulkan

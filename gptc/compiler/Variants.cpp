@@ -1,0 +1,112 @@
+//===- Variants.cpp -------------------------------------------------------===//
+
+#include "gptc/compiler/Variants.h"
+
+#include "gptc/backends/cpu/compiler/CpuBackend.h"
+#include "gptc/backends/vulkan/compiler/VulkanBackend.h"
+
+namespace gptc {
+
+namespace {
+
+/// Dumps what a kernel becomes for one variant.
+std::function<void(llvm::StringRef, llvm::StringRef, std::string)>
+kernelDump(Dump &dump, const std::string &variant) {
+  if (!dump.active())
+    return {};
+  return [&dump, variant](llvm::StringRef kernel, llvm::StringRef kind,
+                          const std::string &text) {
+    std::string name = kernel.empty() ? "all" : kernel.str();
+    dump.file(fmt::format("kernels/{}/{}.{}", variant, name, kind.str()), text);
+  };
+}
+
+std::unique_ptr<artifact::ProductT>
+describeProduct(const cpu::LibraryProduct &product) {
+  auto described = std::make_unique<artifact::ProductT>();
+  described->rows = product.rows;
+  described->depth = product.depth;
+  described->type = artifact::ElementType::BF16;
+  described->source = product.source;
+  described->source_offset = product.sourceOffset;
+  described->source_stride = product.sourceStride;
+  described->weights = product.weights;
+  described->panels = product.panels;
+  described->panels_per_tile = product.panelsPerTile;
+  described->before = product.before;
+  described->after = product.after;
+  return described;
+}
+
+Status addCpuVariants(mlir::ModuleOp module, const ModuleInfo &info,
+                      artifact::TargetT &target,
+                      std::vector<PendingBlob> &blobs, Dump &dump) {
+  GPTC_TRY(auto targets, cpu::cpuTargets(info.cpu, info.type == "bf16"));
+  for (const cpu::CpuTarget &cpuTarget : targets) {
+    GPTC_TRY(cpu::EncodedModule encoded,
+             cpu::encodeKernels(module, cpuTarget,
+                                kernelDump(dump, cpuTarget.name)));
+    auto variant = std::make_unique<artifact::VariantT>();
+    variant->name = cpuTarget.name;
+    variant->features = cpuTarget.required;
+    variant->library = std::make_unique<artifact::BlobT>();
+    for (const cpu::EncodedKernel &kernel : encoded.kernels) {
+      auto implementation = std::make_unique<artifact::ImplementationT>();
+      implementation->symbol = kernel.symbol;
+      implementation->tiles = kernel.tiles;
+      implementation->scratch_bytes = kernel.scratchBytes;
+      implementation->rows_per_block = kernel.rowsPerBlock;
+      implementation->inner_tiles = kernel.innerTiles;
+      if (kernel.product)
+        implementation->product = describeProduct(*kernel.product);
+      variant->implementations.push_back(std::move(implementation));
+    }
+    blobs.push_back(
+        PendingBlob::of(variant->library.get(),
+                        std::as_bytes(std::span(encoded.sharedObject))));
+    target.variants.push_back(std::move(variant));
+  }
+  return {};
+}
+
+Status addVulkanVariants(mlir::ModuleOp module, artifact::TargetT &target,
+                         std::vector<PendingBlob> &blobs, Dump &dump) {
+  for (const vulkan::VulkanTarget &vulkanTarget : vulkan::vulkanTargets()) {
+    GPTC_TRY(
+        std::vector<vulkan::EncodedKernel> kernels,
+        vulkan::encodeKernels(module, vulkanTarget,
+                              kernelDump(dump, "vulkan-" + vulkanTarget.name)));
+    auto variant = std::make_unique<artifact::VariantT>();
+    variant->name = vulkanTarget.name;
+    variant->features = vulkanTarget.required;
+    for (const vulkan::EncodedKernel &kernel : kernels) {
+      auto implementation = std::make_unique<artifact::ImplementationT>();
+      implementation->spirv = std::make_unique<artifact::BlobT>();
+      implementation->tiles = kernel.tiles;
+      implementation->rows_per_block = kernel.rowsPerBlock;
+      implementation->inner_tiles = kernel.innerTiles;
+      blobs.push_back(PendingBlob::of(implementation->spirv.get(),
+                                      std::as_bytes(std::span(kernel.spirv))));
+      variant->implementations.push_back(std::move(implementation));
+    }
+    target.variants.push_back(std::move(variant));
+  }
+  return {};
+}
+
+} // namespace
+
+passes::FusionCapabilities fusionCapabilities(const std::string &target) {
+  return target == "vulkan" ? vulkan::fusionCapabilities()
+                            : passes::FusionCapabilities{};
+}
+
+Status addVariants(const std::string &name, mlir::ModuleOp module,
+                   const ModuleInfo &info, artifact::TargetT &target,
+                   std::vector<PendingBlob> &blobs, Dump &dump) {
+  if (name == "vulkan")
+    return addVulkanVariants(module, target, blobs, dump);
+  return addCpuVariants(module, info, target, blobs, dump);
+}
+
+} // namespace gptc

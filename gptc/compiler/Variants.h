@@ -1,0 +1,24 @@
+//===- Variants.h - The code of a target -----------------------*- C++ -*-===//
+
+#ifndef GPTC_COMPILER_VARIANTS_H
+#define GPTC_COMPILER_VARIANTS_H
+
+#include "gptc/compiler/ModuleInfo.h"
+#include "gptc/compiler/Phases.h"
+#include "gptc/runtime/artifact/ArtifactWriter.h"
+
+namespace gptc {
+
+/// What kernels of a target may take in; the target must be one of those that
+/// ModuleInfo lists.
+passes::FusionCapabilities fusionCapabilities(const std::string &target);
+
+/// Encodes the kernels of a module in phase program for each variant of the
+/// target of that name, and adds the variants and their blobs.
+Status addVariants(const std::string &name, mlir::ModuleOp module,
+                   const ModuleInfo &info, artifact::TargetT &target,
+                   std::vector<PendingBlob> &blobs, Dump &dump);
+
+} // namespace gptc
+
+#endif // GPTC_COMPILER_VARIANTS_H

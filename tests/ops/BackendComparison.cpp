@@ -1,0 +1,132 @@
+//===- BackendComparison.cpp ----------------------------------------------===//
+
+#include "BackendComparison.h"
+
+#include "GradientGraph.h"
+
+#include <cmath>
+#include <gmock/gmock.h>
+
+namespace gptc::tests {
+namespace {
+
+/// What a case's error may be when its numbers are rounded to narrow types
+/// after each op, which the interpreter does not do.
+double toleranceOf(const OpCase &opCase) {
+  double tolerance = opCase.tolerance;
+  for (const OpInput &input : opCase.inputs)
+    if (input.type.element == DataType::BF16)
+      tolerance = std::max(tolerance, 0x1p-7);
+    else if (input.type.element == DataType::F16)
+      tolerance = std::max(tolerance, 0x1p-10);
+  return tolerance;
+}
+
+/// Gradients are made of more steps than the op itself, and an element may be
+/// what is left of large terms.
+double gradientTolerance(const OpCase &opCase, const HostTensor &expected) {
+  double largest = 1;
+  for (double value : expected.values)
+    largest = std::max(largest, std::fabs(value));
+  return largest * std::max(5e-5, 4 * toleranceOf(opCase));
+}
+
+/// Compares a run of a case, compiled with products in `type`, with the
+/// interpreter's, which knows no type.
+void expectSame(const OpCase &opCase, const std::string &target,
+                const std::string &type, double tolerance) {
+  SCOPED_TRACE(opCase.name);
+  Graph graph;
+  Status built = buildGraph(graph, opCase);
+  ASSERT_TRUE(built) << built.error().message();
+  HostTensors inputs = makeInputs(opCase.inputs, opCase.name);
+  auto [arguments, before] = partInputs(opCase.inputs, inputs);
+  HostVariables after = before;
+  auto expected = interpret(entryOf(graph), arguments, after);
+  ASSERT_TRUE(expected) << expected.error().message();
+
+  auto compiled = CompiledGraph::compile(graph, type, target);
+  if (!compiled && opCase.name.find("f64") != std::string::npos) {
+    // The backend has no products and functions in f64, and says so.
+    EXPECT_EQ(compiled.error().code(), ErrorCode::Unsupported);
+    EXPECT_THAT(compiled.error().message(), testing::HasSubstr("in f64"));
+    return;
+  }
+  ASSERT_TRUE(compiled) << compiled.error().message();
+  ASSERT_FALSE((*compiled)->variants().empty());
+  for (const std::string &variant : (*compiled)->variants()) {
+    SCOPED_TRACE(variant);
+    HostVariables variables = before;
+    auto found = (*compiled)->run("main", variant, 1, arguments, variables);
+    ASSERT_TRUE(found) << found.error().message();
+    ASSERT_EQ(found->size(), expected->size());
+    for (size_t i = 0; i < found->size(); ++i) {
+      std::function<bool(size_t)> matters;
+      if (i == 0 && opCase.matters)
+        matters = [&](size_t element) {
+          return opCase.matters(inputs, element);
+        };
+      auto unequal =
+          difference((*expected)[i], (*found)[i], tolerance, matters);
+      EXPECT_FALSE(unequal) << "result " << i << ": " << *unequal;
+    }
+    for (auto &[name, value] : variables) {
+      // A cache may be stored in the type of products.
+      value.type = after[name].type;
+      auto unequal = difference(after[name], value, tolerance);
+      EXPECT_FALSE(unequal) << "variable '" << name << "': " << *unequal;
+    }
+  }
+}
+
+} // namespace
+
+void expectTopic(const std::string &topic, const std::string &target) {
+  for (const OpCase &opCase : opTable())
+    if (opCase.name.starts_with(topic + "/"))
+      expectSame(opCase, target, "f32", toleranceOf(opCase));
+}
+
+void expectNarrowTopic(const std::string &topic, const std::string &target) {
+  constexpr double tolerance = 0.15;
+  for (const OpCase &opCase : opTable())
+    if (opCase.name.starts_with(topic + "/"))
+      expectSame(opCase, target, "bf16", tolerance);
+}
+
+void expectGradients(const std::string &topic, const std::string &target) {
+  for (const OpCase &opCase : opTable()) {
+    if (!opCase.name.starts_with(topic + "/") || !opCase.differentiable)
+      continue;
+    SCOPED_TRACE(opCase.name);
+    GradientGraph graph;
+    Status built = graph.build(opCase);
+    ASSERT_TRUE(built) << built.error().message();
+    if (graph.differentiated.empty())
+      continue;
+    Status status = differentiate(graph.graph);
+    ASSERT_TRUE(status) << status.error().message();
+    auto expected = graph.run();
+    ASSERT_TRUE(expected) << expected.error().message();
+    auto compiled = CompiledGraph::compile(graph.graph, "f32", target);
+    if (!compiled && opCase.name.find("f64") != std::string::npos) {
+      EXPECT_THAT(compiled.error().message(), testing::HasSubstr("in f64"));
+      continue;
+    }
+    ASSERT_TRUE(compiled) << compiled.error().message();
+    for (const std::string &variant : (*compiled)->variants()) {
+      SCOPED_TRACE(variant);
+      auto [arguments, variables] = partInputs(graph.inputs, graph.values);
+      auto found = (*compiled)->run("main", variant, 1, arguments, variables);
+      ASSERT_TRUE(found) << found.error().message();
+      // The loss is a long sum, and compared in models; here are gradients.
+      for (size_t i = 1; i < found->size(); ++i) {
+        auto unequal = difference((*expected)[i], (*found)[i],
+                                  gradientTolerance(opCase, (*expected)[i]));
+        EXPECT_FALSE(unequal) << "gradient " << i - 1 << ": " << *unequal;
+      }
+    }
+  }
+}
+
+} // namespace gptc::tests

@@ -1,0 +1,221 @@
+//===- VulkanProgramTest.cpp - A program on the devices that are there ----===//
+
+#include "gptc/backends/vulkan/runtime/VulkanProgram.h"
+
+#include "gptc/backends/vulkan/runtime/ListDevices.h"
+#include "tests/vulkan/SampleProgram.h"
+
+#include <gmock/gmock.h>
+
+namespace gptc::vulkan {
+namespace {
+
+using testing::HasSubstr;
+
+/// Runs with the host's access to the device's memory (false) and with copies
+/// (true).
+class VulkanProgram : public testing::TestWithParam<bool> {
+protected:
+  void SetUp() override {
+    if (auto devices = listDevices(); !devices)
+      GTEST_SKIP() << devices.error().message();
+  }
+
+  VulkanOptions options() const {
+    VulkanOptions options;
+    options.threads = 2;
+    options.cacheFolder = folder_ / "cache";
+    options.alwaysCopy = GetParam();
+    return options;
+  }
+
+  std::unique_ptr<Executable> load(SampleProgram &sample,
+                                   const VulkanOptions &options) {
+    auto artifact = sample.open(folder_);
+    if (!artifact)
+      return nullptr;
+    auto program = loadVulkanProgram(artifact, options);
+    if (!program) {
+      ADD_FAILURE() << program.error().message();
+      return nullptr;
+    }
+    return std::move(*program);
+  }
+
+  std::string errorOf(SampleProgram &sample, const VulkanOptions &options) {
+    auto artifact = sample.open(folder_);
+    auto program = loadVulkanProgram(artifact, options);
+    return program ? "no error" : program.error().message();
+  }
+
+  static void setX(Executable &program, float scale) {
+    auto x = program.argumentAs<float>(0, 0);
+    for (size_t i = 0; i < x.size(); ++i)
+      x[i] = float(i % 1000);
+    program.argumentAs<float>(0, 1)[0] = scale;
+  }
+
+  /// Checks y after the `runs`-th run with this scale.
+  static void checkY(Executable &program, float scale, float runs) {
+    auto y = program.resultAs<float>(0, 0);
+    for (size_t i = 0; i < y.size(); ++i) {
+      float t = scale * float(i % 1000) + 1;
+      ASSERT_EQ(y[i], 2 * runs * t + t) << i;
+    }
+  }
+
+  static float valueAt(std::span<const std::byte> bytes, size_t i) {
+    float value = 0;
+    std::memcpy(&value, bytes.data() + i * 4, 4);
+    return value;
+  }
+
+  TemporaryFolder folder_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Memory, VulkanProgram, testing::Bool(),
+                         [](const auto &info) {
+                           return info.param ? "Copied" : "Shared";
+                         });
+
+TEST_P(VulkanProgram, RunsAgainAndAgain) {
+  // More tiles than one row of the grid, more bytes than one copy.
+  SampleProgram sample(100'000);
+  auto program = load(sample, options());
+  ASSERT_TRUE(program);
+  ASSERT_TRUE(program->has(0));
+  EXPECT_FALSE(program->has(1));
+  EXPECT_THAT(program->name(), HasSubstr("vulkan baseline, "));
+  EXPECT_EQ(program->weightsBytes(), 25'600'000u);
+  EXPECT_EQ(program->stateBytes(), 25'600'000u);
+  setX(*program, 0.5);
+  for (float run : {1.f, 2.f}) {
+    ASSERT_TRUE(program->run(0));
+    checkY(*program, 0.5, run);
+  }
+  ASSERT_TRUE(program->reset());
+  setX(*program, 2);
+  std::vector<double> seconds(3, -1.0);
+  ASSERT_TRUE(program->run(0, seconds));
+  checkY(*program, 2, 1);
+  for (double time : seconds)
+    EXPECT_GE(time, 0);
+}
+
+TEST_P(VulkanProgram, ShowsWhatEachDispatchLeaves) {
+  SampleProgram sample(1000);
+  auto program = load(sample, options());
+  ASSERT_TRUE(program);
+  setX(*program, 3);
+  ASSERT_TRUE(program->runDispatches(0, 0, 1));
+  auto t = program->readBuffer(0, 0, 2);
+  ASSERT_TRUE(t);
+  EXPECT_EQ(valueAt(*t, 999), 3 * 999 + 1);
+  ASSERT_TRUE(program->runDispatches(0, 1, 2));
+  auto sum = program->readBuffer(0, 1, 2);
+  ASSERT_TRUE(sum);
+  EXPECT_EQ(valueAt(*sum, 1002), 3 * 2 + 1);
+  ASSERT_TRUE(program->runDispatches(0, 2, 3));
+  checkY(*program, 3, 1);
+  auto y = program->readBuffer(0, 2, 2);
+  ASSERT_TRUE(y);
+  EXPECT_EQ(valueAt(*y, 1), 3 * (3 + 1));
+}
+
+TEST_P(VulkanProgram, ReadsAndWritesVariables) {
+  SampleProgram sample(100'000);
+  auto program = load(sample, options());
+  ASSERT_TRUE(program);
+  size_t count = size_t(64) * 100'000;
+  auto w = program->readVariable(0);
+  ASSERT_TRUE(w);
+  ASSERT_EQ(w->size(), count * 4);
+  EXPECT_EQ(valueAt(*w, 0), 1);
+  EXPECT_EQ(valueAt(*w, count - 1), 1);
+  std::vector<float> sums(count);
+  for (size_t i = 0; i < count; ++i)
+    sums[i] = float(i % 77);
+  ASSERT_TRUE(program->writeVariable(1, std::as_bytes(std::span(sums))));
+  setX(*program, 0);
+  ASSERT_TRUE(program->run(0));
+  auto y = program->resultAs<float>(0, 0);
+  for (size_t i = 0; i < count; ++i)
+    ASSERT_EQ(y[i], 2 * (float(i % 77) + 1) + 1) << i;
+  auto sum = program->readVariable(1);
+  ASSERT_TRUE(sum);
+  for (size_t i = 0; i < count; ++i)
+    ASSERT_EQ(valueAt(*sum, i), float(i % 77) + 1) << i;
+}
+
+TEST_P(VulkanProgram, KeepsCompiledKernelsAndIgnoresDamagedOnes) {
+  SampleProgram sample(10);
+  ASSERT_TRUE(load(sample, options()));
+  TemporaryFolder &folder = folder_;
+  std::vector<std::string> files;
+  for (const auto &file : std::filesystem::directory_iterator(folder / "cache"))
+    files.push_back(file.path());
+  ASSERT_EQ(files.size(), 1u);
+  std::string good = TemporaryFolder::readFile(files[0]);
+  ASSERT_TRUE(load(sample, options()));
+  for (size_t damage : {size_t(0), size_t(20), good.size() - 1}) {
+    std::string bad = good;
+    bad[damage] ^= 1;
+    std::ofstream(files[0], std::ios::binary) << bad;
+    auto program = load(sample, options());
+    ASSERT_TRUE(program);
+    setX(*program, 1);
+    ASSERT_TRUE(program->run(0));
+    checkY(*program, 1, 1);
+    EXPECT_EQ(TemporaryFolder::readFile(files[0]), good);
+  }
+  std::ofstream(files[0], std::ios::binary) << good.substr(0, 30);
+  EXPECT_TRUE(load(sample, options()));
+  // A folder that cannot be made costs nothing but time.
+  VulkanOptions nowhere = options();
+  nowhere.cacheFolder = files[0] + "/below-a-file";
+  EXPECT_TRUE(load(sample, nowhere));
+}
+
+TEST_P(VulkanProgram, TakesTheFirstVariantThatTheDeviceCanRun) {
+  SampleProgram sample(10);
+  sample.target->variants[0]->features = {"cooperative-matrix"};
+  sample.target->variants[0]->name = "matrix";
+  EXPECT_THAT(errorOf(sample, options()),
+              testing::AllOf(HasSubstr("cannot run"),
+                             HasSubstr("variant 'matrix' needs "
+                                       "cooperative-matrix, which it lacks")));
+  sample.addVariant("plain", {});
+  auto program = load(sample, options());
+  ASSERT_TRUE(program);
+  EXPECT_EQ(program->variant(), "plain");
+  VulkanOptions other = options();
+  other.variant = "none";
+  EXPECT_THAT(errorOf(sample, other), HasSubstr("no Vulkan variant 'none'"));
+}
+
+TEST_P(VulkanProgram, SaysWhatIsWrong) {
+  SampleProgram sample(10);
+  VulkanOptions other = options();
+  other.device = "GeForce 256";
+  EXPECT_THAT(
+      errorOf(sample, other),
+      HasSubstr("no Vulkan device is called 'GeForce 256'; there are "));
+  sample.target->programs[0]->arena_bytes = uint64_t(1) << 47;
+  EXPECT_THAT(errorOf(sample, options()),
+              testing::AllOf(HasSubstr("134217728.0 MiB for activations"),
+                             HasSubstr("MiB free; compile with a shorter "
+                                       "--context")));
+  sample.target->programs[0]->arena_bytes = 64 * 10 * 4;
+  sample.target->programs[0]->dispatches[0]->buffers.insert(
+      sample.target->programs[0]->dispatches[0]->buffers.begin(), 11, 0);
+  EXPECT_THAT(errorOf(sample, options()),
+              HasSubstr("has 14 buffers, and Vulkan kernels take at most 13"));
+  sample.target->name = "cpu";
+  sample.target->variants.clear();
+  EXPECT_THAT(errorOf(sample, options()),
+              HasSubstr("holds nothing for Vulkan; compile with --target "
+                        "vulkan"));
+}
+
+} // namespace
+} // namespace gptc::vulkan
