@@ -68,6 +68,7 @@ uint64_t sumPlain(const std::byte *from, size_t bytes) {
 // set is an attribute of a function, so that these cannot be one template. The
 // assembly lines keep the compiler from knowing operands and from leaving out
 // results; "v" stands for any vector register, "x" for the first 16.
+// NOLINTBEGIN(bugprone-macro-parentheses): they are types and attributes.
 #define GPTC_PEAK_LOOP(NAME, TARGET, TYPE, REGISTER, ZERO, ONE, STEP)          \
   TARGET void NAME(uint64_t rounds) {                                          \
     TYPE sums[chains], one = ONE;                                              \
@@ -98,6 +99,7 @@ GPTC_PEAK_LOOP(multiplyInt8Narrow, GPTC_AVX_VNNI, __m256i, "x",
                _mm256_dpbusd_avx_epi32(sum, one, one))
 
 #undef GPTC_PEAK_LOOP
+// NOLINTEND(bugprone-macro-parentheses)
 
 /// Asks the system for the tile registers, which a process must before it
 /// touches them; false where it has none.

@@ -68,8 +68,8 @@ Status Trainer::open(const TrainerOptions &options) {
   if (int score = artifact.findEntry("score");
       score >= 0 && program_->has(uint32_t(score))) {
     GPTC_TRY(score_, openEntry(uint32_t(score), "log_likelihood"));
-    if (score_->tokens.size() != train_.tokens.size() ||
-        score_->output.size() != score_->tokens.size())
+    if (score_.tokens.size() != train_.tokens.size() ||
+        score_.output.size() != score_.tokens.size())
       return failure(ErrorCode::Unsupported,
                      "the entries train_step and score of '{}' are of "
                      "different shapes",
@@ -81,11 +81,14 @@ Status Trainer::open(const TrainerOptions &options) {
   GPTC_CHECK(checkData());
   uint64_t batch = manifest.model->batch;
   uint64_t context = train_.tokens.size() / batch;
-  GPTC_TRY(batches_, Batches::create(*data_, DataPart::Training, batch, context,
-                                     options.seed));
-  if (score_ && data_->tokens(DataPart::Validation) > 1) {
-    GPTC_TRY(validation_, Batches::create(*data_, DataPart::Validation, batch,
-                                          context, options.seed));
+  auto batchesOf = [&](DataPart part) -> Expected<std::unique_ptr<Batches>> {
+    GPTC_TRY(Batches batches,
+             Batches::create(*data_, part, batch, context, options.seed));
+    return std::make_unique<Batches>(batches);
+  };
+  GPTC_TRY(batches_, batchesOf(DataPart::Training));
+  if (!score_.tokens.empty() && data_->tokens(DataPart::Validation) > 1) {
+    GPTC_TRY(validation_, batchesOf(DataPart::Validation));
   }
   identity_ = {options.seed, batch, context, data_->tokens(DataPart::Training),
                manifest.source_hash};
@@ -101,11 +104,11 @@ Expected<Trainer::Entry> Trainer::openEntry(uint32_t index,
   auto tokens = find(entry.arguments, "tokens");
   auto targets = find(entry.arguments, "targets");
   auto output = find(entry.results, result);
-  auto isIds = [&](std::optional<size_t> i) {
-    return i && entry.arguments[*i]->type == artifact::ElementType::I32 &&
-           entry.arguments[*i]->shape.size() == 2;
+  auto isIds = [&](size_t i) {
+    return entry.arguments[i]->type == artifact::ElementType::I32 &&
+           entry.arguments[i]->shape.size() == 2;
   };
-  if (!isIds(tokens) || !isIds(targets) || !output ||
+  if (!tokens || !targets || !output || !isIds(*tokens) || !isIds(*targets) ||
       entry.results[*output]->type != artifact::ElementType::F32 ||
       entry.arguments[*tokens]->shape != entry.arguments[*targets]->shape ||
       entry.arguments[*tokens]->shape[0] !=
@@ -185,8 +188,8 @@ Expected<std::optional<double>> Trainer::validate(uint64_t windows) {
   uint64_t count = 0;
   for (uint64_t from = 0; from < windows; from += batch) {
     for (uint64_t b = 0; b < batch; ++b) {
-      auto tokens = score_->tokens.subspan(b * context, context);
-      auto targets = score_->targets.subspan(b * context, context);
+      auto tokens = score_.tokens.subspan(b * context, context);
+      auto targets = score_.targets.subspan(b * context, context);
       if (from + b < windows) {
         GPTC_CHECK(validation_->readWindow(from + b, tokens, targets));
         continue;
@@ -194,10 +197,10 @@ Expected<std::optional<double>> Trainer::validate(uint64_t windows) {
       std::fill(tokens.begin(), tokens.end(), 0);
       std::fill(targets.begin(), targets.end(), -1);
     }
-    GPTC_CHECK(runEntry(score_->index));
-    for (size_t i = 0; i < score_->targets.size(); ++i)
-      if (score_->targets[i] >= 0) {
-        sum -= double(score_->output[i]);
+    GPTC_CHECK(runEntry(score_.index));
+    for (size_t i = 0; i < score_.targets.size(); ++i)
+      if (score_.targets[i] >= 0) {
+        sum -= double(score_.output[i]);
         ++count;
       }
   }

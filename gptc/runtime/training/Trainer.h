@@ -87,12 +87,12 @@ private:
 
   std::unique_ptr<Executable> program_;
   std::unique_ptr<TokenData> data_;
-  std::optional<Batches> batches_;
-  std::optional<Batches> validation_;
+  std::unique_ptr<Batches> batches_;
+  std::unique_ptr<Batches> validation_; ///< Null: nothing to validate with.
   TrainerOptions options_;
   TrainingIdentity identity_;
   Entry train_;
-  std::optional<Entry> score_;
+  Entry score_; ///< Empty where there is none.
   std::span<float> learningRate_;
   std::span<const float> norm_;
   uint64_t step_ = 0;

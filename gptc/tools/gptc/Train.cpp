@@ -171,7 +171,7 @@ Status trainAll(const Options &options, Trainer &trainer, Log &log,
         "step {}/{}: loss {:.4f}, norm {:.3f}, rate {:.2e}, {:.0f} tokens/s",
         last.step, options.steps, last.loss, last.gradientNorm,
         last.learningRate, tokensPerSecond);
-    if (line.contains("validation_loss"))
+    if (validation && line.contains("validation_loss"))
       say(fmt::format("{}{}, validation {:.4f}\n", terminal ? "\r\033[K" : "",
                       text, *validation));
     else if (terminal)
