@@ -3,6 +3,7 @@
 #include "CommandLine.h"
 
 #include "gptc/runtime/base/File.h"
+#include "gptc/runtime/training/Plot.h"
 #include "gptc/runtime/training/Trainer.h"
 
 #include <chrono>
@@ -66,50 +67,6 @@ void removePartial(const std::string &folder) {
       fs::remove_all(entry.path(), code);
 }
 
-/// Steps and validations as JSON lines, one after the other.
-class Log {
-public:
-  /// Goes on with a log after the lines of the first `steps` steps.
-  static Expected<Log> open(const std::string &path, uint64_t steps) {
-    std::string kept;
-    std::error_code code;
-    if (steps > 0 && fs::exists(path, code)) {
-      GPTC_TRY(std::string text, readTextFile(path));
-      for (size_t at = 0, end; at < text.size(); at = end + 1) {
-        end = std::min(text.find('\n', at), text.size());
-        Json line = Json::parse(text.begin() + int64_t(at),
-                                text.begin() + int64_t(end), nullptr, false);
-        if (line.is_object() && line.value("step", steps + 1) <= steps)
-          kept += line.dump() + "\n";
-      }
-    }
-    GPTC_TRY(AtomicFile file, AtomicFile::create(path));
-    GPTC_CHECK(file.write(std::as_bytes(std::span(kept))));
-    GPTC_CHECK(file.commit());
-    Log log;
-    log.path_ = path;
-    log.file_.reset(std::fopen(path.c_str(), "a"));
-    if (!log.file_)
-      return failure(ErrorCode::Io, "cannot write '{}'", path);
-    return log;
-  }
-
-  Status write(const Json &line) {
-    std::string text = line.dump() + "\n";
-    if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() ||
-        std::fflush(file_.get()) != 0)
-      return failure(ErrorCode::Io, "cannot write '{}'", path_);
-    return {};
-  }
-
-private:
-  struct Close {
-    void operator()(std::FILE *file) const { (void)std::fclose(file); }
-  };
-  std::string path_;
-  std::unique_ptr<std::FILE, Close> file_;
-};
-
 double secondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
@@ -139,11 +96,17 @@ Expected<std::shared_ptr<const Artifact>> openArtifact(const Options &options) {
 }
 
 /// Does the steps that are left, and says on a terminal how it goes.
-Status trainAll(const Options &options, Trainer &trainer, Log &log,
+Status trainAll(const Options &options, Trainer &trainer, TrainingLog &log,
                 Json &summary) {
   bool terminal = ::isatty(STDERR_FILENO);
   Clock::time_point begin = Clock::now();
   uint64_t first = trainer.step();
+  auto save = [&]() -> Status {
+    GPTC_CHECK(trainer.save());
+    const Artifact &artifact = trainer.program().artifact();
+    return writePlots(options.trainer.output, artifact.manifest().model->name,
+                      log.steps());
+  };
   TrainedStep last;
   std::optional<double> validation;
   bool saved = true;
@@ -152,17 +115,17 @@ Status trainAll(const Options &options, Trainer &trainer, Log &log,
     GPTC_TRY(last, trainer.train());
     double seconds = secondsSince(start);
     double tokensPerSecond = double(trainer.tokensPerStep()) / seconds;
-    Json line = {{"step", last.step},
-                 {"loss", last.loss},
-                 {"gradient_norm", last.gradientNorm},
-                 {"learning_rate", last.learningRate},
-                 {"tokens_per_s", tokensPerSecond},
-                 {"gflop_s", double(trainer.flopsPerStep()) / seconds * 1e-9}};
+    LoggedStep line{
+        last.step,         last.loss,
+        last.gradientNorm, last.learningRate,
+        tokensPerSecond,   double(trainer.flopsPerStep()) / seconds * 1e-9,
+        std::nullopt};
     bool end = last.step == options.steps || interrupted;
     if (end || last.step % options.validateEvery == 0) {
-      GPTC_TRY(validation, trainer.validate(options.validationWindows));
-      if (validation)
-        line["validation_loss"] = *validation;
+      GPTC_TRY(line.validationLoss,
+               trainer.validate(options.validationWindows));
+      if (line.validationLoss)
+        validation = line.validationLoss;
     }
     GPTC_CHECK(log.write(line));
     double left = secondsSince(begin) / double(last.step - first) *
@@ -171,17 +134,17 @@ Status trainAll(const Options &options, Trainer &trainer, Log &log,
         "step {}/{}: loss {:.4f}, norm {:.3f}, rate {:.2e}, {:.0f} tokens/s",
         last.step, options.steps, last.loss, last.gradientNorm,
         last.learningRate, tokensPerSecond);
-    if (validation && line.contains("validation_loss"))
+    if (line.validationLoss)
       say(fmt::format("{}{}, validation {:.4f}\n", terminal ? "\r\033[K" : "",
-                      text, *validation));
+                      text, *line.validationLoss));
     else if (terminal)
       say(fmt::format("\r\033[K{}, {:.0f} s left", text, left));
     saved = end || last.step % options.saveEvery == 0;
     if (saved)
-      GPTC_CHECK(trainer.save());
+      GPTC_CHECK(save());
   }
   if (!saved)
-    GPTC_CHECK(trainer.save());
+    GPTC_CHECK(save());
   summary = {{"steps", trainer.step()},
              {"steps_done", trainer.step() - first},
              {"tokens_per_step", trainer.tokensPerStep()},
@@ -234,7 +197,7 @@ Status run(Options &options) {
                   formatBytes(program.stateBytes()),
                   formatBytes(program.arenaBytes()), trainer->windows(),
                   trainer->tokensPerStep()));
-  GPTC_TRY(Log log, Log::open(output + "/log.jsonl", trainer->step()));
+  GPTC_TRY(TrainingLog log, TrainingLog::open(output, trainer->step()));
   std::signal(SIGINT, [](int) { interrupted = 1; });
   std::signal(SIGTERM, [](int) { interrupted = 1; });
   Json summary;
