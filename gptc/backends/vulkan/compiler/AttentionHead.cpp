@@ -88,6 +88,19 @@ Value AttentionHead::loadQuad(const HeadView &view, Value row, Value quad) {
   return e.gather4(elements);
 }
 
+Value AttentionHead::loadStoredQuad(const StoredHead &stored, Value row,
+                                    Value quad) {
+  const ir::StridedView &view = stored.view;
+  HeadView seen;
+  seen.buffer = e.output(stored.output);
+  seen.offset =
+      e.add(e.constant(view.offset),
+            e.add(e.mul(batch, view.strides[0]), e.mul(head, view.strides[1])));
+  seen.rowStride = view.strides[2];
+  seen.stride = headSize == 1 ? 1 : view.strides[3];
+  return loadQuad(seen, row, quad);
+}
+
 void AttentionHead::storeQuad(const StoredHead &stored, Value row, Value quad,
                               Value x) {
   const ir::StridedView &view = stored.view;

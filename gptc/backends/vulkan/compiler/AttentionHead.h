@@ -58,6 +58,8 @@ protected:
   HeadView viewOf(Value tensor);
   /// Elements [4 quad, 4 quad + 4) of a row.
   Value loadQuad(const HeadView &view, Value row, Value quad);
+  /// What a result's row holds so far.
+  Value loadStoredQuad(const StoredHead &stored, Value row, Value quad);
   void storeQuad(const StoredHead &stored, Value row, Value quad, Value x);
   Value splat(Value scalar);
   /// The sum of a vector's elements.
