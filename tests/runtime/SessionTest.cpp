@@ -202,7 +202,7 @@ TEST_F(SessionTest, EveryNumberOfThreadsGivesTheSameBits) {
       auto session =
           open("gpt2-wide", std::string("--batch 3 --dtype ") + type, threads);
       ASSERT_NE(session, nullptr);
-      EXPECT_EQ(session->runner().program()->threads().size(), threads);
+      EXPECT_EQ(session->runner().program()->threadCount(), threads);
       Logits all;
       auto note = [&] {
         for (uint32_t b = 0; b < 3; ++b) {
