@@ -21,6 +21,9 @@ struct FusionCapabilities {
   /// Attention takes the appends to the caches that it reads: where one kernel
   /// tile owns a head, so that it sees what it has appended.
   bool attentionAppends = true;
+  /// Row programs have at most this many buffers, inputs and outputs together;
+  /// 0: any number.
+  int64_t mostBuffers = 0;
 };
 
 /// model -> gradient.

@@ -63,6 +63,8 @@ def FormKernels : Pass<"gptc-form-kernels", "::mlir::func::FuncOp"> {
            "Products of at most this many rows take a prologue">,
     Option<"attentionAppends", "attention-appends", "bool", "true",
            "Attention takes the appends to the caches that it reads">,
+    Option<"mostBuffers", "most-buffers", "int64_t", "0",
+           "Buffers of a row program at most; 0 for any number">,
   ];
 }
 

@@ -107,7 +107,8 @@ Values VectorEmitter::sumShare(Value column) {
   int64_t stride = shares * stepsEach;
   Value first = e.mul(share, stepsEach);
   // Several loads at a time, so that they wait for memory together.
-  int64_t unroll = std::clamp<int64_t>(8 / shape.rows, 1, 4);
+  int64_t most = e.target.usesWorkgroupMemory ? 8 : 2;
+  int64_t unroll = std::clamp<int64_t>(8 / shape.rows, 1, most);
   int64_t steps = ceilDiv(shape.depth, stepsEach); // Also those of pairs.
   int64_t whole = steps / (shares * unroll) * unroll * stride;
   sums = e.loopWith(e.constant(0), e.constant(whole), unroll * stride, sums,
@@ -135,9 +136,8 @@ void VectorEmitter::emit() {
     stepsEach = 4;
   int64_t invocations = mostInvocations;
   // Fewer columns make more workgroups.
-  for (columns = 64;
-       columns > 16 &&
-       shape.count * ceilDiv(shape.columns, columns) < e.target.workgroups;)
+  while (columns > 8 &&
+         shape.count * ceilDiv(shape.columns, columns) < e.target.processors)
     columns /= 2;
   int64_t lanes = columns / columnsEach;
   shares = invocations / lanes;

@@ -2,6 +2,7 @@
 
 #include "gptc/backends/vulkan/compiler/VulkanBackend.h"
 
+#include "gptc/backends/vulkan/KernelInterface.h"
 #include "gptc/backends/vulkan/compiler/Families.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -110,7 +111,8 @@ Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
 } // namespace
 
 passes::FusionCapabilities fusionCapabilities() {
-  return {/*prologueRows=*/0, /*attentionAppends=*/false};
+  return {/*prologueRows=*/0, /*attentionAppends=*/false,
+          /*mostBuffers=*/maxBuffers};
 }
 
 Expected<std::vector<EncodedKernel>> encodeKernels(mlir::ModuleOp module,
