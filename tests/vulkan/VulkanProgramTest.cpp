@@ -3,6 +3,7 @@
 #include "gptc/backends/vulkan/runtime/VulkanProgram.h"
 
 #include "gptc/backends/vulkan/runtime/ListDevices.h"
+#include "gptc/runtime/program/Roof.h"
 #include "tests/vulkan/SampleProgram.h"
 
 #include <gmock/gmock.h>
@@ -145,6 +146,18 @@ TEST_P(VulkanProgram, ReadsAndWritesVariables) {
   ASSERT_TRUE(sum);
   for (size_t i = 0; i < count; ++i)
     ASSERT_EQ(valueAt(*sum, i), float(i % 77) + 1) << i;
+}
+
+TEST_P(VulkanProgram, MeasuresTheDevice) {
+  SampleProgram sample(10);
+  auto program = load(sample, options());
+  ASSERT_TRUE(program);
+  auto meter = program->createRoofMeter();
+  ASSERT_TRUE(meter) << meter.error().message();
+  for (int i = 0; i < 2; ++i)
+    ASSERT_TRUE((*meter)->measure());
+  EXPECT_GT((*meter)->roof().readBytes, 1e6);
+  EXPECT_GT((*meter)->roof().f32, 1e6);
 }
 
 TEST_P(VulkanProgram, KeepsCompiledKernelsAndIgnoresDamagedOnes) {
