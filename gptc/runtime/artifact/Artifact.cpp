@@ -106,8 +106,8 @@ Status Artifact::checkBlobs() const {
       std::string what = fmt::format("its code for {}", variant->name);
       GPTC_CHECK(checkBlob(variant->library.get(), BlobDigest::Of::All, what));
       for (const auto &implementation : variant->implementations)
-        GPTC_CHECK(checkBlob(implementation->spirv.get(), BlobDigest::Of::All,
-                             what));
+        GPTC_CHECK(
+            checkBlob(implementation->spirv.get(), BlobDigest::Of::All, what));
     }
     for (size_t i = 0; i < target->storages.size(); ++i)
       GPTC_CHECK(checkBlob(
