@@ -239,10 +239,12 @@ void Grouping::place(Operation *op) {
     for (Operation *user : op->getUsers())
       if (!llvm::isa<ir::AssignOp>(user))
         readers.push_back(user);
-    auto reader = readers.size() == 1 && capabilities_.attentionAppends
+    auto reader = readers.size() == 1
                       ? llvm::dyn_cast<ir::AttentionOp>(readers[0])
                       : ir::AttentionOp();
-    if (reader &&
+    bool owned = !reader || reader.getQuery().getType().getDimSize(2) <=
+                                capabilities_.appendQueries;
+    if (reader && owned &&
         (reader.getKey() == op->getResult(0)) !=
             (reader.getValue() == op->getResult(0)) &&
         reader.getPositions() == op->getOperand(2) &&
@@ -252,9 +254,9 @@ void Grouping::place(Operation *op) {
     }
     if (!readers.empty())
       remarkRefused(op, "attention",
-                    capabilities_.attentionAppends
-                        ? "something else reads the new cache"
-                        : "a tile of the target owns no head");
+                    owned ? "something else reads the new cache"
+                          : "of so many queries a tile of the target owns no "
+                            "whole head");
     create(Family::Gather, op, 0, 0);
   } else if (llvm::isa<ir::AttentionBackwardOp>(op)) {
     create(Family::Attention, op, 0, 0);

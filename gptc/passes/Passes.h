@@ -7,6 +7,8 @@
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 
+#include <limits>
+
 namespace gptc::passes {
 
 #define GEN_PASS_DECL
@@ -18,9 +20,10 @@ namespace gptc::passes {
 struct FusionCapabilities {
   /// Products of at most this many rows take a prologue.
   int64_t prologueRows = 4;
-  /// Attention takes the appends to the caches that it reads: where one kernel
-  /// tile owns a head, so that it sees what it has appended.
-  bool attentionAppends = true;
+  /// Attention of at most this many queries takes the appends to the caches that
+  /// it reads: where one kernel tile owns a head, so that it sees what it has
+  /// appended.
+  int64_t appendQueries = std::numeric_limits<int64_t>::max();
   /// Row programs have at most this many buffers, inputs and outputs together;
   /// 0: any number.
   int64_t mostBuffers = 0;

@@ -17,7 +17,7 @@ void buildFusePipeline(mlir::OpPassManager &manager, llvm::StringRef type,
   manager.addPass(createLowerPrecision({type.str()}));
   manager.addPass(createPackWeights());
   manager.addNestedPass<mlir::func::FuncOp>(createFormKernels(
-      {capabilities.prologueRows, capabilities.attentionAppends,
+      {capabilities.prologueRows, capabilities.appendQueries,
        capabilities.mostBuffers}));
 }
 

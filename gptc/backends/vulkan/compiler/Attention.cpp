@@ -32,6 +32,7 @@ private:
 
   bool prepare();
   void emitOneQuery();
+  WorkgroupArray appendRow(ir::CacheAppendOp append);
   void oneQuery(Value row);
   void emitBlocks();
   void queryBlock(Value firstRow);
@@ -55,14 +56,56 @@ bool AttentionEmitter::prepare() {
 // Few queries
 //===----------------------------------------------------------------------===//
 
+/// Appends the one new row of a cache, if it is valid and inside; returns the
+/// row, of which this kernel reads no copy in the cache, in workgroup memory.
+WorkgroupArray AttentionEmitter::appendRow(ir::CacheAppendOp append) {
+  WorkgroupArray quads = e.workgroupVectors(headQuads);
+  Value to = evaluator.evaluate(append.getPositions(), {batch});
+  int64_t extent = append.getCache().getType().getDimSize(2);
+  Value isInside = e.both(e.lessEqual(e.constant(0), to),
+                          e.less(to, e.constant(extent)));
+  e.share(headQuads, [&](Value quad) {
+    Values elements;
+    for (int i = 0; i < 4; ++i) {
+      Value d = e.add(e.mul(quad, 4), i);
+      Value safe = headSize % 4 == 0 ? d : e.min(d, e.constant(headSize - 1));
+      Value x = evaluator.evaluate(append.getRows(),
+                                   {batch, head, e.constant(0), safe});
+      if (headSize % 4 != 0)
+        x = e.select(e.less(d, e.constant(headSize)), x, e.number(0.0));
+      elements.push_back(x);
+    }
+    Value x = e.gather4(elements);
+    e.store(x, quads, quad);
+    e.when(isInside, [&] { storeCacheQuad(append, to, quad, x); });
+  });
+  return quads;
+}
+
 void AttentionEmitter::oneQuery(Value row) {
   int64_t invocations = e.invocations();
   WorkgroupArray queryQuads = e.workgroupVectors(headQuads);
-  WorkgroupArray weights = e.workgroupArray(invocations);
+  // Keys of an invocation at a time.
+  int64_t each = std::clamp<int64_t>(e.target.loadsAtOnce / 2, 1,
+                                     ceilDiv(keys, invocations));
+  WorkgroupArray weights = e.workgroupArray(each * invocations);
   e.share(headQuads, [&](Value quad) {
     e.store(e.fmul(loadQuad(query, row, quad), splat(scale)), queryQuads, quad);
   });
+  std::optional<WorkgroupArray> newKey, newValue;
+  if (auto append = op.getKey().getDefiningOp<ir::CacheAppendOp>())
+    newKey = appendRow(append);
+  if (auto append = op.getValue().getDefiningOp<ir::CacheAppendOp>())
+    newValue = appendRow(append);
   e.barrier();
+  // What this kernel appends, it does not read in the cache.
+  auto loadKept = [&](const HeadView &view,
+                      const std::optional<WorkgroupArray> &appended, Value j,
+                      Value quad) {
+    Value x = loadQuad(view, j, quad);
+    return appended ? e.select(e.equal(j, position), e.load(*appended, quad), x)
+                    : x;
+  };
   Value first = firstKey(row), end = endKey(row);
   Value last = e.max(e.add(end, -1), e.constant(0));
   // For the weighted sum, neighbours take neighbouring vectors of one value;
@@ -72,40 +115,60 @@ void AttentionEmitter::oneQuery(Value row) {
   Value group = e.div(e.invocation(), headQuads);
   Value zeros = e.zero(mlir::VectorType::get({4}, e.f32()));
   Values state = e.loopWith(
-      first, end, invocations, {e.number(lowest), e.number(0.0), zeros},
+      first, end, each * invocations, {e.number(lowest), e.number(0.0), zeros},
       [&](Value block, mlir::ValueRange carried) {
-        Value j = e.add(block, e.invocation());
-        Value safe = e.min(j, last);
-        Value sums = zeros;
-        for (int64_t q = 0; q < headQuads; ++q)
-          sums = e.fma(e.load(queryQuads, e.constant(q)),
-                       loadQuad(key, safe, e.constant(q)), sums);
-        Value score = e.select(e.less(j, end), sumOf(sums), e.number(lowest));
-        Value largest = e.fmax(carried[0], e.combineAll(Combine::Max, score));
-        Value p = probability(score, largest);
+        Values places, rows;
+        for (int64_t i = 0; i < each; ++i) {
+          places.push_back(e.add(e.add(block, i * invocations),
+                                 e.invocation()));
+          rows.push_back(e.min(places[i], last));
+        }
+        Values sums = e.loopWith(
+            e.constant(0), e.constant(headQuads), 1,
+            Values(size_t(each), zeros), [&](Value q, mlir::ValueRange inner) {
+              Values next(inner);
+              Value x = e.load(queryQuads, q);
+              for (int64_t i = 0; i < each; ++i)
+                next[i] = e.fma(x, loadKept(key, newKey, rows[i], q), next[i]);
+              return next;
+            });
+        Values scores;
+        for (int64_t i = 0; i < each; ++i)
+          scores.push_back(e.select(e.less(places[i], end), sumOf(sums[i]),
+                                    e.number(lowest)));
+        Value mine = scores[0];
+        for (Value score : llvm::drop_begin(scores))
+          mine = e.fmax(mine, score);
+        Value largest = e.fmax(carried[0], e.combineAll(Combine::Max, mine));
         Value correction = e.exp(e.fsub(carried[0], largest));
-        e.store(p, weights, e.invocation());
+        Value total = e.fmul(carried[1], correction);
+        for (int64_t i = 0; i < each; ++i) {
+          Value p = probability(scores[i], largest);
+          total = e.fadd(total, p);
+          e.store(p, weights, e.add(e.invocation(), i * invocations));
+        }
         e.barrier();
-        Value count = e.min(e.sub(end, block), e.constant(invocations));
+        Value count = e.min(e.sub(end, block), e.constant(each * invocations));
         Value sum = e.loopWith(
             group, count, groups, e.fmul(carried[2], splat(correction)),
             [&](Value i, mlir::ValueRange inner) {
-              Value x = loadQuad(value, e.add(block, i), quad);
+              Value x = loadKept(value, newValue, e.add(block, i), quad);
               return Values{e.fma(splat(e.load(weights, i)), x, inner[0])};
             })[0];
         // The next round writes weights only after its own barriers.
-        return Values{largest, e.fma(carried[1], correction, p), sum};
+        return Values{largest, total, sum};
       });
   Value reciprocal = reciprocalOf(e.combineAll(Combine::Sum, state[1]));
   WorkgroupArray partials = e.workgroupVectors(invocations);
   e.store(state[2], partials, e.invocation());
   e.barrier();
   e.share(headQuads, [&](Value q) {
-    Value sum = e.load(partials, q);
-    for (int64_t g = 1; g < groups; ++g) {
-      Value x = e.load(partials, e.add(q, g * headQuads));
-      sum = e.fadd(sum, x);
-    }
+    Value sum = e.loopWith(
+        e.constant(0), e.constant(groups), 1, zeros,
+        [&](Value g, mlir::ValueRange inner) {
+          Value x = e.load(partials, e.add(q, e.mul(g, headQuads)));
+          return Values{e.fadd(inner[0], x)};
+        })[0];
     storeQuad(*result, row, q, e.fmul(sum, splat(reciprocal)));
   });
 }
@@ -199,9 +262,12 @@ void AttentionEmitter::queryBlock(Value firstRow) {
         }
         e.barrier(); // Scores are there, and keys are done with.
         loadRows(value, block);
-        Value largest = carried[0];
-        for (int64_t j = 0; j < blockKeys; ++j)
-          largest = e.fmax(largest, e.load(scores, e.add(scoreRow, j)));
+        Value largest =
+            e.loopWith(e.constant(0), e.constant(blockKeys), 1, carried[0],
+                       [&](Value j, mlir::ValueRange inner) {
+                         Value score = e.load(scores, e.add(scoreRow, j));
+                         return Values{e.fmax(inner[0], score)};
+                       })[0];
         for (int64_t i = 0; i < scoresEach; ++i)
           e.store(probability(mine[i], largest), weights,
                   e.add(scoreRow, e.add(lane, i * perRow)));

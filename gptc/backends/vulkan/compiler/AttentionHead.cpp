@@ -47,6 +47,8 @@ std::optional<StoredHead> AttentionHead::findStored(Value result) {
 }
 
 HeadView AttentionHead::viewOf(Value tensor) {
+  if (auto append = tensor.getDefiningOp<ir::CacheAppendOp>())
+    tensor = append.getCache();
   auto view = ir::resolveView(tensor);
   auto base = view ? llvm::dyn_cast<mlir::BlockArgument>(view->base)
                    : mlir::BlockArgument();
@@ -128,6 +130,19 @@ void AttentionHead::storeQuad(const StoredHead &stored, Value row, Value quad,
     else
       e.when(e.less(d, e.constant(headSize)), store);
   }
+}
+
+void AttentionHead::storeCacheQuad(ir::CacheAppendOp append, Value row,
+                                   Value quad, Value x) {
+  auto shape = append.getCache().getType().getShape();
+  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues()))
+    if (yielded == append.getResult()) {
+      StoredHead stored{{yielded, 0, llvm::to_vector(shape),
+                         ir::denseStrides(shape)},
+                        unsigned(i)};
+      return storeQuad(stored, row, quad, x);
+    }
+  e.failure = "an append that does not leave the kernel";
 }
 
 Value AttentionHead::splat(Value scalar) {

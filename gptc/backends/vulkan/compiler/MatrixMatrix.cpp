@@ -99,6 +99,14 @@ void MatrixEmitter::chooseTile() {
                            [&](const MatrixTile &a, const MatrixTile &b) {
                              return timeOf(a) < timeOf(b);
                            });
+  // Where every element is loaded by itself, a large tile is long code that
+  // gains nothing without workgroup memory to share it in.
+  auto isScattered = [](const MatrixOperand &operand) {
+    return operand.vectors() == Vectors::None && !operand.isPairs();
+  };
+  if (!e.target.usesWorkgroupMemory &&
+      (isScattered(left) || isScattered(right)))
+    tile = e.target.tiles.back();
   rowQuads = tile.rowsEach / 4;
   columnQuads = tile.columnsEach / 4;
   invocationsDown = tile.rows / tile.rowsEach;

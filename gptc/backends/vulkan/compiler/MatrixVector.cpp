@@ -107,8 +107,7 @@ Values VectorEmitter::sumShare(Value column) {
   int64_t stride = shares * stepsEach;
   Value first = e.mul(share, stepsEach);
   // Several loads at a time, so that they wait for memory together.
-  int64_t most = e.target.usesWorkgroupMemory ? 8 : 2;
-  int64_t unroll = std::clamp<int64_t>(8 / shape.rows, 1, most);
+  int64_t unroll = std::clamp<int64_t>(8 / shape.rows, 1, e.target.loadsAtOnce);
   int64_t steps = ceilDiv(shape.depth, stepsEach); // Also those of pairs.
   int64_t whole = steps / (shares * unroll) * unroll * stride;
   sums = e.loopWith(e.constant(0), e.constant(whole), unroll * stride, sums,

@@ -31,8 +31,8 @@ struct EncodedKernel {
 using KernelDump = std::function<void(llvm::StringRef kernel,
                                       llvm::StringRef kind, std::string text)>;
 
-/// What kernels may take in: appends run before attention, of which many
-/// workgroups read one head.
+/// What kernels may take in: appends run before attention, unless a workgroup
+/// has all queries of a head.
 passes::FusionCapabilities fusionCapabilities();
 
 /// Makes a SPIR-V module of every kernel of a module in phase `kernels` or

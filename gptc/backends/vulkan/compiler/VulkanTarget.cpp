@@ -17,13 +17,15 @@ const std::vector<VulkanTarget> &vulkanTargets() {
                                                    {16, 32, 64, 4, 4, 8},
                                                    {16, 16, 128, 4, 4, 16}},
                                                   /*processors=*/128,
-                                                  /*operationsPerWait=*/500000},
+                                                  /*operationsPerWait=*/500000,
+       /*loadsAtOnce=*/8},
                                                  {"software",
                                                   {},
                                                   /*usesWorkgroupMemory=*/false,
-                                                  {{8, 128, 4, 8, 16, 1}},
+                                                  {{8, 128, 4, 8, 16, 1}, {8, 32, 4, 4, 4, 1}},
                                                   /*processors=*/4,
-                                                  /*operationsPerWait=*/0}};
+                                                  /*operationsPerWait=*/0,
+       /*loadsAtOnce=*/2}};
   return targets;
 }
 

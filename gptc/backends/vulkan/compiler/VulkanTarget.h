@@ -40,6 +40,8 @@ struct VulkanTarget {
   /// these, tiles are compared.
   int64_t processors = 1;
   int64_t operationsPerWait = 0;
+  /// Loads that an invocation has under way at once where it reads a lot.
+  int64_t loadsAtOnce = 1;
 };
 
 /// What every target keeps to, so that any device of Vulkan 1.2 runs it.
