@@ -49,6 +49,7 @@ Expected<Pipeline> Pipeline::compile(const Device &device,
   GPTC_VULKAN(
       api.vkCreateShaderModule(device.handle(), &code, nullptr, &module),
       "load kernel '{}' on the Vulkan device '{}'", name, device.name());
+  // NOLINTNEXTLINE(bugprone-invalid-enum-default-initialization): set below.
   VkComputePipelineCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
   info.flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT;

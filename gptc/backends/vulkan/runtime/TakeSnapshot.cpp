@@ -51,6 +51,7 @@ void addProperties(const Api &api, VkPhysicalDevice device,
   };
   VkPhysicalDeviceProperties2 properties{};
   properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+  // NOLINTNEXTLINE(bugprone-invalid-enum-default-initialization): the driver's.
   VkPhysicalDeviceDriverProperties driver{};
   driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
   VkPhysicalDeviceIDProperties id{};

@@ -89,8 +89,8 @@ private:
   Pipelines pipelines_;
   Buffer arena_;
   Variables variables_;
-  std::vector<std::optional<Entry>> entries_;
-  std::optional<Transfer> transfer_;
+  std::vector<std::unique_ptr<Entry>> entries_;
+  std::unique_ptr<Transfer> transfer_;
   uint64_t weightsBytes_ = 0, stateBytes_ = 0;
 };
 
@@ -122,7 +122,8 @@ VulkanProgram::load(std::shared_ptr<const Artifact> artifact,
                         options.cacheFolder.value_or(defaultCacheFolder())));
   GPTC_TRY(program->arena_,
            Buffer::create(device, arena, MemoryUse::Device, "activations"));
-  Transfer &transfer = program->transfer_.emplace(device);
+  program->transfer_ = std::make_unique<Transfer>(device);
+  Transfer &transfer = *program->transfer_;
   if (options.fill) {
     GPTC_CHECK(transfer.fill(program->arena_, 0, program->arena_.size() / 4 * 4,
                              *options.fill));
@@ -140,7 +141,8 @@ VulkanProgram::load(std::shared_ptr<const Artifact> artifact,
       device,         transfer, file, *program->variant_, program->variables_,
       program->arena_};
   for (const auto &one : target.programs) {
-    GPTC_TRY(program->entries_[one->entry], Entry::create(context, *one));
+    GPTC_TRY(Entry entry, Entry::create(context, *one));
+    program->entries_[one->entry] = std::make_unique<Entry>(std::move(entry));
   }
   return program;
 }
