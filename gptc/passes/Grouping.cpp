@@ -473,6 +473,11 @@ void Grouping::takePrologues() {
                     "the rows are also read on the way to its result");
       continue;
     }
+    if (!hasRoom({producer, int(i)}, matmul)) {
+      remarkRefused(matmul, "a product with prologue",
+                    "the program would have too many buffers");
+      continue;
+    }
     merge(producer, i);
     groups_[i].anchor = matmul;
   }

@@ -20,9 +20,9 @@ namespace gptc::passes {
 struct FusionCapabilities {
   /// Products of at most this many rows take a prologue.
   int64_t prologueRows = 4;
-  /// Attention of at most this many queries takes the appends to the caches that
-  /// it reads: where one kernel tile owns a head, so that it sees what it has
-  /// appended.
+  /// Attention of at most this many queries takes the appends to the caches
+  /// that it reads: where one kernel tile owns a head, so that it sees what it
+  /// has appended.
   int64_t appendQueries = std::numeric_limits<int64_t>::max();
   /// Row programs have at most this many buffers, inputs and outputs together;
   /// 0: any number.

@@ -16,9 +16,9 @@ void buildFusePipeline(mlir::OpPassManager &manager, llvm::StringRef type,
   manager.addPass(createSimplify());
   manager.addPass(createLowerPrecision({type.str()}));
   manager.addPass(createPackWeights());
-  manager.addNestedPass<mlir::func::FuncOp>(createFormKernels(
-      {capabilities.prologueRows, capabilities.appendQueries,
-       capabilities.mostBuffers}));
+  manager.addNestedPass<mlir::func::FuncOp>(
+      createFormKernels({capabilities.prologueRows, capabilities.appendQueries,
+                         capabilities.mostBuffers}));
 }
 
 void buildKernelsPipeline(mlir::OpPassManager &manager) {

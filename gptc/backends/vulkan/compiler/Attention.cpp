@@ -62,8 +62,8 @@ WorkgroupArray AttentionEmitter::appendRow(ir::CacheAppendOp append) {
   WorkgroupArray quads = e.workgroupVectors(headQuads);
   Value to = evaluator.evaluate(append.getPositions(), {batch});
   int64_t extent = append.getCache().getType().getDimSize(2);
-  Value isInside = e.both(e.lessEqual(e.constant(0), to),
-                          e.less(to, e.constant(extent)));
+  Value isInside =
+      e.both(e.lessEqual(e.constant(0), to), e.less(to, e.constant(extent)));
   e.share(headQuads, [&](Value quad) {
     Values elements;
     for (int i = 0; i < 4; ++i) {
@@ -119,8 +119,8 @@ void AttentionEmitter::oneQuery(Value row) {
       [&](Value block, mlir::ValueRange carried) {
         Values places, rows;
         for (int64_t i = 0; i < each; ++i) {
-          places.push_back(e.add(e.add(block, i * invocations),
-                                 e.invocation()));
+          places.push_back(
+              e.add(e.add(block, i * invocations), e.invocation()));
           rows.push_back(e.min(places[i], last));
         }
         Values sums = e.loopWith(
@@ -163,12 +163,12 @@ void AttentionEmitter::oneQuery(Value row) {
   e.store(state[2], partials, e.invocation());
   e.barrier();
   e.share(headQuads, [&](Value q) {
-    Value sum = e.loopWith(
-        e.constant(0), e.constant(groups), 1, zeros,
-        [&](Value g, mlir::ValueRange inner) {
-          Value x = e.load(partials, e.add(q, e.mul(g, headQuads)));
-          return Values{e.fadd(inner[0], x)};
-        })[0];
+    Value sum =
+        e.loopWith(e.constant(0), e.constant(groups), 1, zeros,
+                   [&](Value g, mlir::ValueRange inner) {
+                     Value x = e.load(partials, e.add(q, e.mul(g, headQuads)));
+                     return Values{e.fadd(inner[0], x)};
+                   })[0];
     storeQuad(*result, row, q, e.fmul(sum, splat(reciprocal)));
   });
 }

@@ -137,9 +137,9 @@ void AttentionHead::storeCacheQuad(ir::CacheAppendOp append, Value row,
   auto shape = append.getCache().getType().getShape();
   for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues()))
     if (yielded == append.getResult()) {
-      StoredHead stored{{yielded, 0, llvm::to_vector(shape),
-                         ir::denseStrides(shape)},
-                        unsigned(i)};
+      StoredHead stored{
+          {yielded, 0, llvm::to_vector(shape), ir::denseStrides(shape)},
+          unsigned(i)};
       return storeQuad(stored, row, quad, x);
     }
   e.failure = "an append that does not leave the kernel";

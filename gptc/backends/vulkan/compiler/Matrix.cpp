@@ -61,10 +61,12 @@ MatrixOperand::MatrixOperand(Emitter &emitter, Evaluator &evaluator,
   }
   view_ = ir::resolveView(operand_);
   if (!view_ || !llvm::isa<mlir::BlockArgument>(view_->base) ||
-      typeOf(view_->base).getEncoding() || !type.getElementType().isF32()) {
+      typeOf(view_->base).getEncoding()) {
     view_.reset();
     return;
   }
+  if (!type.getElementType().isF32())
+    return;
   size_t rank = view_->strides.size();
   bool transposed = isLeft ? op.getTransposeLhs() : op.getTransposeRhs();
   // The left operand is [rows, k], the right one [k, columns].
@@ -187,8 +189,8 @@ ProductResults::ProductResults(Emitter &emitter, Evaluator &evaluator,
     : e(emitter), evaluator(evaluator), op(op) {
   for (auto [i, value] : llvm::enumerate(e.kernel.getYield().getValues())) {
     if (!dependsOn(value, op.getResult())) {
-      e.failure = "results that do not depend on the product";
-      return;
+      others_.push_back(unsigned(i));
+      continue;
     }
     Value from = value;
     while (llvm::isa_and_nonnull<ir::ReshapeOp, ir::TransposeOp>(

@@ -357,6 +357,10 @@ void MatrixEmitter::finish(const Values &sums) {
 }
 
 void MatrixEmitter::emit() {
+  if (!results.others().empty()) {
+    e.failure = "results that do not depend on the product";
+    return;
+  }
   chooseTile();
   int64_t rowTiles = ceilDiv(shape.rows, tile.rows);
   int64_t columnTiles = ceilDiv(shape.columns, tile.columns);

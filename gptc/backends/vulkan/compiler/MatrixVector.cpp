@@ -39,9 +39,53 @@ private:
   int64_t shares = 1;      ///< Of k.
   Value product, firstColumn, share;
 
+  /// The left operand's row, where the kernel makes it.
+  std::optional<WorkgroupArray> madeRow;
+
+  void makeRow(int64_t groups);
+  Value loadLeft(int64_t row, Value k);
   Values step(Value k, Value column, mlir::ValueRange sums);
   Values sumShare(Value column);
 };
+
+/// Makes the one row of the left operand by a row program: reductions by the
+/// whole workgroup, and the row itself where workgroup memory holds it. The
+/// first workgroup stores what else the program results in.
+void VectorEmitter::makeRow(int64_t groups) {
+  constexpr int64_t mostMade = 4096;
+  mlir::Operation *matmul = op;
+  llvm::SmallVector<mlir::Operation *> before;
+  for (mlir::Operation &other : e.kernel.getBody().front())
+    if (other.isBeforeInBlock(matmul))
+      before.push_back(&other);
+  RowSpace space{1, shape.depth};
+  Value row = e.constant(0);
+  bindReductions(e, evaluator, before, row, space);
+  if (shape.depth <= mostMade) {
+    madeRow = e.workgroupArray(shape.depth);
+    e.share(shape.depth, [&](Value k) {
+      e.store(left.load({product, row, k}), *madeRow, k);
+    });
+    e.barrier();
+  }
+  if (results.others().empty())
+    return;
+  Value isFirst = e.equal(e.rem(e.tile(), groups), e.constant(0));
+  e.when(isFirst, [&] {
+    for (unsigned i : results.others()) {
+      Value value = e.kernel.getYield().getValues()[i];
+      e.share(isFull(value, space) ? shape.depth : 1, [&](Value column) {
+        Coordinates at = rowCoordinates(e, value, row, column, space);
+        e.store(evaluator.evaluate(value, at), e.output(i), column);
+      });
+    }
+  });
+}
+
+Value VectorEmitter::loadLeft(int64_t row, Value k) {
+  return madeRow ? e.load(*madeRow, k)
+                 : left.load({product, e.constant(row), k});
+}
 
 /// Adds the products of `stepsEach` steps from k on: a sum for each row and
 /// column of the invocation.
@@ -62,11 +106,11 @@ Values VectorEmitter::step(Value k, Value column, mlir::ValueRange sums) {
         Value x;
         if (half == 1 && shape.depth % 2 != 0) {
           Value safe = e.min(place, e.constant(shape.depth - 1));
-          x = left.load({product, e.constant(row), safe});
+          x = loadLeft(row, safe);
           x = e.select(e.less(place, e.constant(shape.depth)), x,
                        e.number(0.0));
         } else {
-          x = left.load({product, e.constant(row), place});
+          x = loadLeft(row, place);
         }
         multiply(row, x, weights[half]);
       }
@@ -75,7 +119,7 @@ Values VectorEmitter::step(Value k, Value column, mlir::ValueRange sums) {
   if (columnsEach == 4) {
     Value w = right.load4({product, column, k});
     for (int64_t row = 0; row < shape.rows; ++row)
-      multiply(row, left.load({product, e.constant(row), k}), w);
+      multiply(row, loadLeft(row, k), w);
     return next;
   }
   if (stepsEach == 4) {
@@ -85,8 +129,7 @@ Values VectorEmitter::step(Value k, Value column, mlir::ValueRange sums) {
                     ? left.load4({product, e.constant(row), k})
                     : Value();
       for (int i = 0; i < 4; ++i) {
-        Value xi = x ? e.extract(x, i)
-                     : left.load({product, e.constant(row), e.add(k, i)});
+        Value xi = x ? e.extract(x, i) : loadLeft(row, e.add(k, i));
         next[row] = e.fma(xi, e.extract(w, i), next[row]);
       }
     }
@@ -94,7 +137,7 @@ Values VectorEmitter::step(Value k, Value column, mlir::ValueRange sums) {
   }
   Value w = right.load({product, column, k});
   for (int64_t row = 0; row < shape.rows; ++row)
-    multiply(row, left.load({product, e.constant(row), k}), w);
+    multiply(row, loadLeft(row, k), w);
   return next;
 }
 
@@ -143,8 +186,15 @@ void VectorEmitter::emit() {
   int64_t groups = ceilDiv(shape.columns, columns);
   e.innerTiles = uint32_t(groups);
   e.rowsPerBlock = uint32_t(shape.rows);
+  bool isMade = left.isComputed() && shape.rows == 1 && shape.count == 1;
+  if (!isMade && !results.others().empty()) {
+    e.failure = "results that do not depend on the product";
+    return;
+  }
   e.forEachTile(shape.count * groups, invocations, [&] {
     product = e.div(e.tile(), groups);
+    if (isMade)
+      makeRow(groups);
     firstColumn = e.mul(e.rem(e.tile(), groups), columns);
     // Neighbours are neighbours in memory.
     bool alongDepth = stepsEach == 4;

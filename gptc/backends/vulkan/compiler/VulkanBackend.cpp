@@ -111,7 +111,7 @@ Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
 } // namespace
 
 passes::FusionCapabilities fusionCapabilities() {
-  return {/*prologueRows=*/0, /*appendQueries=*/1,
+  return {/*prologueRows=*/1, /*appendQueries=*/1,
           /*mostBuffers=*/maxBuffers};
 }
 

@@ -31,7 +31,8 @@ struct EncodedKernel {
 using KernelDump = std::function<void(llvm::StringRef kernel,
                                       llvm::StringRef kind, std::string text)>;
 
-/// What kernels may take in: appends run before attention, unless a workgroup
+/// What kernels may take in: a single row is cheap to make anew in every
+/// workgroup of a product; appends run before attention, unless a workgroup
 /// has all queries of a head.
 passes::FusionCapabilities fusionCapabilities();
 
