@@ -93,9 +93,10 @@ void addProperties(const Api &api, VkPhysicalDevice device,
   snapshot.timestampNanoseconds = double(limits.timestampPeriod);
   snapshot.subgroupSize = subgroup.subgroupSize;
   snapshot.allocationBytes = allocations.maxMemoryAllocationSize;
-  if (buffers.maxBufferSize > 0)
+  snapshot.bufferBytes = buffers.maxBufferSize;
+  if (snapshot.bufferBytes > 0)
     snapshot.allocationBytes =
-        std::min(snapshot.allocationBytes, buffers.maxBufferSize);
+        std::min(snapshot.allocationBytes, snapshot.bufferBytes);
   if (snapshot.kind != DeviceKind::Software)
     snapshot.features.emplace_back(feature::hardware);
   if ((subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
