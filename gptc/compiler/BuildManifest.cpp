@@ -2,6 +2,7 @@
 
 #include "gptc/compiler/BuildManifest.h"
 
+#include "gptc/ir/ElementTypes.h"
 #include "mlir/IR/Matchers.h"
 
 namespace gptc {
@@ -11,20 +12,8 @@ namespace {
 using artifact::ElementType;
 
 Expected<ElementType> elementOf(mlir::Type type) {
-  if (type.isF32())
-    return ElementType::F32;
-  if (type.isF16())
-    return ElementType::F16;
-  if (type.isBF16())
-    return ElementType::BF16;
-  if (type.isF64())
-    return ElementType::F64;
-  if (type.isInteger(32))
-    return ElementType::I32;
-  if (type.isInteger(64))
-    return ElementType::I64;
-  if (type.isInteger(1))
-    return ElementType::Bool;
+  if (auto data = ir::dataTypeOf(type))
+    return ElementType(*data);
   return failure(ErrorCode::Internal, "an element type without a number");
 }
 

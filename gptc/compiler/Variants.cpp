@@ -21,6 +21,23 @@ kernelDump(Dump &dump, const std::string &variant) {
   };
 }
 
+std::unique_ptr<artifact::ProductT>
+describeProduct(const cpu::LibraryProduct &product) {
+  auto described = std::make_unique<artifact::ProductT>();
+  described->rows = product.rows;
+  described->depth = product.depth;
+  described->type = artifact::ElementType::BF16;
+  described->source = product.source;
+  described->source_offset = product.sourceOffset;
+  described->source_stride = product.sourceStride;
+  described->weights = product.weights;
+  described->panels = product.panels;
+  described->panels_per_tile = product.panelsPerTile;
+  described->before = product.before;
+  described->after = product.after;
+  return described;
+}
+
 Status addCpuVariants(mlir::ModuleOp module, const ModuleInfo &info,
                       artifact::TargetT &target,
                       std::vector<PendingBlob> &blobs, Dump &dump) {
@@ -40,6 +57,8 @@ Status addCpuVariants(mlir::ModuleOp module, const ModuleInfo &info,
       implementation->scratch_bytes = kernel.scratchBytes;
       implementation->rows_per_block = kernel.rowsPerBlock;
       implementation->inner_tiles = kernel.innerTiles;
+      if (kernel.product)
+        implementation->product = describeProduct(*kernel.product);
       variant->implementations.push_back(std::move(implementation));
     }
     blobs.push_back(

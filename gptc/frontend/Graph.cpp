@@ -2,6 +2,7 @@
 
 #include "gptc/frontend/GraphState.h"
 
+#include "gptc/ir/ElementTypes.h"
 #include "mlir/IR/Verifier.h"
 
 #include <filesystem>
@@ -127,40 +128,18 @@ bool GraphState::floating(const char *name, const Tensor &tensor, Where where) {
 }
 
 mlir::RankedTensorType GraphState::lower(const TensorType &type) {
-  mlir::Type element;
-  switch (type.element) {
-  case DataType::BF16:
-    element = builder.getBF16Type();
-    break;
-  case DataType::F16:
-    element = builder.getF16Type();
-    break;
-  case DataType::F64:
-    element = builder.getF64Type();
-    break;
-  case DataType::I32:
-    element = builder.getI32Type();
-    break;
-  case DataType::Bool:
-    element = builder.getI1Type();
-    break;
-  default:
-    element = builder.getF32Type();
-    break;
-  }
-  return mlir::RankedTensorType::get(type.shape, element);
+  mlir::Type element = ir::elementTypeOf(type.element, builder.getContext());
+  // representable() reports types that only files have.
+  return mlir::RankedTensorType::get(type.shape,
+                                     element ? element : builder.getF32Type());
 }
 
 TensorType GraphState::raise(mlir::Type type) {
   auto tensor = llvm::cast<mlir::RankedTensorType>(type);
-  mlir::Type element = tensor.getElementType();
-  DataType data = element.isBF16()        ? DataType::BF16
-                  : element.isF16()       ? DataType::F16
-                  : element.isF64()       ? DataType::F64
-                  : element.isInteger(32) ? DataType::I32
-                  : element.isInteger(1)  ? DataType::Bool
-                                          : DataType::F32;
-  return {data, Shape(tensor.getShape().begin(), tensor.getShape().end())};
+  // Only lower() makes types of a graph's values.
+  DataType element =
+      ir::dataTypeOf(tensor.getElementType()).value_or(DataType::F32);
+  return {element, Shape(tensor.getShape().begin(), tensor.getShape().end())};
 }
 
 Tensor GraphState::variable(const std::string &name, const TensorType &type,

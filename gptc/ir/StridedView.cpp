@@ -75,7 +75,7 @@ std::optional<SmallVector<int64_t>> reshapeStrides(ArrayRef<int64_t> sizes,
   return result;
 }
 
-static StridedView denseView(mlir::Value base) {
+StridedView denseView(mlir::Value base) {
   auto shape = llvm::cast<mlir::RankedTensorType>(base.getType()).getShape();
   return {base, 0, SmallVector<int64_t>(shape), denseStrides(shape)};
 }

@@ -26,6 +26,9 @@ mlir::Value viewRoot(mlir::Value value);
 /// Row-major strides of a shape.
 llvm::SmallVector<int64_t> denseStrides(llvm::ArrayRef<int64_t> shape);
 
+/// A dense tensor as a view of itself.
+StridedView denseView(mlir::Value base);
+
 /// Strides after a reshape of a strided shape, or nothing when the new shape
 /// merges dimensions whose elements are not evenly spaced.
 std::optional<llvm::SmallVector<int64_t>>

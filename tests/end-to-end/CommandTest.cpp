@@ -211,6 +211,8 @@ TEST_F(Command, GenerateRefusesPromptsThatDoNotFit) {
   expectFailure(generate({"--prompt-ids", "1", "--top-p", "2"}), "top-p");
   expectFailure(generate({"--prompt-ids", "1", "--backend", "tpu"}),
                 "'tpu' is not supported");
+  expectFailure(generate({"--prompt-ids", "1", "--backend", "cpu:onednn"}),
+                "has no product for oneDNN on this machine");
   expectFailure(generate({"--prompt-ids", "1", "--cpu", "x86-64-v9"}),
                 "x86-64-v9");
   expectFailure(generate({"--prompt-ids", "1", "--checkpoint", "/none"}),

@@ -1,5 +1,6 @@
 //===- GenerateTest.cpp - Equal ids whichever way they are made -----------===//
 
+#include "gptc/runtime/program/Program.h"
 #include "gptc/runtime/session/TextGeneration.h"
 #include "tests/support/Command.h"
 #include "tests/support/Matchers.h"

@@ -8,6 +8,7 @@
 
 #include "gptc/compiler/Driver.h"
 #include "gptc/runtime/base/File.h"
+#include "gptc/runtime/program/Program.h"
 #include "gptc/runtime/session/Scoring.h"
 #include "gptc/runtime/session/TextGeneration.h"
 
@@ -71,7 +72,8 @@ protected:
   /// null where this machine lacks it.
   std::unique_ptr<Program> load(const std::string &type,
                                 std::vector<std::string> entries,
-                                unsigned threads = 2) {
+                                unsigned threads = 2,
+                                Products products = Products::Fastest) {
     CompileRequest request;
     request.model = folder;
     request.output = testing::TempDir() + std::to_string(::getpid()) + ".gptc";
@@ -95,7 +97,12 @@ protected:
       skipped = "this CPU lacks " + missing.front();
       return nullptr;
     }
-    auto program = Program::load(*artifact, {threads, "", ""});
+    auto program = Program::load(*artifact, {threads, "", "", products});
+    if (!program && products == Products::OneDnn &&
+        program.error().code() == ErrorCode::Unsupported) {
+      skipped = program.error().message();
+      return nullptr;
+    }
     if (!program) {
       ADD_FAILURE() << program.error().message();
       return nullptr;
@@ -176,6 +183,15 @@ TEST_P(Golden, ScoresAreThoseOfPyTorch) {
     EXPECT_NEAR((*scores)[i], expected[i], 2e-4 * (1 + std::abs(expected[i])));
 }
 
+/// Errors of single prompts are largely luck: the largest is compared with
+/// twice the largest of PyTorch in bf16.
+void expectWithinTwice(const std::vector<double> &ours, const Json &answers) {
+  auto theirs = answers["bf16_error"].get<std::vector<double>>();
+  ASSERT_EQ(ours.size(), theirs.size());
+  EXPECT_LE(*std::max_element(ours.begin(), ours.end()),
+            2 * *std::max_element(theirs.begin(), theirs.end()));
+}
+
 TEST_P(Golden, Bf16StaysWithinTwicePyTorchsError) {
   auto program = load("bf16", {"prefill", "decode"});
   if (!skipped.empty())
@@ -183,12 +199,20 @@ TEST_P(Golden, Bf16StaysWithinTwicePyTorchsError) {
   ASSERT_NE(program, nullptr);
   auto session = Session::create(std::move(program));
   ASSERT_TRUE(session) << session.error().message();
-  auto theirs = answers["bf16_error"].get<std::vector<double>>();
-  auto ours = errors(**session);
-  ASSERT_EQ(ours.size(), theirs.size());
-  // Errors of single prompts are largely luck: the largest is compared.
-  EXPECT_LE(*std::max_element(ours.begin(), ours.end()),
-            2 * *std::max_element(theirs.begin(), theirs.end()));
+  expectWithinTwice(errors(**session), answers);
+}
+
+TEST_P(Golden, Bf16ProductsByOneDnnStayWithinIt) {
+  if (GetParam().variant == "x86-64-v3")
+    GTEST_SKIP() << "oneDNN's products are for x86-64-v4";
+  auto program = load("bf16", {"prefill", "decode"}, 2, Products::OneDnn);
+  if (!skipped.empty())
+    GTEST_SKIP() << skipped;
+  ASSERT_NE(program, nullptr);
+  EXPECT_TRUE(program->usesLibrary());
+  auto session = Session::create(std::move(program));
+  ASSERT_TRUE(session) << session.error().message();
+  expectWithinTwice(errors(**session), answers);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::ValuesIn(allCases()), nameOf);

@@ -12,6 +12,7 @@
 #include "tests/support/CompiledModels.h"
 #include "tests/support/Matchers.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 
@@ -169,6 +170,46 @@ TEST_P(NoAllocations, InRunningAProgram) {
   };
   ASSERT_GE(all(), 6U);
   EXPECT_EQ(allocationsOf([&] { (void)all(); }), 0U);
+}
+
+/// oneDNN's own tables of arguments are all that is allocated: as many in each
+/// run, and few for each product.
+TEST(OneDnnAllocations, AreFewAndConstant) {
+  if (std::string reason = reasonToSkip(); !reason.empty())
+    GTEST_SKIP() << reason;
+  auto artifact = compiledModel(goldenModel("gpt2-wide"),
+                                "--entry prefill,decode --dtype bf16");
+  ASSERT_NE(artifact, nullptr);
+  auto loaded = Program::load(artifact, {1, "", "", Products::OneDnn});
+  if (!loaded && loaded.error().code() == ErrorCode::Unsupported)
+    GTEST_SKIP() << loaded.error().message();
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  Program &program = **loaded;
+  uint64_t checked = 0;
+  for (uint32_t i = 0; i < artifact->manifest().entries.size(); ++i) {
+    if (!program.has(i))
+      continue;
+    uint64_t products = 0;
+    for (const auto &dispatch : program.describe(i).dispatches)
+      if (!program.libraryOf(dispatch->kernel).empty()) {
+        const artifact::VariantT &variant = *program.target().variants[0];
+        ASSERT_EQ(variant.name, program.variant());
+        const auto &implementation = *variant.implementations[dispatch->kernel];
+        products += implementation.tiles / implementation.inner_tiles *
+                    implementation.product->panels;
+      }
+    for (const auto &dispatch : program.describe(i).dispatches)
+      if (dispatch->lengths >= 0) // Every tile runs.
+        std::ranges::fill(
+            program.argumentAs<int32_t>(i, size_t(dispatch->lengths)),
+            int32_t(dispatch->rows_per_sequence));
+    program.run(i);
+    uint64_t first = allocationsOf([&] { program.run(i); });
+    EXPECT_EQ(allocationsOf([&] { program.run(i); }), first);
+    EXPECT_LE(first, 8 * products);
+    checked += products;
+  }
+  EXPECT_GT(checked, 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, NoAllocations, testing::Values("f32", "bf16"),

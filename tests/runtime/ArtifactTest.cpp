@@ -264,10 +264,10 @@ struct Damage {
 
 TargetT &cpu(ManifestT &m) { return *m.targets[0]; }
 ProgramT &program(ManifestT &m) { return *cpu(m).programs[0]; }
-ImplementationT &product(ManifestT &m) {
+ImplementationT &implementation(ManifestT &m) {
   return *cpu(m).variants[0]->implementations[1];
 }
-MatmulT &matmul(ManifestT &m) { return *product(m).matmul; }
+ProductT &product(ManifestT &m) { return *implementation(m).product; }
 
 const std::vector<Damage> &damages() {
   static const std::vector<Damage> list = {
@@ -372,22 +372,34 @@ const std::vector<Damage> &damages() {
       {"it has no name", [](ManifestT &m) { cpu(m).variants[0]->name = ""; }},
       {"implements 1 kernels",
        [](ManifestT &m) { cpu(m).variants[0]->implementations.pop_back(); }},
-      {"either a symbol or", [](ManifestT &m) { product(m).symbol = "x"; }},
-      {"either a symbol or", [](ManifestT &m) { product(m).matmul.reset(); }},
-      {"no tiles", [](ManifestT &m) { product(m).tiles = 0; }},
-      {"inner tiles", [](ManifestT &m) { product(m).inner_tiles = 0; }},
+      {"no symbol", [](ManifestT &m) { implementation(m).symbol = ""; }},
+      {"no tiles", [](ManifestT &m) { implementation(m).tiles = 0; }},
+      {"inner tiles", [](ManifestT &m) { implementation(m).inner_tiles = 0; }},
       {"of scratch",
-       [](ManifestT &m) { product(m).scratch_bytes = uint64_t(1) << 40; }},
-      {"is of 3 x 0", [](ManifestT &m) { matmul(m).n = 0; }},
-      {"go together",
-       [](ManifestT &m) { matmul(m).source_type = ElementType::I8; }},
-      {"at strides", [](ManifestT &m) { matmul(m).source_stride = 4; }},
-      {"unknown gelu", [](ManifestT &m) { matmul(m).gelu = 3; }},
-      {"no panels", [](ManifestT &m) { matmul(m).panels_per_tile = 0; }},
-      {"has 5 tiles", [](ManifestT &m) { product(m).tiles = 5; }},
-      {"at position 4 of 4", [](ManifestT &m) { matmul(m).result = 4; }},
-      {"at position -2 of 4", [](ManifestT &m) { matmul(m).residual = -2; }},
-      {"needs 68", [](ManifestT &m) { matmul(m).source_stride = 6; }},
+       [](ManifestT &m) {
+         implementation(m).scratch_bytes = uint64_t(1) << 40;
+       }},
+      {"is of 3 x 0", [](ManifestT &m) { product(m).depth = 0; }},
+      {"other than bf16",
+       [](ManifestT &m) { product(m).type = ElementType::F32; }},
+      {"at a stride", [](ManifestT &m) { product(m).source_stride = 4; }},
+      {"what surrounds it", [](ManifestT &m) { product(m).after = ""; }},
+      {"what surrounds it", [](ManifestT &m) { product(m).before = "x"; }},
+      {"no panels", [](ManifestT &m) { product(m).panels_per_tile = 0; }},
+      {"no blocks of rows",
+       [](ManifestT &m) { implementation(m).rows_per_block = 0; }},
+      {"has 5 tiles", [](ManifestT &m) { implementation(m).tiles = 5; }},
+      {"has 511 bytes of scratch",
+       [](ManifestT &m) { implementation(m).scratch_bytes = 511; }},
+      {"source lies at 0 in scratch",
+       [](ManifestT &m) {
+         product(m).source = -1;
+         product(m).before = "product.before";
+       }},
+      {"at position 4 of 4", [](ManifestT &m) { product(m).source = 4; }},
+      {"at position 7 of 4", [](ManifestT &m) { product(m).weights = 7; }},
+      {"needs 114", [](ManifestT &m) { product(m).source_stride = 26; }},
+      {"needs 61", [](ManifestT &m) { product(m).source_offset = 31; }},
   };
   return list;
 }

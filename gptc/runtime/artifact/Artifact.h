@@ -25,7 +25,7 @@
 namespace gptc {
 
 /// The version of the schema that this library reads and writes.
-inline constexpr uint32_t artifactVersion = 2;
+inline constexpr uint32_t artifactVersion = 3;
 /// Blobs begin at multiples of this, so that they can be mapped.
 inline constexpr uint64_t blobAlignment = 4096;
 

@@ -31,11 +31,11 @@ private:
   Status checkVariant(const VariantT &variant);
   Status checkImplementation(const VariantT &variant,
                              const ImplementationT &implementation);
+  Status checkProduct(const ImplementationT &implementation);
+  /// Checks a product's operands against the buffers of one dispatch.
+  Status checkProductBuffers(const ProductT &product, const ProgramT &program,
+                             const DispatchT &dispatch);
   Status checkSpirv(const ImplementationT &implementation);
-  Status checkMatmul(const ImplementationT &implementation);
-  /// Checks a matmul's operands against the buffers of one dispatch.
-  Status checkMatmulBuffers(const MatmulT &matmul, const ProgramT &program,
-                            const DispatchT &dispatch);
 
   const ManifestT &manifest_;
   const TargetT &target_;
@@ -223,9 +223,9 @@ Status TargetValidator::checkDispatch(const ProgramT &program,
     // The number is checked with the variant, which may come later.
     if (dispatch.kernel >= variant->implementations.size())
       continue;
-    const auto &matmul = variant->implementations[dispatch.kernel]->matmul;
-    if (matmul)
-      GPTC_CHECK(checkMatmulBuffers(*matmul, program, dispatch));
+    const auto &product = variant->implementations[dispatch.kernel]->product;
+    if (product)
+      GPTC_CHECK(checkProductBuffers(*product, program, dispatch));
   }
   return {};
 }
@@ -272,8 +272,8 @@ TargetValidator::checkImplementation(const VariantT &variant,
     GPTC_CHECK(checkSpirv(implementation));
   } else if (implementation.spirv) {
     return wrong("it has a SPIR-V module, which only a Vulkan device runs");
-  } else if (implementation.symbol.empty() == !implementation.matmul) {
-    return wrong("it must be either a symbol or a matrix product");
+  } else if (implementation.symbol.empty()) {
+    return wrong("it has no symbol");
   }
   if (implementation.tiles == 0)
     return wrong("it has no tiles");
@@ -282,13 +282,13 @@ TargetValidator::checkImplementation(const VariantT &variant,
   if (implementation.scratch_bytes > uint64_t(1) << 32)
     return wrong("it needs {} bytes of scratch for each thread",
                  implementation.scratch_bytes);
-  if (implementation.matmul)
-    return checkMatmul(implementation);
+  if (implementation.product)
+    return checkProduct(implementation);
   return {};
 }
 
 Status TargetValidator::checkSpirv(const ImplementationT &implementation) {
-  if (!implementation.symbol.empty() || implementation.matmul)
+  if (!implementation.symbol.empty() || implementation.product)
     return wrong("it must be a SPIR-V module and nothing else");
   GPTC_CHECK(validateBlob(implementation.spirv.get(), "its SPIR-V module",
                           manifestEnd_, fileBytes_));
@@ -301,60 +301,71 @@ Status TargetValidator::checkSpirv(const ImplementationT &implementation) {
   return {};
 }
 
-Status TargetValidator::checkMatmul(const ImplementationT &implementation) {
-  const MatmulT &matmul = *implementation.matmul;
+Status TargetValidator::checkProduct(const ImplementationT &implementation) {
+  const ProductT &product = *implementation.product;
   constexpr uint64_t limit = uint64_t(1) << 31;
-  for (uint64_t size : {matmul.m, matmul.n, matmul.k})
-    if (size == 0 || size >= limit)
-      return wrong("its matrix product is of {} x {} x {}", matmul.m, matmul.n,
-                   matmul.k);
-  auto isFloat = [](ElementType type) {
-    return type == ElementType::F32 || type == ElementType::BF16;
-  };
-  if (!isFloat(matmul.source_type) || !isFloat(matmul.result_type) ||
-      matmul.weights_type != matmul.source_type)
-    return wrong("its matrix product has element types that do not go "
-                 "together");
-  if (matmul.source_stride < matmul.k || matmul.source_stride >= limit ||
-      matmul.result_stride < matmul.n || matmul.result_stride >= limit)
-    return wrong("its matrix product has rows at strides {} and {} that are "
-                 "shorter than {} and {}",
-                 matmul.source_stride, matmul.result_stride, matmul.k,
-                 matmul.n);
-  if (matmul.gelu > 2)
-    return wrong("its matrix product has the unknown gelu {}", matmul.gelu);
-  uint64_t panels = divideUp(matmul.n, 64);
-  if (matmul.panels_per_tile == 0)
+  constexpr uint64_t panelWidth = 64;
+  if (product.rows == 0 || product.rows >= limit || product.depth == 0 ||
+      product.depth >= limit || product.panels == 0 ||
+      product.panels >= limit / panelWidth)
+    return wrong("its matrix product is of {} x {} x {} panels", product.rows,
+                 product.depth, product.panels);
+  if (product.type != ElementType::BF16)
+    return wrong("its matrix product has an element type other than bf16");
+  if (product.source_stride < product.depth || product.source_stride >= limit)
+    return wrong("its matrix product has rows at a stride of {}, shorter than "
+                 "{}",
+                 product.source_stride, product.depth);
+  if (product.after.empty() || (product.source < 0) == product.before.empty())
+    return wrong("its matrix product lacks what surrounds it");
+  if (product.panels_per_tile == 0)
     return wrong("its matrix product has no panels in a tile");
-  uint64_t columns = divideUp(panels, matmul.panels_per_tile);
-  uint64_t rows = implementation.rows_per_block == 0
-                      ? 1
-                      : divideUp(matmul.m, implementation.rows_per_block);
-  if (implementation.tiles != rows * columns ||
-      (implementation.rows_per_block != 0 &&
-       implementation.inner_tiles != columns))
+  if (implementation.rows_per_block == 0)
+    return wrong("its matrix product has no blocks of rows");
+  uint64_t columns = divideUp(product.panels, product.panels_per_tile);
+  uint64_t blocks = divideUp(product.rows, implementation.rows_per_block);
+  if (implementation.tiles != blocks * columns ||
+      implementation.inner_tiles != columns)
     return wrong("its matrix product has {} tiles, {} to a block of rows, "
                  "instead of {} and {}",
                  implementation.tiles, implementation.inner_tiles,
-                 rows * columns, columns);
+                 blocks * columns, columns);
+  if (blocks * product.panels > UINT32_MAX)
+    return wrong("its matrix product has too many panels");
+  uint64_t blockRows =
+      std::min<uint64_t>(product.rows, implementation.rows_per_block);
+  uint64_t sums = blockRows * panelWidth * sizeof(float);
+  if (product.source < 0) {
+    uint64_t needed = blockRows * product.source_stride * 2;
+    if (product.source_offset < sums || product.source_offset >= limit ||
+        needed > uint64_t(1) << 32)
+      return wrong("its matrix product's source lies at {} in scratch",
+                   product.source_offset);
+    sums = product.source_offset + needed;
+  }
+  if (implementation.scratch_bytes < sums)
+    return wrong("it has {} bytes of scratch where its matrix product needs {}",
+                 implementation.scratch_bytes, sums);
   return {};
 }
 
-Status TargetValidator::checkMatmulBuffers(const MatmulT &matmul,
-                                           const ProgramT &program,
-                                           const DispatchT &dispatch) {
-  auto check = [&](int64_t position, uint64_t rows, uint64_t columns,
-                   uint64_t stride, ElementType type,
+Status TargetValidator::checkProductBuffers(const ProductT &product,
+                                            const ProgramT &program,
+                                            const DispatchT &dispatch) {
+  if (product.rows == 0 || product.type != ElementType::BF16)
+    return {}; // reported with the implementation
+  auto check = [&](int64_t position, uint64_t rows, uint64_t stride,
+                   uint64_t columns, uint64_t offset,
                    const char *operand) -> Status {
-    if (position < 0 ||
-        position >= static_cast<int64_t>(dispatch.buffers.size()))
+    if (position >= static_cast<int64_t>(dispatch.buffers.size()))
       return wrong("has the {} of its matrix product at position {} of {}",
                    operand, position, dispatch.buffers.size());
     uint64_t needed = 0;
-    if (rows > 0 &&
-        (__builtin_mul_overflow(rows - 1, stride, &needed) ||
-         __builtin_add_overflow(needed, columns, &needed) ||
-         __builtin_mul_overflow(needed, sizeOf(toDataType(type)), &needed)))
+    if (__builtin_mul_overflow(rows - 1, stride, &needed) ||
+        __builtin_add_overflow(needed, columns, &needed) ||
+        __builtin_mul_overflow(needed, sizeOf(toDataType(product.type)),
+                               &needed) ||
+        __builtin_add_overflow(needed, offset, &needed))
       return wrong("has a {} that is too large", operand);
     uint64_t bytes = program.buffers[dispatch.buffers[position]]->bytes;
     if (bytes < needed)
@@ -362,25 +373,12 @@ Status TargetValidator::checkMatmulBuffers(const MatmulT &matmul,
                    operand, bytes, needed);
     return {};
   };
-  if (matmul.m == 0 || matmul.k == 0 || matmul.n == 0 ||
-      matmul.source_type > ElementType::MAX ||
-      matmul.weights_type > ElementType::MAX ||
-      matmul.result_type > ElementType::MAX)
-    return {}; // reported with the implementation
-  GPTC_CHECK(check(matmul.source, matmul.m, matmul.k, matmul.source_stride,
-                   matmul.source_type, "source"));
-  GPTC_CHECK(check(
-      matmul.weights, divideUp(matmul.n, 64), divideUp(matmul.k, 16) * 16 * 64,
-      divideUp(matmul.k, 16) * 16 * 64, matmul.weights_type, "weights"));
-  GPTC_CHECK(check(matmul.result, matmul.m, matmul.n, matmul.result_stride,
-                   matmul.result_type, "result"));
-  if (matmul.bias != -1)
-    GPTC_CHECK(
-        check(matmul.bias, 1, matmul.n, matmul.n, ElementType::F32, "bias"));
-  if (matmul.residual != -1)
-    GPTC_CHECK(check(matmul.residual, matmul.m, matmul.n, matmul.result_stride,
-                     matmul.result_type, "residual"));
-  return {};
+  if (product.source >= 0)
+    GPTC_CHECK(check(product.source, product.rows, product.source_stride,
+                     product.depth, product.source_offset, "source"));
+  uint64_t panel = divideUp(product.depth, 16) * 16 * 64;
+  return check(product.weights, std::max<uint64_t>(product.panels, 1), panel,
+               panel, 0, "weights");
 }
 } // namespace
 

@@ -80,6 +80,13 @@ public:
   /// What measures the limits of where this runs; this must outlive it.
   virtual Expected<std::unique_ptr<RoofMeter>> createRoofMeter() = 0;
 
+  /// What computes a kernel's matrix product, as oneDNN calls it; empty where
+  /// generated code does.
+  virtual std::string_view libraryOf(uint32_t kernel) const {
+    (void)kernel;
+    return {};
+  }
+
   virtual uint64_t weightsBytes() const = 0;
   virtual uint64_t stateBytes() const = 0;
   virtual uint64_t arenaBytes() const = 0;

@@ -44,23 +44,11 @@ Program::load(std::shared_ptr<const Artifact> artifact,
   GPTC_CHECK(program->chooseVariant(options.variant));
   GPTC_TRY(program->library_,
            KernelLibrary::load(file.blob(*program->variant_->library)));
-  uint64_t scratch = 64;
-  for (const auto &implementation : program->variant_->implementations) {
-    if (implementation->symbol.empty())
-      return failure(ErrorCode::Unsupported,
-                     "'{}' holds a kernel of a kind that this gptc does not "
-                     "run; compile it again",
-                     file.path());
-    GPTC_TRY(KernelFunction kernel,
-             program->library_.find(implementation->symbol));
-    program->kernels_.push_back(kernel);
-    scratch = std::max(scratch, implementation->scratch_bytes);
-  }
   GPTC_CHECK(program->checkMemory());
   GPTC_TRY(program->team_, ThreadTeam::create(options.threads));
   unsigned threads = program->team_->size();
   program->barrier_ = std::make_unique<Barrier>(threads);
-  program->scratchBytes_ = (scratch + 4095) / 4096 * 4096;
+  GPTC_CHECK(program->loadKernels(options.products));
   GPTC_TRY(program->scratch_, Region::create(program->scratchBytes_ * threads,
                                              "the threads' scratch"));
   uint64_t arena = 0;
@@ -94,6 +82,79 @@ Status Program::chooseVariant(const std::string &name) {
                  "this CPU cannot run '{}': {}, which it lacks; compile on "
                  "this machine with --cpu host",
                  artifact_->path(), lacks);
+}
+
+Status Program::loadKernels(Products products) {
+  uint64_t scratch = 64;
+  for (const auto &implementation : variant_->implementations) {
+    Kernel kernel{};
+    GPTC_TRY(kernel.function, library_.find(implementation->symbol));
+    uint64_t bytes = implementation->scratch_bytes;
+    if (implementation->product && products != Products::Generated) {
+      GPTC_TRY(kernel.product, loadProduct(*implementation, products));
+      if (const Product *product = kernel.product.get())
+        bytes = product->scratchOffset +
+                std::max(product->whole->scratchBytes(),
+                         product->last ? product->last->scratchBytes() : 0);
+    }
+    kernels_.push_back(std::move(kernel));
+    scratch = std::max(scratch, bytes);
+  }
+  scratchBytes_ = (scratch + 4095) / 4096 * 4096;
+  if (products == Products::OneDnn && !usesLibrary())
+    return failure(ErrorCode::Unsupported,
+                   "'{}' has no product for oneDNN on this machine; it takes "
+                   "those of 16 and more rows of a bf16 artifact's code for "
+                   "x86-64-v4",
+                   artifact_->path());
+  return {};
+}
+
+/// Null where generated code is the better choice on this machine: oneDNN was
+/// measured to be slower, but for AMX, which generated code does not use.
+Expected<std::unique_ptr<Program::Product>>
+Program::loadProduct(const artifact::ImplementationT &implementation,
+                     Products products) {
+  const artifact::ProductT &description = *implementation.product;
+  auto product = std::make_unique<Product>();
+  product->description = &description;
+  if (!description.before.empty()) {
+    GPTC_TRY(product->before, library_.find(description.before));
+  }
+  GPTC_TRY(product->after, library_.find(description.after));
+  uint64_t block =
+      std::min<uint64_t>(implementation.rows_per_block, description.rows);
+  auto make = [&](uint64_t rows) {
+    auto made = MatrixProduct::create(rows, description.depth,
+                                      description.source_stride, team_->size());
+    bool good = made && (products == Products::OneDnn ? !(*made)->isReference()
+                                                      : (*made)->usesAmx());
+    return good ? std::move(*made) : nullptr;
+  };
+  product->whole = make(block);
+  uint64_t rest = description.rows % block;
+  if (rest != 0)
+    product->last = make(rest);
+  if (!product->whole || (rest != 0 && !product->last))
+    return nullptr;
+  constexpr uint64_t panelWidth = 64;
+  uint64_t size = sizeOf(toDataType(description.type));
+  product->blocks = (description.rows + block - 1) / block;
+  product->rowBytes = block * description.source_stride * size;
+  product->panelBytes = (description.depth + 15) / 16 * 16 * panelWidth * size;
+  product->scratchOffset = alignedTo64(implementation.scratch_bytes);
+  return product;
+}
+
+std::string_view Program::libraryOf(uint32_t kernel) const {
+  const auto &product = kernels_[kernel].product;
+  return product ? std::string_view(product->whole->implementation())
+                 : std::string_view();
+}
+
+bool Program::usesLibrary() const {
+  return std::any_of(kernels_.begin(), kernels_.end(),
+                     [](const Kernel &kernel) { return bool(kernel.product); });
 }
 
 Status Program::checkMemory() const {
@@ -189,7 +250,8 @@ Status Program::loadEntry(const artifact::ProgramT &program) {
     const artifact::ImplementationT &implementation =
         *variant_->implementations[dispatch->kernel];
     Step step{};
-    step.function = kernels_[dispatch->kernel];
+    step.function = kernels_[dispatch->kernel].function;
+    step.product = kernels_[dispatch->kernel].product.get();
     step.buffers = entry.buffers.data() + entry.buffers.size();
     step.scalars = entry.scalars.data() + entry.scalars.size();
     for (uint32_t index : dispatch->buffers) {
@@ -239,8 +301,9 @@ Status Program::loadEntry(const artifact::ProgramT &program) {
 
 std::string Program::name() const {
   unsigned threads = team_->size();
-  return fmt::format("cpu {}, {} thread{}", variant(), threads,
-                     threads == 1 ? "" : "s");
+  return fmt::format("cpu {}, {} thread{}{}", variant(), threads,
+                     threads == 1 ? "" : "s",
+                     usesLibrary() ? ", products by oneDNN" : "");
 }
 
 bool Program::has(uint32_t entry) const {
@@ -343,10 +406,38 @@ Program::readBuffer(uint32_t index, size_t dispatch, size_t position) {
       program.buffers[buffer]->bytes);
 }
 
+void Program::runProduct(const Step &step, uint32_t tile, std::byte *scratch,
+                         unsigned thread) {
+  const Product &product = *step.product;
+  const artifact::ProductT &description = *product.description;
+  if (product.before)
+    product.before(step.buffers, step.scalars, tile, scratch);
+  uint32_t block = tile / step.innerTiles;
+  const MatrixProduct &primitive = product.last && block + 1 == product.blocks
+                                       ? *product.last
+                                       : *product.whole;
+  // In scratch lie this block's rows alone.
+  const std::byte *source = scratch + description.source_offset;
+  if (description.source >= 0)
+    source = static_cast<const std::byte *>(step.buffers[description.source]) +
+             description.source_offset + block * product.rowBytes;
+  const auto *weights =
+      static_cast<const std::byte *>(step.buffers[description.weights]);
+  uint32_t from = tile % step.innerTiles * description.panels_per_tile;
+  uint32_t to =
+      std::min(from + description.panels_per_tile, description.panels);
+  for (uint32_t panel = from; panel < to; ++panel) {
+    primitive.run(source, weights + panel * product.panelBytes, scratch,
+                  scratch + product.scratchOffset, thread);
+    product.after(step.buffers, step.scalars,
+                  block * description.panels + panel, scratch);
+  }
+}
+
 void Program::runSteps(const Entry &entry, size_t from, size_t to,
                        unsigned thread, std::span<double> seconds) {
   using Clock = std::chrono::steady_clock;
-  void *scratch = scratch_.data() + thread * scratchBytes_;
+  std::byte *scratch = scratch_.data() + thread * scratchBytes_;
   Clock::time_point begin = Clock::now();
   for (size_t i = from; i < to; ++i) {
     const Step &step = entry.steps[i];
@@ -362,7 +453,10 @@ void Program::runSteps(const Entry &entry, size_t from, size_t to,
                         row + step.rowsPerBlock, step.sequences))
           continue;
       }
-      step.function(step.buffers, step.scalars, tile, scratch);
+      if (step.product)
+        runProduct(step, tile, scratch, thread);
+      else
+        step.function(step.buffers, step.scalars, tile, scratch);
     }
     barrier_->arrive();
     if (thread == 0 && !seconds.empty()) {

@@ -5,6 +5,7 @@
 
 #include "gptc/runtime/program/Executable.h"
 #include "gptc/runtime/program/KernelLibrary.h"
+#include "gptc/runtime/program/MatrixProduct.h"
 #include "gptc/runtime/program/Memory.h"
 #include "gptc/runtime/program/Threads.h"
 
@@ -12,12 +13,20 @@
 
 namespace gptc {
 
+/// Who computes bf16 products of many rows.
+enum class Products {
+  Fastest,   ///< oneDNN where it uses AMX, otherwise generated code.
+  OneDnn,    ///< oneDNN wherever the artifact allows it.
+  Generated, ///< Generated code.
+};
+
 struct LoadOptions {
   unsigned threads = 0; ///< 0: one for each CPU that the process may use.
   /// Name of the instruction set to use; empty: the best that the machine has.
   std::string variant;
   /// Folder with the weights, in place of the one that the artifact names.
   std::string checkpoint;
+  Products products = Products::Fastest;
 };
 
 /// The entry points of an artifact's CPU target with their memory: variables,
@@ -72,9 +81,25 @@ public:
   uint64_t stateBytes() const override { return stateBytes_; }
   uint64_t arenaBytes() const override { return arena_.size(); }
 
+  std::string_view libraryOf(uint32_t kernel) const override;
+  /// Whether oneDNN computes some product.
+  bool usesLibrary() const;
+
 private:
+  /// A kernel whose product oneDNN computes.
+  struct Product {
+    const artifact::ProductT *description;
+    KernelFunction before, after; ///< The first is null where there is none.
+    std::unique_ptr<MatrixProduct> whole, last; ///< Blocks of rows.
+    uint64_t blocks, rowBytes, panelBytes, scratchOffset;
+  };
+  struct Kernel {
+    KernelFunction function;
+    std::unique_ptr<Product> product; ///< Null: `function` computes it all.
+  };
   struct Step {
     KernelFunction function;
+    const Product *product;
     void *const *buffers;
     Scalars *scalars;
     uint32_t tiles, innerTiles, rowsPerBlock, rowsPerSequence;
@@ -99,6 +124,10 @@ private:
 
   Program() = default;
   Status chooseVariant(const std::string &name);
+  Status loadKernels(Products products);
+  Expected<std::unique_ptr<Product>>
+  loadProduct(const artifact::ImplementationT &implementation,
+              Products products);
   /// Whether a variable begins where the file is mapped, for reading alone.
   bool isMapped(size_t variable) const {
     return target_->storages[variable]->embedded && !written_[variable];
@@ -107,6 +136,8 @@ private:
   Status loadVariables(const std::string &checkpoint);
   Status loadEntry(const artifact::ProgramT &program);
   void moveVariable(size_t index);
+  static void runProduct(const Step &step, uint32_t tile, std::byte *scratch,
+                         unsigned thread);
   void runSteps(const Entry &entry, size_t from, size_t to, unsigned thread,
                 std::span<double> seconds);
 
@@ -114,7 +145,7 @@ private:
   const artifact::TargetT *target_ = nullptr;
   const artifact::VariantT *variant_ = nullptr;
   KernelLibrary library_;
-  std::vector<KernelFunction> kernels_;
+  std::vector<Kernel> kernels_;
   std::unique_ptr<ThreadTeam> team_;
   std::unique_ptr<Barrier> barrier_;
   /// Tiles taken of the present and the next dispatch.

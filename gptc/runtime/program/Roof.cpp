@@ -9,6 +9,8 @@
 #include <chrono>
 #include <cstring>
 #include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace gptc {
 
@@ -97,6 +99,40 @@ GPTC_PEAK_LOOP(multiplyInt8Narrow, GPTC_AVX_VNNI, __m256i, "x",
 
 #undef GPTC_PEAK_LOOP
 
+/// Asks the system for the tile registers, which a process must before it
+/// touches them; false where it has none.
+bool mayUseTiles() {
+  constexpr int requestPermission = 0x1023, tileData = 18;
+  return ::syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+}
+
+/// Twelve products of tiles a round, 16 x 32 by 32 x 16 bf16 values each.
+__attribute__((target("amx-tile,amx-bf16"), noinline)) void
+multiplyTiles(uint64_t rounds) {
+  struct alignas(64) {
+    uint8_t palette = 1, start = 0, reserved[14] = {};
+    uint16_t rowBytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } config;
+  _tile_loadconfig(&config);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_zero(4);
+  _tile_zero(5);
+  _tile_zero(6);
+  _tile_zero(7);
+  for (uint64_t r = 0; r < rounds; ++r)
+    for (int i = 0; i < chains / 4; ++i) {
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+  _tile_release();
+}
+
 bool has(std::vector<std::string> features) {
   return missingFeatures(features).empty();
 }
@@ -168,6 +204,8 @@ Status CpuRoofMeter::measure() {
   };
   if (wide && has({"avx512_bf16"}))
     raise(roof_.bf16, peakOf(multiplyBF16, 32 * 2));
+  if (has({"amx_tile", "amx_bf16"}) && mayUseTiles())
+    raise(roof_.bf16, peakOf(multiplyTiles, 16 * 16 * 32 * 2));
   if (wide && has({"avx512_vnni"}))
     raise(roof_.int8, peakOf(multiplyInt8Wide, 64 * 2));
   else if (has({"avx2", "avx_vnni"}))

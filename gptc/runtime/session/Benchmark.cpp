@@ -167,6 +167,7 @@ Expected<MeasuredEntry> benchmark(Executable &program, uint32_t index,
     artifact::Family family = target.kernels[k]->family;
     kernels[k].name = target.kernels[k]->name;
     kernels[k].family = familyName(family);
+    kernels[k].library = program.libraryOf(uint32_t(k));
     measured.kernels.push_back(std::move(kernels[k]));
   }
   std::sort(measured.kernels.begin(), measured.kernels.end(),

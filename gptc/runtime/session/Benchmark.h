@@ -21,6 +21,8 @@ struct MeasuredWork {
 struct MeasuredKernel {
   std::string name;
   std::string family;
+  /// oneDNN's name of what computes its product; empty for generated code.
+  std::string library;
   size_t dispatches = 0;
   MeasuredWork work;
 };

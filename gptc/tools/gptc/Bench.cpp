@@ -47,6 +47,9 @@ Json entryJson(const MeasuredEntry &entry) {
   for (const MeasuredKernel &kernel : entry.kernels) {
     Json one = {{"name", kernel.name},
                 {"family", kernel.family},
+                {"product_by", kernel.library.empty()
+                                   ? "generated code"
+                                   : "oneDNN " + kernel.library},
                 {"dispatches", kernel.dispatches},
                 {"seconds", kernel.work.seconds},
                 {"share_of_time", kernel.work.seconds / sumOf(entry.kernels)}};
@@ -91,11 +94,11 @@ void printEntry(const MeasuredEntry &entry) {
                     entry.work.seconds * 1e3, "", ratesOf(entry.work)));
   for (const MeasuredKernel &kernel : entry.kernels)
     print(fmt::format(
-        "  {:<34}{:>6}{:>10.3f}{:>7.1f} %{}\n",
+        "  {:<34}{:>6}{:>10.3f}{:>7.1f} %{}{}\n",
         fmt::format("{} {}", kernel.family, kernel.name).substr(0, 33),
         kernel.dispatches, kernel.work.seconds * 1e3,
-        100 * kernel.work.seconds / sumOf(entry.kernels),
-        ratesOf(kernel.work)));
+        100 * kernel.work.seconds / sumOf(entry.kernels), ratesOf(kernel.work),
+        kernel.library.empty() ? "" : "  oneDNN " + kernel.library));
 }
 
 /// Says on a terminal what is going on; an empty text takes it away.

@@ -41,9 +41,11 @@ Expected<CompilerService *> loadCompiler() {
 void RunOptions::add(CLI::App &command) {
   command.add_option("--backend", backend,
                      "Backend to run on: cpu, an instruction set of it as "
-                     "cpu:x86-64-v3, vulkan, a variant of it as "
-                     "vulkan:software, or reference (slow; for artifacts of "
-                     "--target cpu,reference)");
+                     "cpu:x86-64-v3, cpu:onednn or cpu:generated to choose who "
+                     "computes bf16 products (default: oneDNN where it has "
+                     "AMX), vulkan, a variant of it as vulkan:software, or "
+                     "reference (slow; for artifacts of --target "
+                     "cpu,reference)");
   addMachine(command);
   command.add_option("--cpu", cpu,
                      "Instruction set to run, x86-64-v4 or x86-64-v3 "
@@ -71,21 +73,26 @@ bool RunOptions::usesVulkan(const Artifact &artifact) const {
 Expected<std::unique_ptr<Program>>
 loadProgram(std::shared_ptr<const Artifact> artifact,
             const RunOptions &options) {
-  std::string variant = options.cpu;
-  if (options.backend.starts_with("cpu:"))
-    variant = options.backend.substr(4);
-  else if (!options.backend.empty() && options.backend != "cpu")
+  LoadOptions load{options.threads, options.cpu, options.checkpoint};
+  std::string_view backend = options.backend;
+  if (backend == "cpu:onednn")
+    load.products = Products::OneDnn;
+  else if (backend == "cpu:generated")
+    load.products = Products::Generated;
+  else if (backend.starts_with("cpu:"))
+    load.variant = backend.substr(4);
+  else if (!backend.empty() && backend != "cpu")
     return failure(ErrorCode::Unsupported,
                    "--backend: '{}' is not supported; choose cpu, "
-                   "cpu:x86-64-v4, cpu:x86-64-v3, vulkan or reference",
+                   "cpu:x86-64-v4, cpu:x86-64-v3, cpu:onednn, cpu:generated, "
+                   "vulkan or reference",
                    options.backend);
   if (!options.device.empty())
     return failure(ErrorCode::InvalidArgument,
                    "--device: '{}' names a Vulkan device, and '{}' is to run "
                    "on the CPU; add --backend vulkan",
                    options.device, artifact->path());
-  return Program::load(std::move(artifact),
-                       {options.threads, variant, options.checkpoint});
+  return Program::load(std::move(artifact), load);
 }
 
 Expected<std::unique_ptr<Executable>>

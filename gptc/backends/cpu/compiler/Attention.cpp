@@ -17,7 +17,6 @@ namespace gptc::cpu {
 namespace arith = mlir::arith;
 namespace math = mlir::math;
 namespace vector = mlir::vector;
-using mlir::RankedTensorType;
 using mlir::Value;
 using Values = llvm::SmallVector<Value>;
 using Predicate = arith::CmpIPredicate;
@@ -38,7 +37,7 @@ private:
   int64_t tileRows = 1;
   HeadView query, key, value;
   Value queryBlock, scores, output, rowMax, rowSum, packedKeys;
-  std::optional<StoredHead> result;
+  StoredHead result;
 
   void packKeys(Value first, Value last);
   void oneQuery(Value row);
@@ -49,7 +48,7 @@ private:
 
 /// Writes a row of the output, `from` in scratch, times `reciprocal`.
 void AttentionEmitter::storeRow(Value row, Value from, Value reciprocal) {
-  store(*result, row, output, from, reciprocal);
+  store(result, row, output, from, reciprocal);
 }
 
 /// One query: a score for each key it sees, their softmax, the weighted sum.
@@ -295,11 +294,12 @@ void AttentionEmitter::emit() {
     e.failure = "attention in f64";
     return;
   }
-  result = findStored(op.getResult());
-  if (!result) {
+  auto stored = findStored(op.getResult());
+  if (!stored) {
     e.failure = "an attention result that strides cannot store";
     return;
   }
+  result = *stored;
   auto keyAppend = op.getKey().getDefiningOp<ir::CacheAppendOp>();
   auto valueAppend = op.getValue().getDefiningOp<ir::CacheAppendOp>();
   bool appends = keyAppend || valueAppend;

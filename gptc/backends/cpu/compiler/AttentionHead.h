@@ -20,7 +20,7 @@ struct HeadView {
 /// Where a [B, H, rows, D] result is stored.
 struct StoredHead {
   ir::StridedView view;
-  unsigned output;
+  unsigned output = 0;
   mlir::Type element;
 };
 

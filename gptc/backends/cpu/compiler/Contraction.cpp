@@ -30,7 +30,7 @@ public:
   ContractionEmitter(Emitter &emitter, ir::MatmulOp op)
       : e(emitter), op(op), evaluator(emitter) {}
 
-  void emit();
+  void emit(ContractionPart part);
 
 private:
   Emitter &e;
@@ -48,10 +48,20 @@ private:
   int64_t leftStride = 1; ///< In k.
   bool packed = false;
   PanelForm form = PanelForm::Rows;
+  int64_t panels = 1;
+  int64_t rowBlocks = 1;
+  int64_t perTile = 1; ///< Panels of a tile.
+  int64_t groups = 1;  ///< Tiles of a block of rows.
   Value product, firstRow, endRow;
   Value left, panel, sums;
 
   void chooseTiles();
+  void divide();
+  void selectBlock(Value block);
+  bool takesPrologue();
+  std::optional<LibraryProduct> libraryProduct();
+  int64_t sumBytes() const;
+  void multiplyPanel(Value number);
   int64_t tileVectors() const;
   void prefetchNext(Value number, Value toK, int64_t column, Value r);
   bool dependsOnProduct(Value value);
@@ -392,74 +402,149 @@ void ContractionEmitter::finish(Value number) {
   evaluator.unbind(op.getResult());
 }
 
-void ContractionEmitter::emit() {
-  if (op.getLhs().getType().getElementType().isF64()) {
-    e.failure = "products in f64";
-    return;
-  }
-  chooseTiles();
-  int64_t panels = (columns + panelWidth - 1) / panelWidth;
-  int64_t rowBlocks = (rows + blockRows - 1) / blockRows;
+/// Divides the product into tiles.
+void ContractionEmitter::divide() {
+  panels = (columns + panelWidth - 1) / panelWidth;
+  rowBlocks = (rows + blockRows - 1) / blockRows;
   // Enough tiles for many threads, but no more prologues than needed.
-  int64_t perTile = std::max<int64_t>(1, panels * rowBlocks / 64);
+  perTile = std::max<int64_t>(1, panels * rowBlocks / 64);
   if (direct && rows > e.target.tileRows)
     perTile = 1;
   perTile = std::min(perTile, panels);
-  int64_t groups = (panels + perTile - 1) / perTile;
+  groups = (panels + perTile - 1) / perTile;
   e.encoded.tiles = uint32_t(products * rowBlocks * groups);
   e.encoded.innerTiles = uint32_t(groups);
   // Blocks of one product cover its rows evenly only if they divide them.
   if (products == 1 || rows % blockRows == 0)
     e.encoded.rowsPerBlock = uint32_t(blockRows);
+}
 
-  Value block = e.div(e.tile(), groups);
+/// Block `block` of the rows of all products.
+void ContractionEmitter::selectBlock(Value block) {
   product = e.div(block, rowBlocks);
   firstRow = e.mul(e.rem(block, rowBlocks), blockRows);
   endRow = e.min(e.add(firstRow, e.constant(blockRows)), e.constant(rows));
-  int64_t sumRows = (blockRows + tileRows - 1) / tileRows * tileRows;
-  sums = e.scratch(sumRows * panelWidth * 4);
-  if (!packed)
-    panel = e.scratch(depth * panelWidth * 4);
+}
 
-  bool prologueResults =
-      llvm::any_of(e.kernel.getYield().getValues(),
-                   [&](Value value) { return !dependsOnProduct(value); });
+/// Whether results come from the left operand's prologue.
+bool ContractionEmitter::takesPrologue() {
+  return llvm::any_of(e.kernel.getYield().getValues(),
+                      [&](Value value) { return !dependsOnProduct(value); });
+}
+
+/// The product as oneDNN may compute it: bf16 pairs with at least 16 rows,
+/// where it reaches 94 % of the dot product's peak. In f32 it is no faster.
+/// Called once scratch is laid out: sums, then the left operand.
+std::optional<LibraryProduct> ContractionEmitter::libraryProduct() {
+  constexpr int64_t fewRows = 16;
+  if (form != PanelForm::Dots || products != 1 || rows < fewRows ||
+      !op.getLhs().getType().getElementType().isBF16())
+    return std::nullopt;
+  LibraryProduct result;
+  result.rows = uint64_t(rows);
+  result.weights = e.bufferOf(llvm::cast<mlir::BlockArgument>(op.getRhs()));
+  result.panels = uint32_t(panels);
+  result.panelsPerTile = uint32_t(perTile);
+  result.after = e.encoded.symbol + ".after";
+  if (!direct) {
+    result.depth = uint64_t(paddedDepth);
+    result.sourceOffset = uint64_t(sumBytes());
+    result.sourceStride = uint64_t(paddedDepth);
+    result.before = e.encoded.symbol + ".before";
+    return result;
+  }
+  // Rows at one distance, across the leading dimensions as well.
+  auto view = ir::resolveView(op.getLhs());
+  if (!view || op.getTransposeLhs())
+    return std::nullopt;
+  auto shape = op.getLhs().getType().getShape();
+  int64_t stride = 0, span = 1;
+  for (int64_t i = int64_t(shape.size()) - 2; i >= 0; --i) {
+    if (shape[i] == 1)
+      continue;
+    if (stride == 0)
+      stride = view->strides[i] / span;
+    if (view->strides[i] != stride * span)
+      return std::nullopt;
+    span *= shape[i];
+  }
+  if (stride < depth)
+    return std::nullopt;
+  result.depth = uint64_t(depth);
+  result.source = int(e.bufferOf(llvm::cast<mlir::BlockArgument>(view->base)));
+  result.sourceOffset =
+      uint64_t(view->offset) *
+      (op.getLhs().getType().getElementType().getIntOrFloatBitWidth() / 8);
+  result.sourceStride = uint64_t(stride);
+  return result;
+}
+
+int64_t ContractionEmitter::sumBytes() const {
+  int64_t sumRows = (blockRows + tileRows - 1) / tileRows * tileRows;
+  return sumRows * panelWidth * 4;
+}
+
+/// Sums of the products of one panel, over blocks of k.
+void ContractionEmitter::multiplyPanel(Value number) {
+  int64_t steps = form == PanelForm::Rows ? depth : (depth + 1) / 2 * 2;
+  // The first block of k starts from zero, the others add to it.
+  int64_t blockOfK = e.target.blockOfK;
+  // One tile that reads the panel once needs no blocks.
+  bool once = rows <= tileRows && tileVectors() * e.width == panelWidth;
+  int64_t firstBlock = once ? steps : std::min(steps, blockOfK);
+  multiply(number, e.constant(0), e.constant(firstBlock), true);
+  e.loop(e.constant(firstBlock), e.constant(steps), blockOfK, [&](Value k) {
+    Value end = e.min(e.add(k, e.constant(blockOfK)), e.constant(steps));
+    multiply(number, k, end, false);
+  });
+}
+
+void ContractionEmitter::emit(ContractionPart part) {
+  if (op.getLhs().getType().getElementType().isF64()) {
+    e.failure = "products in f64";
+    return;
+  }
+  chooseTiles();
+  divide();
+  bool prologueResults = takesPrologue();
   if (prologueResults && direct) {
     e.failure = "results that do not depend on the product";
     return;
   }
+  // The parts agree on where the sums and the left operand lie.
+  sums = e.scratch(uint64_t(sumBytes()));
+  if (part == ContractionPart::After) {
+    selectBlock(e.div(e.tile(), panels));
+    finish(e.rem(e.tile(), panels));
+    return;
+  }
+  selectBlock(e.div(e.tile(), groups));
+  if (!packed)
+    panel = e.scratch(uint64_t(depth * panelWidth * 4));
   if (!direct) {
-    left = e.scratch((blockRows * paddedDepth + 16) * 4);
+    left = e.scratch(uint64_t((blockRows * paddedDepth + 16) * 4));
     fillLeft(prologueResults);
   }
-
+  if (part == ContractionPart::Before)
+    return;
+  e.encoded.product = libraryProduct();
   Value firstPanel = e.mul(e.rem(e.tile(), groups), perTile);
   Value endPanel =
       e.min(e.add(firstPanel, e.constant(perTile)), e.constant(panels));
-  int64_t steps = form == PanelForm::Rows ? depth : (depth + 1) / 2 * 2;
   e.loop(firstPanel, endPanel, 1, [&](Value number) {
     if (!packed)
       fillPanel(number);
-    // The first block of k starts from zero, the others add to it.
-    int64_t blockOfK = e.target.blockOfK;
-    // One tile that reads the panel once needs no blocks.
-    bool once = rows <= tileRows && tileVectors() * e.width == panelWidth;
-    int64_t firstBlock = once ? steps : std::min(steps, blockOfK);
-    multiply(number, e.constant(0), e.constant(firstBlock), true);
-    e.loop(e.constant(firstBlock), e.constant(steps), blockOfK, [&](Value k) {
-      Value end = e.min(e.add(k, e.constant(blockOfK)), e.constant(steps));
-      multiply(number, k, end, false);
-    });
+    multiplyPanel(number);
     finish(number);
   });
 }
 
 } // namespace
 
-void emitContraction(Emitter &emitter) {
+void emitContraction(Emitter &emitter, ContractionPart part) {
   for (mlir::Operation &op : emitter.kernel.getBody().front())
     if (auto matmul = llvm::dyn_cast<ir::MatmulOp>(op))
-      return ContractionEmitter(emitter, matmul).emit();
+      return ContractionEmitter(emitter, matmul).emit(part);
   emitter.failure = "no matrix product";
 }
 

@@ -28,7 +28,7 @@ void emitBody(Emitter &emitter) {
   mlir::Block &body = emitter.kernel.getBody().front();
   switch (emitter.kernel.getFamily()) {
   case ir::Family::Contraction:
-    return emitContraction(emitter);
+    return emitContraction(emitter, ContractionPart::Whole);
   case ir::Family::Attention:
     for (mlir::Operation &op : body)
       if (auto backward = llvm::dyn_cast<ir::AttentionBackwardOp>(op))
@@ -50,16 +50,37 @@ void emitBody(Emitter &emitter) {
   }
 }
 
+/// Adds the functions around a product that is left to oneDNN.
+void emitAroundProduct(mlir::ModuleOp code, const Emitter &whole,
+                       const LibraryProduct &product, EncodedKernel &encoded) {
+  auto emit = [&](const std::string &symbol, ContractionPart part) {
+    if (symbol.empty())
+      return;
+    Emitter emitter(code, whole.kernel, whole.target, whole.width, symbol);
+    emitContraction(emitter, part);
+    emitter.finish();
+    assert(emitter.failure.empty() && "the whole kernel could be emitted");
+    encoded.scratchBytes =
+        std::max(encoded.scratchBytes, emitter.encoded.scratchBytes);
+  };
+  emit(product.before, ContractionPart::Before);
+  emit(product.after, ContractionPart::After);
+}
+
 /// Encodes one kernel, with vectors if its last dimension allows it.
 Expected<EncodedKernel> encodeKernel(mlir::ModuleOp code, ir::KernelOp kernel,
                                      const CpuTarget &target) {
   std::string failures;
   for (int width : {target.vectorWidth, 1}) {
-    Emitter emitter(code, kernel, target, width);
+    Emitter emitter(code, kernel, target, width, kernel.getSymName().str());
     emitBody(emitter);
     emitter.finish();
-    if (emitter.failure.empty())
-      return emitter.encoded;
+    if (emitter.failure.empty()) {
+      EncodedKernel encoded = emitter.encoded;
+      if (emitter.encoded.product)
+        emitAroundProduct(code, emitter, *emitter.encoded.product, encoded);
+      return encoded;
+    }
     failures = emitter.failure;
     emitter.function().erase();
   }
@@ -83,6 +104,11 @@ Expected<EncodedModule> encodeKernels(mlir::ModuleOp module,
     decompose(copy->getBody().front());
     GPTC_TRY(EncodedKernel one, encodeKernel(*code, *copy, target));
     symbols.push_back(one.symbol);
+    if (one.product) {
+      if (!one.product->before.empty())
+        symbols.push_back(one.product->before);
+      symbols.push_back(one.product->after);
+    }
     encoded.kernels.push_back(std::move(one));
   }
   GPTC_TRY(encoded.sharedObject, generateCode(*code, target, symbols, dump));

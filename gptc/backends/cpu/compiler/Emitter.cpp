@@ -24,7 +24,7 @@ enum Tag : intptr_t {
 } // namespace
 
 Emitter::Emitter(mlir::ModuleOp module, ir::KernelOp kernel,
-                 const CpuTarget &target, int vectorWidth)
+                 const CpuTarget &target, int vectorWidth, std::string symbol)
     : target(target), kernel(kernel), builder(module.getContext()),
       loc(builder.getUnknownLoc()), width(vectorWidth) {
   auto *context = module.getContext();
@@ -33,7 +33,7 @@ Emitter::Emitter(mlir::ModuleOp module, ir::KernelOp kernel,
       LLVM::LLVMVoidType::get(context),
       {pointer, pointer, builder.getI32Type(), pointer});
   builder.setInsertionPointToEnd(module.getBody());
-  encoded.symbol = kernel.getSymName().str();
+  encoded.symbol = std::move(symbol);
   function_ = LLVM::LLVMFuncOp::create(builder, loc, encoded.symbol, type);
   entry_ = function_.addEntryBlock(builder);
   builder.setInsertionPointToStart(entry_);
@@ -84,6 +84,14 @@ Value Emitter::scratch(uint64_t bytes) {
 
 Value Emitter::input(mlir::BlockArgument argument) const {
   return inputs_.lookup(argument);
+}
+
+unsigned Emitter::bufferOf(mlir::BlockArgument argument) {
+  auto before =
+      kernel.getBody().getArguments().take_front(argument.getArgNumber());
+  return unsigned(llvm::count_if(before, [](mlir::BlockArgument other) {
+    return llvm::isa<mlir::RankedTensorType>(other.getType());
+  }));
 }
 
 //===----------------------------------------------------------------------===//

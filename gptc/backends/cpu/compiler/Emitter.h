@@ -19,6 +19,20 @@
 
 namespace gptc::cpu {
 
+/// A kernel's matrix product as oneDNN may compute it, with symbols for what
+/// comes before and after it; see the artifact's schema.
+struct LibraryProduct {
+  uint64_t rows = 0;
+  uint64_t depth = 0;
+  int source = -1;
+  uint64_t sourceOffset = 0;
+  uint64_t sourceStride = 0;
+  unsigned weights = 0;
+  uint32_t panels = 0;
+  uint32_t panelsPerTile = 0;
+  std::string before, after;
+};
+
 /// What the runtime must know of an encoded kernel; see the artifact's schema.
 struct EncodedKernel {
   std::string symbol;
@@ -26,6 +40,8 @@ struct EncodedKernel {
   uint64_t scratchBytes = 0;
   uint32_t rowsPerBlock = 0;
   uint32_t innerTiles = 1;
+  /// Of a bf16 product that oneDNN computes faster.
+  std::optional<LibraryProduct> product;
 };
 
 class Emitter {
@@ -33,8 +49,9 @@ public:
   using Value = mlir::Value;
   using Type = mlir::Type;
 
+  /// `symbol` names the function.
   Emitter(mlir::ModuleOp module, ir::KernelOp kernel, const CpuTarget &target,
-          int vectorWidth);
+          int vectorWidth, std::string symbol);
 
   const CpuTarget &target;
   ir::KernelOp kernel;
@@ -53,6 +70,10 @@ public:
   Value tile() const { return tile_; }
   /// Reserves scratch memory; returns a pointer to it, 64-byte aligned.
   Value scratch(uint64_t bytes);
+  /// What has been reserved so far, which is where the next part begins.
+  uint64_t scratchBytes() const { return scratchBytes_; }
+  /// Position of a tensor input among the buffers.
+  unsigned bufferOf(mlir::BlockArgument argument);
   /// Pointer of a tensor input, of output `i`, or the value of a scalar input.
   Value input(mlir::BlockArgument argument) const;
   Value output(unsigned i) const { return outputs_[i]; }

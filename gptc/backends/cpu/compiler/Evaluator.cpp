@@ -139,7 +139,7 @@ Value Evaluator::load(mlir::BlockArgument argument, const Coordinates &at,
   RankedTensorType type = typeOf(argument);
   if (auto packed = llvm::dyn_cast_or_null<ir::PackedAttr>(type.getEncoding()))
     return loadPacked(argument, packed, at, mask);
-  return loadView(*ir::resolveView(argument), at, mask);
+  return loadView(ir::denseView(argument), at, mask);
 }
 
 Value Evaluator::loadView(const ir::StridedView &view, const Coordinates &at,

@@ -13,7 +13,10 @@ void emitRowwise(Emitter &emitter);
 void emitCacheAppend(Emitter &emitter, ir::CacheAppendOp append);
 void emitScatterAdd(Emitter &emitter, ir::ScatterAddOp scatter);
 void emitConcat(Emitter &emitter, ir::ConcatOp concat);
-void emitContraction(Emitter &emitter);
+/// All of a contraction, or what surrounds its product where that is left to
+/// oneDNN: before the product for a tile, after it for one panel of it.
+enum class ContractionPart { Whole, Before, After };
+void emitContraction(Emitter &emitter, ContractionPart part);
 void emitAttention(Emitter &emitter);
 void emitAttentionBackward(Emitter &emitter, ir::AttentionBackwardOp op);
 

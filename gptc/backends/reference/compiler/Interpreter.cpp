@@ -3,6 +3,7 @@
 #include "gptc/backends/reference/compiler/Interpreter.h"
 
 #include "gptc/backends/reference/compiler/Operations.h"
+#include "gptc/ir/ElementTypes.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <fmt/ranges.h>
@@ -12,22 +13,6 @@ namespace gptc {
 using namespace reference;
 
 namespace {
-
-DataType dataTypeOf(mlir::Type type) {
-  if (type.isF64())
-    return DataType::F64;
-  if (type.isBF16())
-    return DataType::BF16;
-  if (type.isF16())
-    return DataType::F16;
-  if (type.isInteger(64))
-    return DataType::I64;
-  if (type.isInteger(32))
-    return DataType::I32;
-  if (type.isInteger(1))
-    return DataType::Bool;
-  return DataType::F32;
-}
 
 std::string describe(const HostTensor &tensor) {
   return fmt::format("{}[{}]", toString(tensor.type),
@@ -162,7 +147,8 @@ Run::run(mlir::func::FuncOp entry, const std::vector<HostTensor> &arguments) {
 
 HostTensor zerosOf(mlir::Type type) {
   HostTensor tensor;
-  tensor.type = dataTypeOf(mlir::getElementTypeOrSelf(type));
+  tensor.type =
+      ir::dataTypeOf(mlir::getElementTypeOrSelf(type)).value_or(DataType::F32);
   size_t count = 1;
   if (auto ranked = llvm::dyn_cast<mlir::RankedTensorType>(type)) {
     tensor.shape.assign(ranked.getShape().begin(), ranked.getShape().end());
