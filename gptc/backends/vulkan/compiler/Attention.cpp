@@ -220,13 +220,28 @@ void AttentionEmitter::queryBlock(Value firstRow) {
   Value last = e.min(e.add(firstRow, blockRows - 1), e.add(endQueries, -1));
   Value first = e.mul(e.div(firstKey(firstRow), blockKeys), blockKeys);
   Value zeros = e.zero(mlir::VectorType::get({4}, e.f32()));
-  auto loadRows = [&](const HeadView &view, Value block) {
-    e.share(blockKeys * headQuads, [&](Value i) {
-      Value j = e.div(i, headQuads), quad = e.rem(i, headQuads);
-      Value safe = e.min(e.add(block, j), e.constant(keys - 1));
-      e.store(loadQuad(view, safe, quad), keyRows,
-              e.add(e.mul(j, stride), quad));
-    });
+  // Rows of a block on their way into workgroup memory: fetched while others
+  // are computed with. What there are too few of is fetched twice.
+  int64_t fetches = ceilDiv(blockKeys * headQuads, invocations);
+  auto fetchedAt = [&](int64_t i) {
+    return e.min(e.add(e.invocation(), i * invocations),
+                 e.constant(blockKeys * headQuads - 1));
+  };
+  auto fetchRows = [&](const HeadView &view, Value block) {
+    Values rows;
+    for (int64_t i = 0; i < fetches; ++i) {
+      Value at = fetchedAt(i);
+      Value j = e.min(e.add(block, e.div(at, headQuads)), e.constant(keys - 1));
+      rows.push_back(loadQuad(view, j, e.rem(at, headQuads)));
+    }
+    return rows;
+  };
+  auto storeRows = [&](mlir::ValueRange rows) {
+    for (int64_t i = 0; i < fetches; ++i) {
+      Value at = fetchedAt(i);
+      e.store(rows[size_t(i)], keyRows,
+              e.add(e.mul(e.div(at, headQuads), stride), e.rem(at, headQuads)));
+    }
   };
   auto quadOf = [&](int64_t i) {
     return e.min(e.add(lane, i * perRow), e.constant(headQuads - 1));
@@ -234,12 +249,15 @@ void AttentionEmitter::queryBlock(Value firstRow) {
 
   Values initial{e.number(lowest), e.number(0.0)};
   initial.append(size_t(quadsEach), zeros);
+  llvm::append_range(initial, fetchRows(key, first));
   Values state = e.loopWith(
       first, endKey(last), blockKeys, initial,
       [&](Value block, mlir::ValueRange carried) {
         e.barrier(); // The values of the round before are done with.
-        loadRows(key, block);
+        storeRows(carried.take_back(size_t(fetches)));
         e.barrier();
+        Values values = fetchRows(value, block);
+        Values nextKeys = fetchRows(key, e.add(block, blockKeys));
         Values sums(size_t(scoresEach), zeros), mine;
         sums = e.loopWith(
             e.constant(0), e.constant(headQuads), 1, sums,
@@ -261,7 +279,7 @@ void AttentionEmitter::queryBlock(Value firstRow) {
           e.store(mine.back(), scores, e.add(scoreRow, at));
         }
         e.barrier(); // Scores are there, and keys are done with.
-        loadRows(value, block);
+        storeRows(values);
         Value largest =
             e.loopWith(e.constant(0), e.constant(blockKeys), 1, carried[0],
                        [&](Value j, mlir::ValueRange inner) {
@@ -288,6 +306,7 @@ void AttentionEmitter::queryBlock(Value firstRow) {
                             return added;
                           });
         next.insert(next.begin(), largest);
+        llvm::append_range(next, nextKeys);
         return next;
       });
   Value reciprocal = reciprocalOf(state[1]);

@@ -10,8 +10,6 @@
 
 #include "gptc/backends/vulkan/compiler/Matrix.h"
 
-#include <cmath>
-
 namespace gptc::vulkan {
 
 using mlir::Value;
@@ -69,29 +67,30 @@ private:
   void finish(const Values &sums);
 };
 
-/// The time that a tile promises, in operations of one processor: pieces one
-/// after the other, each of which costs at least a wait for memory.
+/// The time that a tile promises, in operations of one processor: the pieces
+/// of its workgroups, each of which computes, fetches its operands and waits
+/// for them; workgroups side by side hide each other's waits.
 double MatrixEmitter::timeOf(const MatrixTile &candidate) const {
-  constexpr double mostResident = 2048;
-  double workgroups = double(shape.count * ceilDiv(shape.rows, candidate.rows) *
-                             ceilDiv(shape.columns, candidate.columns));
-  auto processors = double(e.target.processors);
-  // Workgroups on one processor hide each other's waits.
-  double resident =
-      std::min(std::ceil(workgroups / processors),
-               std::max(1.0, mostResident / double(candidate.invocations() *
-                                                   candidate.rowsEach / 4)));
-  double rounds = std::ceil(workgroups / (processors * resident));
-  // Each operand vector that is read from workgroup memory takes the time of
-  // some multiplications.
+  constexpr int64_t mostResident = 2048; // Invocations with few registers.
+  int64_t workgroups = shape.count * ceilDiv(shape.rows, candidate.rows) *
+                       ceilDiv(shape.columns, candidate.columns);
+  int64_t perProcessor = ceilDiv(workgroups, e.target.processors);
+  int64_t room =
+      4 * mostResident / (candidate.invocations() * candidate.rowsEach);
+  int64_t resident = std::min(perProcessor, std::max<int64_t>(1, room));
+  // A vector read from workgroup memory takes the time of four
+  // multiplications of vectors, and only part of the rest is of use.
   auto each = double(candidate.rowsEach * candidate.columnsEach);
-  double share =
-      each / (each + 4.0 * double(candidate.rowsEach + candidate.columnsEach));
-  double perPiece =
+  auto reads = double(candidate.rowsEach + candidate.columnsEach);
+  double useful = 1.4 * each / (each + 4 * reads);
+  double computes =
       2.0 * double(candidate.rows * candidate.columns * candidate.depth) /
-      (1.4 * share);
-  return rounds * double(ceilDiv(shape.depth, candidate.depth)) *
-         std::max(double(e.target.operationsPerWait), resident * perPiece);
+      useful;
+  auto fetches = double(4 * (candidate.rows + candidate.columns) *
+                        candidate.depth * e.target.operationsPerByte);
+  double waits = double(e.target.operationsPerWait) / double(resident);
+  return double(perProcessor * ceilDiv(shape.depth, candidate.depth)) *
+         std::max({computes, fetches, waits});
 }
 
 void MatrixEmitter::chooseTile() {

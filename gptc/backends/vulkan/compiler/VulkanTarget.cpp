@@ -19,6 +19,7 @@ const std::vector<VulkanTarget> &vulkanTargets() {
         {16, 16, 128, 4, 4, 16}},
        /*processors=*/128,
        /*operationsPerWait=*/500000,
+       /*operationsPerByte=*/10,
        /*loadsAtOnce=*/8},
       {"software",
        {},
@@ -26,6 +27,7 @@ const std::vector<VulkanTarget> &vulkanTargets() {
        {{8, 128, 4, 8, 16, 1}, {8, 32, 4, 4, 4, 1}},
        /*processors=*/4,
        /*operationsPerWait=*/0,
+       /*operationsPerByte=*/0,
        /*loadsAtOnce=*/2}};
   return targets;
 }

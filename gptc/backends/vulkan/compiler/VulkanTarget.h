@@ -40,6 +40,8 @@ struct VulkanTarget {
   /// these, tiles are compared.
   int64_t processors = 1;
   int64_t operationsPerWait = 0;
+  /// The same while it fetches a byte of them, when all do.
+  int64_t operationsPerByte = 0;
   /// Loads that an invocation has under way at once where it reads a lot.
   int64_t loadsAtOnce = 1;
 };
