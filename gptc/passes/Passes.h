@@ -4,10 +4,9 @@
 #define GPTC_PASSES_PASSES_H
 
 #include "gptc/ir/Dialect.h"
+#include "gptc/ir/FusionCapabilities.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
-
-#include <limits>
 
 namespace gptc::passes {
 
@@ -16,18 +15,7 @@ namespace gptc::passes {
 #define GEN_PASS_REGISTRATION
 #include "gptc/passes/Passes.h.inc"
 
-/// What a backend can fuse, as data: FormKernels knows no backend by name.
-struct FusionCapabilities {
-  /// Products of at most this many rows take a prologue.
-  int64_t prologueRows = 4;
-  /// Attention of at most this many queries takes the appends to the caches
-  /// that it reads: where one kernel tile owns a head, so that it sees what it
-  /// has appended.
-  int64_t appendQueries = std::numeric_limits<int64_t>::max();
-  /// Row programs have at most this many buffers, inputs and outputs together;
-  /// 0: any number.
-  int64_t mostBuffers = 0;
-};
+using ir::FusionCapabilities;
 
 /// model -> gradient.
 void buildGradientPipeline(mlir::OpPassManager &manager);

@@ -113,6 +113,12 @@ TEST_F(VulkanCommand, SaysWhatIsWrong) {
                 "is an instruction set of the CPU");
   expectFailure(generate({alone, "--backend", "cpu"}),
                 "holds nothing for the CPU");
+  // A driver that only says that it is there.
+  ::setenv("VK_DRIVER_FILES",
+           GPTC_DEPS_DIR "/vulkan/icd/libVkICD_mock_icd.json", 1);
+  expectFailure(generate({both, "--backend", "vulkan"}),
+                "no Vulkan device can be used: 'Vulkan Mock Device' lacks "
+                "buffer device addresses");
   ::setenv("VK_DRIVER_FILES", "/nowhere.json", 1);
   expectFailure(generate({both, "--backend", "vulkan"}),
                 "the Vulkan loader finds no driver");

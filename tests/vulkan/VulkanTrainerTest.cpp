@@ -113,6 +113,14 @@ TEST_F(VulkanTrainer, LearnsAsTheCpuDoesAndGoesOn) {
     };
     EXPECT_EQ(read("parts"), read("whole")) << file;
   }
+
+  // The CPU goes on from there.
+  auto other = open("parts", false, true);
+  ASSERT_TRUE(other);
+  ASSERT_VALUE(TrainedStep next, whole->train());
+  ASSERT_VALUE(TrainedStep done, other->train());
+  EXPECT_EQ(done.step, 5U);
+  EXPECT_NEAR(done.loss, next.loss, 1e-3 * next.loss);
 }
 
 TEST_F(VulkanTrainer, NamesTheStateThatRemainsWhenTheDeviceIsLost) {

@@ -82,13 +82,22 @@ WorkgroupArray AttentionEmitter::appendRow(ir::CacheAppendOp append) {
   return quads;
 }
 
+/// Neighbours take neighbouring vectors of one key or value, groups of them
+/// take every so many; the parts of a score come together in workgroup memory.
 void AttentionEmitter::oneQuery(Value row) {
   int64_t invocations = e.invocations();
+  int64_t groups = invocations / headQuads;
+  // Keys of a round, of which each group has as many: what invocations and
+  // workgroup memory allow, whole numbers of what is loaded at once.
+  constexpr int64_t mostParts = 5120;
+  int64_t each =
+      std::min(invocations / groups, mostParts / ((headQuads + 1) * groups));
+  int64_t atOnce = std::min(std::max<int64_t>(each, 1), e.target.loadsAtOnce);
+  each = std::max(each / atOnce, int64_t(1)) * atOnce;
+  int64_t roundKeys = each * groups;
   WorkgroupArray queryQuads = e.workgroupVectors(headQuads);
-  // Keys of an invocation at a time.
-  int64_t each = std::clamp<int64_t>(e.target.loadsAtOnce / 2, 1,
-                                     ceilDiv(keys, invocations));
-  WorkgroupArray weights = e.workgroupArray(each * invocations);
+  WorkgroupArray parts = e.workgroupArray(roundKeys * (headQuads + 1));
+  WorkgroupArray weights = e.workgroupArray(roundKeys);
   e.share(headQuads, [&](Value quad) {
     e.store(e.fmul(loadQuad(query, row, quad), splat(scale)), queryQuads, quad);
   });
@@ -108,55 +117,61 @@ void AttentionEmitter::oneQuery(Value row) {
   };
   Value first = firstKey(row), end = endKey(row);
   Value last = e.max(e.add(end, -1), e.constant(0));
-  // For the weighted sum, neighbours take neighbouring vectors of one value;
-  // groups of them take every so many values.
-  int64_t groups = invocations / headQuads;
   Value quad = e.rem(e.invocation(), headQuads);
-  Value group = e.div(e.invocation(), headQuads);
+  // Invocations beyond the groups do what the last one does.
+  Value group = e.min(e.div(e.invocation(), headQuads), e.constant(groups - 1));
+  Value mine = e.load(queryQuads, quad);
   Value zeros = e.zero(mlir::VectorType::get({4}, e.f32()));
   Values state = e.loopWith(
-      first, end, each * invocations, {e.number(lowest), e.number(0.0), zeros},
+      first, end, roundKeys, {e.number(lowest), e.number(0.0), zeros},
       [&](Value block, mlir::ValueRange carried) {
-        Values places, rows;
-        for (int64_t i = 0; i < each; ++i) {
-          places.push_back(
-              e.add(e.add(block, i * invocations), e.invocation()));
-          rows.push_back(e.min(places[i], last));
-        }
-        Values sums = e.loopWith(
-            e.constant(0), e.constant(headQuads), 1,
-            Values(size_t(each), zeros), [&](Value q, mlir::ValueRange inner) {
-              Values next(inner);
-              Value x = e.load(queryQuads, q);
-              for (int64_t i = 0; i < each; ++i)
-                next[i] = e.fma(x, loadKept(key, newKey, rows[i], q), next[i]);
-              return next;
-            });
-        Values scores;
-        for (int64_t i = 0; i < each; ++i)
-          scores.push_back(e.select(e.less(places[i], end), sumOf(sums[i]),
-                                    e.number(lowest)));
-        Value mine = scores[0];
-        for (Value score : llvm::drop_begin(scores))
-          mine = e.fmax(mine, score);
-        Value largest = e.fmax(carried[0], e.combineAll(Combine::Max, mine));
-        Value correction = e.exp(e.fsub(carried[0], largest));
-        Value total = e.fmul(carried[1], correction);
-        for (int64_t i = 0; i < each; ++i) {
-          Value p = probability(scores[i], largest);
-          total = e.fadd(total, p);
-          e.store(p, weights, e.add(e.invocation(), i * invocations));
-        }
+        Value count = e.min(e.sub(end, block), e.constant(roundKeys));
+        // Keys of the round that a group takes at once, from its number on.
+        auto atRound = [&](Value from, int64_t i) {
+          return e.add(e.add(from, group), i * groups);
+        };
+        auto rowAt = [&](Value at) { return e.min(e.add(block, at), last); };
+        e.loop(e.constant(0), count, atOnce * groups, [&](Value from) {
+          Values keyQuads;
+          for (int64_t i = 0; i < atOnce; ++i)
+            keyQuads.push_back(
+                loadKept(key, newKey, rowAt(atRound(from, i)), quad));
+          for (int64_t i = 0; i < atOnce; ++i)
+            e.store(sumOf(e.fmul(mine, keyQuads[size_t(i)])), parts,
+                    e.add(e.mul(atRound(from, i), headQuads + 1), quad));
+        });
         e.barrier();
-        Value count = e.min(e.sub(end, block), e.constant(each * invocations));
-        Value sum = e.loopWith(
-            group, count, groups, e.fmul(carried[2], splat(correction)),
-            [&](Value i, mlir::ValueRange inner) {
-              Value x = loadKept(value, newValue, e.add(block, i), quad);
-              return Values{e.fma(splat(e.load(weights, i)), x, inner[0])};
-            })[0];
-        // The next round writes weights only after its own barriers.
-        return Values{largest, total, sum};
+        Value at = e.min(e.invocation(), e.constant(roundKeys - 1));
+        Value score =
+            e.loopWith(e.constant(0), e.constant(headQuads), 1, e.number(0.0),
+                       [&](Value q, mlir::ValueRange inner) {
+                         Value part =
+                             e.load(parts, e.add(e.mul(at, headQuads + 1), q));
+                         return Values{e.fadd(inner[0], part)};
+                       })[0];
+        score =
+            e.select(e.less(e.invocation(), count), score, e.number(lowest));
+        Value largest = e.fmax(carried[0], e.combineAll(Combine::Max, score));
+        Value correction = e.exp(e.fsub(carried[0], largest));
+        Value p = probability(score, largest);
+        e.when(e.less(e.invocation(), e.constant(roundKeys)),
+               [&] { e.store(p, weights, e.invocation()); });
+        e.barrier();
+        Value sum =
+            e.loopWith(e.constant(0), count, atOnce * groups,
+                       e.fmul(carried[2], splat(correction)),
+                       [&](Value from, mlir::ValueRange inner) {
+                         Value next = inner[0];
+                         for (int64_t i = 0; i < atOnce; ++i) {
+                           Value at = atRound(from, i);
+                           Value x = loadKept(value, newValue, rowAt(at), quad);
+                           next = e.fma(splat(e.load(weights, at)), x, next);
+                         }
+                         return Values{next};
+                       })[0];
+        // The next round writes parts that were read before its barriers, and
+        // weights after its own.
+        return Values{largest, e.fma(carried[1], correction, p), sum};
       });
   Value reciprocal = reciprocalOf(e.combineAll(Combine::Sum, state[1]));
   WorkgroupArray partials = e.workgroupVectors(invocations);

@@ -75,6 +75,8 @@ Value AttentionHead::loadQuad(const HeadView &view, Value row, Value quad) {
   Value at = e.add(view.offset, e.mul(row, view.rowStride));
   if (view.vectors && view.buffer.element.isF32())
     return e.load4(view.buffer, e.add(at, first));
+  if (view.vectors && Emitter::storesFour(view.buffer.element))
+    return e.loadNarrow4(view.buffer, e.add(at, first));
   llvm::SmallVector<Value> elements;
   for (int i = 0; i < 4; ++i) {
     Value d = e.add(first, i);

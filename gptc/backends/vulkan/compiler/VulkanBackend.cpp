@@ -98,7 +98,7 @@ Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
     dump(name, "mlir", printed(module));
   EncodedKernel one{
       {}, emitter.tiles, emitter.rowsPerBlock, emitter.innerTiles};
-  auto spirv = lowerToSpirv(module);
+  auto spirv = lowerToSpirv(module, target.unrollsLoops);
   if (!spirv)
     return tl::unexpected(spirv.error().in(fmt::format("kernel '{}'", name)));
   one.spirv = std::move(*spirv);
@@ -110,7 +110,7 @@ Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
 
 } // namespace
 
-passes::FusionCapabilities fusionCapabilities() {
+ir::FusionCapabilities fusionCapabilities() {
   return {/*prologueRows=*/1, /*appendQueries=*/1,
           /*mostBuffers=*/maxBuffers};
 }

@@ -33,6 +33,9 @@ struct VulkanTarget {
   /// Whether products of many rows go through workgroup memory. A processor
   /// that plays device has caches instead, and copies for nothing.
   bool usesWorkgroupMemory = false;
+  /// Whether a driver may unroll loops. One that compiles for a processor takes
+  /// seconds over what it has unrolled.
+  bool unrollsLoops = true;
   /// A product takes the one that promises the least time.
   std::vector<MatrixTile> tiles;
   /// Processors that run workgroups side by side, and what one of them could
