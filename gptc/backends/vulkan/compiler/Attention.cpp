@@ -219,7 +219,7 @@ void AttentionEmitter::queryBlock(Value firstRow) {
   // Rows are one longer than needed: that spreads them over the memory's
   // banks.
   int64_t stride = headQuads + 1;
-  WorkgroupArray queryRows = e.workgroupVectors(blockRows * headQuads);
+  WorkgroupArray queryRows = e.workgroupVectors(blockRows * stride);
   WorkgroupArray keyRows = e.workgroupVectors(blockKeys * stride);
   WorkgroupArray maxima = e.workgroupArray(blockRows * (perRow + 1));
   WorkgroupArray weights = e.workgroupArray(blockRows * (blockKeys + 1));
@@ -227,9 +227,12 @@ void AttentionEmitter::queryBlock(Value firstRow) {
     Value row =
         e.min(e.add(firstRow, e.div(i, headQuads)), e.constant(queries - 1));
     Value x = loadQuad(query, row, e.rem(i, headQuads));
-    e.store(e.fmul(x, splat(scale)), queryRows, i);
+    e.store(e.fmul(x, splat(scale)), queryRows,
+            e.add(e.mul(e.div(i, headQuads), stride), e.rem(i, headQuads)));
   });
-  Value r = e.div(e.invocation(), perRow), lane = e.rem(e.invocation(), perRow);
+  // Neighbours have neighbouring rows: they read the same keys and values.
+  Value r = e.rem(e.invocation(), blockRows);
+  Value lane = e.div(e.invocation(), blockRows);
   Value row = e.add(firstRow, r);
   Value from = firstKey(row), to = endKey(row);
   Value last = e.min(e.add(firstRow, blockRows - 1), e.add(endQueries, -1));
@@ -278,7 +281,7 @@ void AttentionEmitter::queryBlock(Value firstRow) {
             e.constant(0), e.constant(headQuads), 1, sums,
             [&](Value quad, mlir::ValueRange inner) {
               Values next(inner);
-              Value x = e.load(queryRows, e.add(e.mul(r, headQuads), quad));
+              Value x = e.load(queryRows, e.add(e.mul(r, stride), quad));
               for (int64_t i = 0; i < scoresEach; ++i) {
                 Value j = e.add(lane, i * perRow);
                 Value y = e.load(keyRows, e.add(e.mul(j, stride), quad));
@@ -342,7 +345,7 @@ void AttentionEmitter::emitBlocks() {
   for (int64_t rows : {32, 16, 8}) {
     blockRows = rows;
     blockKeys = 32;
-    int64_t bytes = 16 * (rows * headQuads + blockKeys * (headQuads + 1)) +
+    int64_t bytes = 16 * (rows + blockKeys) * (headQuads + 1) +
                     4 * rows * (blockKeys + 1 + perRow + 1);
     if (bytes <= workgroupMemoryBytes)
       break;

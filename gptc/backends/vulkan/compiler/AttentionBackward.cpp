@@ -357,8 +357,9 @@ void BackwardEmitter::emit() {
     if (!e.failure.empty())
       return;
     findBounds(op.getPositions(), op.getLengths());
-    r = e.div(e.invocation(), perRow);
-    lane = e.rem(e.invocation(), perRow);
+    // Neighbours have neighbouring rows: they read the same of the others.
+    r = e.rem(e.invocation(), blockRows);
+    lane = e.div(e.invocation(), blockRows);
     zeros = e.zero(mlir::VectorType::get({4}, e.f32()));
     firstRows = e.workgroupVectors(blockRows * (headQuads + 1));
     secondRows = e.workgroupVectors(blockRows * (headQuads + 1));
