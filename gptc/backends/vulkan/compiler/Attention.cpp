@@ -37,7 +37,10 @@ private:
   void emitBlocks();
   void queryBlock(Value firstRow);
 
+  // Of many queries: a block, and the invocations that share a row of it. Each
+  // has some of the row's scores, and some vectors of its result.
   int64_t blockRows = 0, blockKeys = 0;
+  static constexpr int64_t perRow = 8;
 };
 
 /// Finds the operands; to be called within the tile.
@@ -211,25 +214,25 @@ void AttentionEmitter::emitOneQuery() {
 
 void AttentionEmitter::queryBlock(Value firstRow) {
   int64_t invocations = e.invocations();
-  // Rows of vectors are one longer than needed: that spreads them over the
-  // memory's banks.
+  int64_t scoresEach = blockKeys / perRow;
+  int64_t quadsEach = ceilDiv(headQuads, perRow);
+  // Rows are one longer than needed: that spreads them over the memory's
+  // banks.
   int64_t stride = headQuads + 1;
-  WorkgroupArray queryRows = e.workgroupVectors(blockRows * headQuads);
+  WorkgroupArray queryRows = e.workgroupVectors(blockRows * stride);
   WorkgroupArray keyRows = e.workgroupVectors(blockKeys * stride);
-  WorkgroupArray scores = e.workgroupArray(blockRows * blockKeys);
-  WorkgroupArray weights = e.workgroupArray(blockRows * blockKeys);
+  WorkgroupArray maxima = e.workgroupArray(blockRows * (perRow + 1));
+  WorkgroupArray weights = e.workgroupArray(blockRows * (blockKeys + 1));
   e.share(blockRows * headQuads, [&](Value i) {
     Value row =
         e.min(e.add(firstRow, e.div(i, headQuads)), e.constant(queries - 1));
     Value x = loadQuad(query, row, e.rem(i, headQuads));
-    e.store(e.fmul(x, splat(scale)), queryRows, i);
+    e.store(e.fmul(x, splat(scale)), queryRows,
+            e.add(e.mul(e.div(i, headQuads), stride), e.rem(i, headQuads)));
   });
-  // Several invocations to a row: each has some of its scores, and some
-  // vectors of its result.
-  int64_t perRow = invocations / blockRows;
-  int64_t scoresEach = blockKeys / perRow;
-  int64_t quadsEach = ceilDiv(headQuads, perRow);
-  Value r = e.div(e.invocation(), perRow), lane = e.rem(e.invocation(), perRow);
+  // Neighbours have neighbouring rows: they read the same keys and values.
+  Value r = e.rem(e.invocation(), blockRows);
+  Value lane = e.div(e.invocation(), blockRows);
   Value row = e.add(firstRow, r);
   Value from = firstKey(row), to = endKey(row);
   Value last = e.min(e.add(firstRow, blockRows - 1), e.add(endQueries, -1));
@@ -278,7 +281,7 @@ void AttentionEmitter::queryBlock(Value firstRow) {
             e.constant(0), e.constant(headQuads), 1, sums,
             [&](Value quad, mlir::ValueRange inner) {
               Values next(inner);
-              Value x = e.load(queryRows, e.add(e.mul(r, headQuads), quad));
+              Value x = e.load(queryRows, e.add(e.mul(r, stride), quad));
               for (int64_t i = 0; i < scoresEach; ++i) {
                 Value j = e.add(lane, i * perRow);
                 Value y = e.load(keyRows, e.add(e.mul(j, stride), quad));
@@ -286,21 +289,22 @@ void AttentionEmitter::queryBlock(Value firstRow) {
               }
               return next;
             });
-        Value scoreRow = e.mul(r, blockKeys);
         for (int64_t i = 0; i < scoresEach; ++i) {
           Value at = e.add(lane, i * perRow), j = e.add(block, at);
           Value seen = e.both(e.lessEqual(from, j), e.less(j, to));
           mine.push_back(e.select(seen, sumOf(sums[i]), e.number(lowest)));
-          e.store(mine.back(), scores, e.add(scoreRow, at));
         }
-        e.barrier(); // Scores are there, and keys are done with.
+        Value most = mine[0];
+        for (Value score : llvm::drop_begin(mine))
+          most = e.fmax(most, score);
+        Value maximaRow = e.mul(r, perRow + 1);
+        e.store(most, maxima, e.add(maximaRow, lane));
+        e.barrier(); // Maxima are there, and keys are done with.
         storeRows(values);
-        Value largest =
-            e.loopWith(e.constant(0), e.constant(blockKeys), 1, carried[0],
-                       [&](Value j, mlir::ValueRange inner) {
-                         Value score = e.load(scores, e.add(scoreRow, j));
-                         return Values{e.fmax(inner[0], score)};
-                       })[0];
+        Value largest = carried[0];
+        for (int64_t i = 0; i < perRow; ++i)
+          largest = e.fmax(largest, e.load(maxima, e.add(maximaRow, i)));
+        Value scoreRow = e.mul(r, blockKeys + 1);
         for (int64_t i = 0; i < scoresEach; ++i)
           e.store(probability(mine[i], largest), weights,
                   e.add(scoreRow, e.add(lane, i * perRow)));
@@ -341,8 +345,8 @@ void AttentionEmitter::emitBlocks() {
   for (int64_t rows : {32, 16, 8}) {
     blockRows = rows;
     blockKeys = 32;
-    int64_t bytes = 16 * (rows * headQuads + blockKeys * (headQuads + 1)) +
-                    8 * rows * blockKeys;
+    int64_t bytes = 16 * (rows + blockKeys) * (headQuads + 1) +
+                    4 * rows * (blockKeys + 1 + perRow + 1);
     if (bytes <= workgroupMemoryBytes)
       break;
   }
@@ -350,17 +354,15 @@ void AttentionEmitter::emitBlocks() {
   e.innerTiles = uint32_t(shape[1]);
   if (queries % blockRows == 0)
     e.rowsPerBlock = uint32_t(blockRows);
-  e.forEachTile(
-      shape[0] * blocks * shape[1], std::min(mostInvocations, 8 * blockRows),
-      [&] {
-        Values index = e.delinearize(e.tile(), {shape[0], blocks, shape[1]});
-        batch = index[0];
-        head = index[2];
-        if (!prepare())
-          return;
-        Value firstRow = e.mul(index[1], blockRows);
-        e.when(e.less(firstRow, endQueries), [&] { queryBlock(firstRow); });
-      });
+  e.forEachTile(shape[0] * blocks * shape[1], perRow * blockRows, [&] {
+    Values index = e.delinearize(e.tile(), {shape[0], blocks, shape[1]});
+    batch = index[0];
+    head = index[2];
+    if (!prepare())
+      return;
+    Value firstRow = e.mul(index[1], blockRows);
+    e.when(e.less(firstRow, endQueries), [&] { queryBlock(firstRow); });
+  });
 }
 
 void AttentionEmitter::emit() {

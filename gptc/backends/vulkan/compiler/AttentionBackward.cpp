@@ -43,7 +43,8 @@ private:
 
   // [row][quad] of the block: scaled queries or keys, gradients or values.
   WorkgroupArray firstRows, secondRows;
-  // [row][other row].
+  // [row][other row]; rows are one longer than needed, which spreads them over
+  // the memory's banks.
   WorkgroupArray firstFactors, secondFactors;
   WorkgroupArray largest, reciprocals, means;
 
@@ -60,7 +61,7 @@ private:
   Products products(const HeadView &first, const HeadView &second,
                     llvm::ArrayRef<Value> otherRows, Value firstFactor);
   Value at(Value row, Value column) {
-    return e.add(e.mul(row, others), column);
+    return e.add(e.mul(row, others + 1), column);
   }
   Value quadOf(int64_t i) {
     return e.min(e.add(lane, i * perRow), e.constant(headQuads - 1));
@@ -72,7 +73,8 @@ private:
 bool BackwardEmitter::chooseSizes() {
   for (int64_t rows : {32, 16, 8}) {
     blockRows = rows;
-    int64_t bytes = 2 * 16 * rows * (headQuads + 1) + 2 * 4 * rows * others;
+    int64_t bytes =
+        2 * 16 * rows * (headQuads + 1) + 2 * 4 * rows * (others + 1);
     int64_t rest = (workgroupMemoryBytes - bytes) / (3 * 4) / others * others;
     partQueries = std::min(rest, ceilDiv(queries, others) * others);
     if (rest >= others)
@@ -355,13 +357,14 @@ void BackwardEmitter::emit() {
     if (!e.failure.empty())
       return;
     findBounds(op.getPositions(), op.getLengths());
-    r = e.div(e.invocation(), perRow);
-    lane = e.rem(e.invocation(), perRow);
+    // Neighbours have neighbouring rows: they read the same of the others.
+    r = e.rem(e.invocation(), blockRows);
+    lane = e.div(e.invocation(), blockRows);
     zeros = e.zero(mlir::VectorType::get({4}, e.f32()));
     firstRows = e.workgroupVectors(blockRows * (headQuads + 1));
     secondRows = e.workgroupVectors(blockRows * (headQuads + 1));
-    firstFactors = e.workgroupArray(blockRows * others);
-    secondFactors = e.workgroupArray(blockRows * others);
+    firstFactors = e.workgroupArray(blockRows * (others + 1));
+    secondFactors = e.workgroupArray(blockRows * (others + 1));
     largest = e.workgroupArray(partQueries);
     reciprocals = e.workgroupArray(partQueries);
     means = e.workgroupArray(partQueries);

@@ -65,13 +65,14 @@ MatrixOperand::MatrixOperand(Emitter &emitter, Evaluator &evaluator,
     view_.reset();
     return;
   }
-  if (!type.getElementType().isF32())
-    return;
   size_t rank = view_->strides.size();
   bool transposed = isLeft ? op.getTransposeLhs() : op.getTransposeRhs();
   // The left operand is [rows, k], the right one [k, columns].
   size_t k = transposed == isLeft ? rank - 2 : rank - 1;
   size_t outer = 2 * rank - 3 - k;
+  runsAlongDepth_ = view_->strides[k] == 1;
+  if (!type.getElementType().isF32())
+    return;
   if (isAligned(*view_, k))
     vectors_ = Vectors::Depth;
   else if (isAligned(*view_, outer))

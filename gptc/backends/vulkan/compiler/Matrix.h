@@ -36,6 +36,8 @@ public:
                 bool isLeft);
 
   Vectors vectors() const { return vectors_; }
+  /// Whether elements that follow each other along k lie together.
+  bool runsAlongDepth() const { return runsAlongDepth_; }
   /// Whether it is computed in the kernel: no view of an input.
   bool isComputed() const { return !packed_ && !view_; }
   /// A packed matrix of 16-bit elements: words of two steps of k, four words
@@ -63,6 +65,7 @@ private:
   mlir::Value operand_;
   Vectors vectors_ = Vectors::None;
   bool pairs_ = false;
+  bool runsAlongDepth_ = false;
   bool packed_ = false;
   std::optional<ir::StridedView> view_;
 };

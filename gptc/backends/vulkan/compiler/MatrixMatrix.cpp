@@ -181,7 +181,7 @@ Values MatrixEmitter::sumFromWorkgroupMemory() {
   auto placeOf = [&](const MatrixOperand &operand, Value number,
                      int64_t extent) -> Place {
     int64_t deep = tile.depth / 4, wide = extent / 4;
-    if (operand.vectors() == Vectors::Depth)
+    if (operand.runsAlongDepth())
       return {e.div(number, deep), e.mul(e.rem(number, deep), 4)};
     return {e.rem(number, wide), e.mul(e.div(number, wide), 4)};
   };
@@ -268,15 +268,19 @@ Values MatrixEmitter::sumFromWorkgroupMemory() {
             [&](Value k0, mlir::ValueRange inner) {
               Values next(inner);
               for (int64_t i = 0; i < std::min(unroll, steps); ++i) {
-                Value k = e.add(e.add(firstStep, k0), i);
+                Value k = e.add(firstStep, k0);
                 Values rows, columns;
+                // What is constant comes last, and so into the instruction.
                 for (int64_t q = 0; q < rowQuads; ++q)
-                  rows.push_back(
-                      e.load(*shared, e.add(e.mul(k, rowVectors), rowQuad(q))));
+                  rows.push_back(e.load(
+                      *shared, e.add(e.add(e.mul(k, rowVectors), rowQuad(0)),
+                                     i * rowVectors + q * invocationsDown)));
                 for (int64_t q = 0; q < columnQuads; ++q)
                   columns.push_back(e.load(
-                      *shared, e.add(e.add(e.mul(k, columnVectors), columnsAt),
-                                     columnQuad(q))));
+                      *shared,
+                      e.add(e.add(e.mul(k, columnVectors), columnQuad(0)),
+                            columnsAt + i * columnVectors +
+                                q * invocationsAcross)));
                 multiply(rows, columns, next);
               }
               return next;
