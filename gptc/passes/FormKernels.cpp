@@ -178,7 +178,7 @@ struct FormKernels : impl::FormKernelsBase<FormKernels> {
       if (mlir::failed(checkSupported(&op)))
         return signalPassFailure();
     llvm::DenseSet<Operation *> late = separateDestinations(function);
-    Grouping grouping(block, prologueRows, attentionAppends);
+    Grouping grouping(block, {prologueRows, appendQueries, mostBuffers});
     PaddedRows padding(function);
     if (mlir::failed(rebuild(block, grouping, padding, late)))
       signalPassFailure();

@@ -112,12 +112,11 @@ void remarkRefused(Operation *op, llvm::StringRef into, llvm::StringRef why) {
 
 } // namespace
 
-Grouping::Grouping(mlir::Block &block, int64_t prologueRows,
-                   bool attentionAppends)
-    : block_(block), attentionAppends_(attentionAppends) {
+Grouping::Grouping(mlir::Block &block, const FusionCapabilities &capabilities)
+    : block_(block), capabilities_(capabilities) {
   for (Operation &op : block)
     place(&op);
-  takePrologues(prologueRows);
+  takePrologues();
   takeStoredViews();
   cutViews();
 }
@@ -240,10 +239,12 @@ void Grouping::place(Operation *op) {
     for (Operation *user : op->getUsers())
       if (!llvm::isa<ir::AssignOp>(user))
         readers.push_back(user);
-    auto reader = readers.size() == 1 && attentionAppends_
+    auto reader = readers.size() == 1
                       ? llvm::dyn_cast<ir::AttentionOp>(readers[0])
                       : ir::AttentionOp();
-    if (reader &&
+    bool owned = !reader || reader.getQuery().getType().getDimSize(2) <=
+                                capabilities_.appendQueries;
+    if (reader && owned &&
         (reader.getKey() == op->getResult(0)) !=
             (reader.getValue() == op->getResult(0)) &&
         reader.getPositions() == op->getOperand(2) &&
@@ -253,8 +254,9 @@ void Grouping::place(Operation *op) {
     }
     if (!readers.empty())
       remarkRefused(op, "attention",
-                    attentionAppends_ ? "something else reads the new cache"
-                                      : "a tile of the target owns no head");
+                    owned ? "something else reads the new cache"
+                          : "of so many queries a tile of the target owns no "
+                            "whole head");
     create(Family::Gather, op, 0, 0);
   } else if (llvm::isa<ir::AttentionBackwardOp>(op)) {
     create(Family::Attention, op, 0, 0);
@@ -350,6 +352,47 @@ bool Grouping::readsByRow(Operation *op, int group, int64_t rows,
   return fits;
 }
 
+/// Whether a row program of some groups and an op has few enough buffers: what
+/// it reads from outside, and what others read of it. Others are also ops that
+/// have no group yet.
+bool Grouping::hasRoom(llvm::ArrayRef<int> groups, Operation *op) const {
+  if (capabilities_.mostBuffers == 0)
+    return true;
+  auto isInside = [&](Operation *other) {
+    auto found = owner_.find(other);
+    return other == op ||
+           (found != owner_.end() && llvm::is_contained(groups, found->second));
+  };
+  llvm::DenseSet<Value> buffers;
+  auto visit = [&](Operation *member) {
+    llvm::SmallVector<Value> work(member->getOperands());
+    while (!work.empty()) {
+      Value value = work.pop_back_val();
+      Operation *definition = value.getDefiningOp();
+      if (isCloned(definition))
+        llvm::append_range(work, definition->getOperands());
+      else if (llvm::isa<RankedTensorType>(value.getType()) &&
+               !(definition && isInside(definition)))
+        buffers.insert(value);
+    }
+    for (Value result : member->getResults()) {
+      llvm::SmallVector<Operation *> users(result.getUsers());
+      while (!users.empty()) {
+        Operation *user = users.pop_back_val();
+        if (isCloned(user))
+          llvm::append_range(users, user->getUsers());
+        else if (!isInside(user))
+          buffers.insert(result);
+      }
+    }
+  };
+  for (int group : groups)
+    for (Operation *member : groups_[group].ops)
+      visit(member);
+  visit(op);
+  return int64_t(buffers.size()) <= capabilities_.mostBuffers;
+}
+
 void Grouping::placeInRows(Operation *op) {
   int home = -1;
   for (int group : producers(op)) {
@@ -369,7 +412,13 @@ void Grouping::placeInRows(Operation *op) {
                     "another operand depends on that program");
       continue;
     }
-    if (home < 0) {
+    llvm::SmallVector<int> joined{group};
+    if (home >= 0)
+      joined.push_back(home);
+    if (!hasRoom(joined, op)) {
+      remarkRefused(op, "the row program before it",
+                    "the program would have too many buffers");
+    } else if (home < 0) {
       home = group;
     } else if (candidate.rows == groups_[home].rows &&
                candidate.columns == groups_[home].columns &&
@@ -394,12 +443,12 @@ void Grouping::placeInRows(Operation *op) {
 
 /// Gives the row program that makes the left operand of a product of few rows
 /// to the product.
-void Grouping::takePrologues(int64_t prologueRows) {
+void Grouping::takePrologues() {
   for (size_t i = 0; i < groups_.size(); ++i) {
     auto matmul = llvm::dyn_cast_or_null<ir::MatmulOp>(
         groups_[i].family == Family::Contraction ? groups_[i].anchor : nullptr);
     if (!matmul || !groups_[i].alive ||
-        matmul.getBatch() * matmul.getM() > prologueRows ||
+        matmul.getBatch() * matmul.getM() > capabilities_.prologueRows ||
         !matmul.sharesRhs() || matmul.getTransposeLhs())
       continue;
     Value root = ir::viewRoot(matmul.getLhs());
@@ -422,6 +471,11 @@ void Grouping::takePrologues(int64_t prologueRows) {
     if (readByRest || !canMerge(producer, i)) {
       remarkRefused(matmul, "a product with prologue",
                     "the rows are also read on the way to its result");
+      continue;
+    }
+    if (!hasRoom({producer, int(i)}, matmul)) {
+      remarkRefused(matmul, "a product with prologue",
+                    "the program would have too many buffers");
       continue;
     }
     merge(producer, i);

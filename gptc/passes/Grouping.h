@@ -11,6 +11,7 @@
 #define GPTC_PASSES_GROUPING_H
 
 #include "gptc/ir/Dialect.h"
+#include "gptc/passes/Passes.h"
 #include "llvm/ADT/BitVector.h"
 
 namespace gptc::passes {
@@ -28,7 +29,7 @@ struct KernelGroup {
 
 class Grouping {
 public:
-  Grouping(mlir::Block &block, int64_t prologueRows, bool attentionAppends);
+  Grouping(mlir::Block &block, const FusionCapabilities &capabilities);
 
   /// All groups; those that are not alive were merged into others.
   llvm::ArrayRef<KernelGroup> groups() const { return groups_; }
@@ -60,7 +61,8 @@ private:
                   int64_t columns) const;
   void placeInRows(mlir::Operation *op);
   void placeAttention(ir::AttentionOp op);
-  void takePrologues(int64_t prologueRows);
+  bool hasRoom(llvm::ArrayRef<int> groups, mlir::Operation *op) const;
+  void takePrologues();
   void takeStoredViews();
   void cutViews();
   void cut(mlir::Operation *op);
@@ -68,7 +70,7 @@ private:
   void cutChain(mlir::OpOperand &operand);
 
   mlir::Block &block_;
-  bool attentionAppends_;
+  FusionCapabilities capabilities_;
   llvm::SmallVector<KernelGroup> groups_;
   llvm::DenseMap<mlir::Operation *, int> owner_;
   llvm::DenseSet<mlir::Operation *> appended_; ///< Wait for their attention.

@@ -4,6 +4,7 @@
 #define GPTC_PASSES_PASSES_H
 
 #include "gptc/ir/Dialect.h"
+#include "gptc/ir/FusionCapabilities.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 
@@ -14,14 +15,7 @@ namespace gptc::passes {
 #define GEN_PASS_REGISTRATION
 #include "gptc/passes/Passes.h.inc"
 
-/// What a backend can fuse, as data: FormKernels knows no backend by name.
-struct FusionCapabilities {
-  /// Products of at most this many rows take a prologue.
-  int64_t prologueRows = 4;
-  /// Attention takes the appends to the caches that it reads: where one kernel
-  /// tile owns a head, so that it sees what it has appended.
-  bool attentionAppends = true;
-};
+using ir::FusionCapabilities;
 
 /// model -> gradient.
 void buildGradientPipeline(mlir::OpPassManager &manager);

@@ -61,8 +61,12 @@ def FormKernels : Pass<"gptc-form-kernels", "::mlir::func::FuncOp"> {
   let options = [
     Option<"prologueRows", "prologue-rows", "int64_t", "4",
            "Products of at most this many rows take a prologue">,
-    Option<"attentionAppends", "attention-appends", "bool", "true",
-           "Attention takes the appends to the caches that it reads">,
+    Option<"appendQueries", "append-queries", "int64_t",
+           "std::numeric_limits<int64_t>::max()",
+           "Attention of at most this many queries takes the appends to the "
+           "caches that it reads">,
+    Option<"mostBuffers", "most-buffers", "int64_t", "0",
+           "Buffers of a row program at most; 0 for any number">,
   ];
 }
 

@@ -17,8 +17,8 @@ void buildFusePipeline(mlir::OpPassManager &manager, llvm::StringRef type,
   manager.addPass(createLowerPrecision({type.str()}));
   manager.addPass(createPackWeights());
   manager.addNestedPass<mlir::func::FuncOp>(
-      createFormKernels(
-      {capabilities.prologueRows, capabilities.attentionAppends}));
+      createFormKernels({capabilities.prologueRows, capabilities.appendQueries,
+                         capabilities.mostBuffers}));
 }
 
 void buildKernelsPipeline(mlir::OpPassManager &manager) {

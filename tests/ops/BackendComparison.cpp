@@ -100,6 +100,8 @@ void expectGradients(const std::string &topic, const std::string &target) {
       continue;
     SCOPED_TRACE(opCase.name);
     GradientGraph graph;
+    if (target == "vulkan")
+      graph.lossType = DataType::F32;
     Status built = graph.build(opCase);
     ASSERT_TRUE(built) << built.error().message();
     if (graph.differentiated.empty())
@@ -115,6 +117,9 @@ void expectGradients(const std::string &topic, const std::string &target) {
     }
     ASSERT_TRUE(compiled) << compiled.error().message();
     for (const std::string &variant : (*compiled)->variants()) {
+      // Of gradients, Vulkan's variants differ in products alone.
+      if (variant == "hardware" && topic != "matmul")
+        continue;
       SCOPED_TRACE(variant);
       auto [arguments, variables] = partInputs(graph.inputs, graph.values);
       auto found = (*compiled)->run("main", variant, 1, arguments, variables);

@@ -16,11 +16,11 @@ bool isFloat(const TensorType &type) {
   return type.element != DataType::I32 && type.element != DataType::Bool;
 }
 
-/// The sum of all elements, in f64.
-Tensor total(Tensor x) {
+/// The sum of all elements, in a type.
+Tensor total(Tensor x, DataType type) {
   while (!x.shape().empty())
     x = reduceSum(x, 0);
-  return cast(x, DataType::F64);
+  return x.type().element == type ? x : cast(x, type);
 }
 
 Tensor declare(Graph &graph, const OpInput &input) {
@@ -62,7 +62,7 @@ Status GradientGraph::build(const OpCase &opCase) {
       for (size_t i = 0; i < drawn.values.size(); ++i)
         if (!opCase.matters(values, i))
           drawn.values[i] = 0;
-    Tensor part = total(results[r] * declare(graph, weight));
+    Tensor part = total(results[r] * declare(graph, weight), lossType);
     loss = loss.valid() ? loss + part : part;
     inputs.push_back(weight);
     values.push_back(drawn);

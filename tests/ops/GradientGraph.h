@@ -7,10 +7,12 @@
 
 namespace gptc::tests {
 
-/// A graph whose entry "main" has the results "loss", in f64, and the gradient
-/// of each input in `differentiated`.
+/// A graph whose entry "main" has the results "loss" and the gradient of each
+/// input in `differentiated`.
 struct GradientGraph {
   Graph graph;
+  /// Of the loss; not every backend has f64.
+  DataType lossType = DataType::F64;
   std::vector<OpInput> inputs; ///< Of the case, then one for each result.
   HostTensors values;          ///< Of the inputs.
   std::vector<size_t> differentiated;

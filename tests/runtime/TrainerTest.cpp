@@ -2,10 +2,9 @@
 
 #include "gptc/runtime/training/Trainer.h"
 
-#include "gptc/runtime/base/File.h"
-#include "gptc/runtime/data/Prepare.h"
 #include "tests/support/CompiledModels.h"
 #include "tests/support/Matchers.h"
+#include "tests/support/SampleTraining.h"
 
 #include <algorithm>
 #include <cmath>
@@ -42,25 +41,7 @@ protected:
   void SetUp() override {
     if (std::string reason = reasonToSkip(); !reason.empty())
       GTEST_SKIP() << reason;
-    std::ofstream text(folder / "text.txt");
-    for (int i = 0; i < 40; ++i)
-      text << "ROMEO:\nBut soft, what light through yonder window breaks? " << i
-           << "\n";
-    text.close();
-    TokenizerFiles files;
-    for (const char *name :
-         {"config.json", "vocab.json", "merges.txt", "tokenizer.json"})
-      if (auto content = readTextFile(model + "/" + name))
-        files[name] = *content;
-    ASSERT_VALUE(auto tokenizer, Tokenizer::create(files));
-    PrepareOptions prepare;
-    prepare.inputs = {folder / "text.txt"};
-    prepare.output = folder / "data";
-    prepare.separator = "ROMEO:";
-    prepare.validation = 0.2;
-    ASSERT_VALUE(auto summary, prepareData(prepare, tokenizer, {}));
-    ASSERT_GT(summary.documents[1], 0U);
-    options.data = prepare.output;
+    options.data = prepareSample(folder, model);
     options.schedule = {1e-3, 2, Schedule::Fall::Cosine, 6, 0.1};
     options.load.threads = 2;
   }

@@ -28,11 +28,13 @@ DeviceSnapshot device(const std::string &name, DeviceKind kind,
   return snapshot;
 }
 
-const DeviceSnapshot software = device("llvmpipe", DeviceKind::Software);
-const DeviceSnapshot integrated =
-    device("Radeon 780M", DeviceKind::Integrated, "0000:04:00.0");
-const DeviceSnapshot discrete =
-    device("GeForce RTX 4090", DeviceKind::Discrete, "0000:01:00.0");
+DeviceSnapshot software() { return device("llvmpipe", DeviceKind::Software); }
+DeviceSnapshot integrated() {
+  return device("Radeon 780M", DeviceKind::Integrated, "0000:04:00.0");
+}
+DeviceSnapshot discrete() {
+  return device("GeForce RTX 4090", DeviceKind::Discrete, "0000:01:00.0");
+}
 
 std::optional<size_t> best(std::vector<DeviceSnapshot> devices) {
   return rankDevices(devices).best;
@@ -45,24 +47,25 @@ std::string errorOf(const std::vector<DeviceSnapshot> &devices,
 }
 
 TEST(DeviceChoice, DiscreteComesBeforeIntegratedBeforeSoftware) {
-  EXPECT_EQ(best({software, integrated, discrete}), 2u);
-  EXPECT_EQ(best({software, integrated}), 1u);
-  EXPECT_EQ(best({discrete, integrated, software}), 0u);
-  EXPECT_EQ(best({software}), 0u);
+  EXPECT_EQ(best({software(), integrated(), discrete()}), 2u);
+  EXPECT_EQ(best({software(), integrated()}), 1u);
+  EXPECT_EQ(best({discrete(), integrated(), software()}), 0u);
+  EXPECT_EQ(best({software()}), 0u);
   EXPECT_EQ(best({}), std::nullopt);
 }
 
 TEST(DeviceChoice, TheFirstOfEquals) {
   DeviceSnapshot second =
       device("GeForce RTX 3060", DeviceKind::Discrete, "0000:02:00.0");
-  EXPECT_EQ(best({second, discrete}), 0u);
-  EXPECT_EQ(best({discrete, second}), 0u);
+  EXPECT_EQ(best({second, discrete()}), 0u);
+  EXPECT_EQ(best({discrete(), second}), 0u);
 }
 
 TEST(DeviceChoice, ReasonsSayWhyTheOthersAreNotTaken) {
   DeviceSnapshot old = device("Old", DeviceKind::Discrete, "0000:09:00.0");
   old.apiVersion = VK_MAKE_API_VERSION(0, 1, 1, 130);
-  std::vector<DeviceSnapshot> devices{old, software, discrete, integrated};
+  std::vector<DeviceSnapshot> devices{old, software(), discrete(),
+                                      integrated()};
   Ranking ranking = rankDevices(devices);
   EXPECT_EQ(ranking.best, 2u);
   EXPECT_EQ(ranking.reasons[0], "lacks Vulkan 1.2 (its driver offers 1.1.130)");
@@ -92,18 +95,18 @@ TEST(DeviceChoice, OfTwoDriversForOneGpuTheKnownOne) {
 }
 
 TEST(DeviceChoice, ByNumberNameAddressAndUuid) {
-  std::vector<DeviceSnapshot> devices{software, integrated, discrete};
+  std::vector<DeviceSnapshot> devices{software(), integrated(), discrete()};
   EXPECT_EQ(errorOf(devices, ""), "device 2");
   EXPECT_EQ(errorOf(devices, "0"), "device 0");
   EXPECT_EQ(errorOf(devices, "llvm"), "device 0");
   EXPECT_EQ(errorOf(devices, "radeon"), "device 1");
   EXPECT_EQ(errorOf(devices, "0000:04:00.0"), "device 1");
   EXPECT_EQ(errorOf(devices, "01:00.0"), "device 2");
-  EXPECT_EQ(errorOf(devices, uuidText(discrete.deviceUuid)), "device 2");
+  EXPECT_EQ(errorOf(devices, uuidText(discrete().deviceUuid)), "device 2");
 }
 
 TEST(DeviceChoice, NotThereDiffersFromNotUsable) {
-  std::vector<DeviceSnapshot> devices{software, integrated, discrete};
+  std::vector<DeviceSnapshot> devices{software(), integrated(), discrete()};
   devices[1].bufferDeviceAddress = false;
   devices[1].invocations = 128;
   auto missing = chooseDevice(devices, "Arc");
@@ -120,7 +123,7 @@ TEST(DeviceChoice, NotThereDiffersFromNotUsable) {
   EXPECT_THAT(errorOf(devices, "3"), HasSubstr("there is no Vulkan device 3"));
   EXPECT_THAT(errorOf(devices, "e"), HasSubstr("means several"));
   EXPECT_THAT(errorOf({}, ""), HasSubstr("offer no device"));
-  devices = {integrated};
+  devices = {integrated()};
   devices[0].timelineSemaphore = false;
   EXPECT_THAT(errorOf(devices, ""),
               HasSubstr("'Radeon 780M' lacks timeline semaphores"));

@@ -40,8 +40,8 @@ TEST(MemoryTypes, TheLargestHeapOfADiscreteGpu) {
                             {visible | coherent | cached, 1},
                             {local, 2}});
   auto device = chooseMemoryType(properties, all, MemoryUse::Device);
-  EXPECT_EQ(device, 3u);
-  EXPECT_FALSE(isShared(properties, *device));
+  ASSERT_EQ(device, 3u);
+  EXPECT_FALSE(isShared(properties, device.value_or(0)));
   EXPECT_EQ(chooseMemoryType(properties, all, MemoryUse::Host), 2u);
   EXPECT_EQ(chooseMemoryType(properties, 0b0011, MemoryUse::Host), 1u);
   EXPECT_EQ(chooseMemoryType(properties, 0b0110, MemoryUse::Device),
@@ -54,8 +54,8 @@ TEST(MemoryTypes, MemoryThatTheHostSharesWhereThereIs) {
                                   {local | visible | coherent, 0},
                                   {local | visible | coherent | cached, 0}});
   auto device = chooseMemoryType(properties, all, MemoryUse::Device);
-  EXPECT_EQ(device, 2u);
-  EXPECT_TRUE(isShared(properties, *device));
+  ASSERT_EQ(device, 2u);
+  EXPECT_TRUE(isShared(properties, device.value_or(0)));
 }
 
 TEST(MemoryTypes, NoneOfSpecialKinds) {

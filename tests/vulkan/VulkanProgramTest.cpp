@@ -3,6 +3,7 @@
 #include "gptc/backends/vulkan/runtime/VulkanProgram.h"
 
 #include "gptc/backends/vulkan/runtime/ListDevices.h"
+#include "gptc/runtime/program/Roof.h"
 #include "tests/vulkan/SampleProgram.h"
 
 #include <gmock/gmock.h>
@@ -147,33 +148,49 @@ TEST_P(VulkanProgram, ReadsAndWritesVariables) {
     ASSERT_EQ(valueAt(*sum, i), float(i % 77) + 1) << i;
 }
 
+TEST_P(VulkanProgram, MeasuresTheDevice) {
+  SampleProgram sample(10);
+  auto program = load(sample, options());
+  ASSERT_TRUE(program);
+  auto meter = program->createRoofMeter();
+  ASSERT_TRUE(meter) << meter.error().message();
+  for (int i = 0; i < 2; ++i)
+    ASSERT_TRUE((*meter)->measure());
+  EXPECT_GT((*meter)->roof().readBytes, 1e6);
+  EXPECT_GT((*meter)->roof().f32, 1e6);
+}
+
 TEST_P(VulkanProgram, KeepsCompiledKernelsAndIgnoresDamagedOnes) {
   SampleProgram sample(10);
-  ASSERT_TRUE(load(sample, options()));
-  TemporaryFolder &folder = folder_;
-  std::vector<std::string> files;
-  for (const auto &file : std::filesystem::directory_iterator(folder / "cache"))
-    files.push_back(file.path());
-  ASSERT_EQ(files.size(), 1u);
-  std::string good = TemporaryFolder::readFile(files[0]);
-  ASSERT_TRUE(load(sample, options()));
-  for (size_t damage : {size_t(0), size_t(20), good.size() - 1}) {
-    std::string bad = good;
-    bad[damage] ^= 1;
-    std::ofstream(files[0], std::ios::binary) << bad;
-    auto program = load(sample, options());
+  // Kernels are compiled when they are first run.
+  auto use = [&](const VulkanOptions &options) {
+    auto program = load(sample, options);
     ASSERT_TRUE(program);
     setX(*program, 1);
     ASSERT_TRUE(program->run(0));
     checkY(*program, 1, 1);
+  };
+  use(options());
+  std::vector<std::string> files;
+  for (const auto &file :
+       std::filesystem::directory_iterator(folder_ / "cache"))
+    files.push_back(file.path());
+  ASSERT_EQ(files.size(), 1u);
+  std::string good = TemporaryFolder::readFile(files[0]);
+  use(options());
+  for (size_t damage : {size_t(0), size_t(20), good.size() - 1}) {
+    std::string bad = good;
+    bad[damage] ^= 1;
+    std::ofstream(files[0], std::ios::binary) << bad;
+    use(options());
     EXPECT_EQ(TemporaryFolder::readFile(files[0]), good);
   }
   std::ofstream(files[0], std::ios::binary) << good.substr(0, 30);
-  EXPECT_TRUE(load(sample, options()));
+  use(options());
   // A folder that cannot be made costs nothing but time.
   VulkanOptions nowhere = options();
   nowhere.cacheFolder = files[0] + "/below-a-file";
-  EXPECT_TRUE(load(sample, nowhere));
+  use(nowhere);
 }
 
 TEST_P(VulkanProgram, TakesTheFirstVariantThatTheDeviceCanRun) {

@@ -2,6 +2,8 @@
 // RUN: FileCheck %s --check-prefix=REMARK <%t
 // RUN: gptc-opt %s --pass-pipeline='builtin.module(func.func(gptc-form-kernels{prologue-rows=1}))' 2>/dev/null | FileCheck %s --check-prefix=ONE
 
+// RUN: gptc-opt %s --pass-pipeline='builtin.module(func.func(gptc-form-kernels{append-queries=0 most-buffers=5}))' 2>/dev/null | FileCheck %s --check-prefix=FEW
+
 gptc.variable @keys cache : tensor<1x2x6x4xf32>
 gptc.variable @values cache : tensor<1x2x6x4xf32>
 gptc.variable @count counter : tensor<4xf32>
@@ -65,6 +67,10 @@ func.func @many_rows(%x: tensor<64x8xf32>, %g: tensor<8xf32>, %w: tensor<8x16xf3
 // CHECK-NOT: gptc.group
 // CHECK: gptc.assign @keys, %[[A]]#
 // CHECK: gptc.assign @values, %[[A]]#
+// FEW-LABEL: func.func @caches
+// FEW-COUNT-2: gptc.group gather
+// FEW: gptc.group attention
+// FEW-NEXT: gptc.attention
 func.func @caches(%q: tensor<1x2x1x4xf32>, %k: tensor<1x2x1x4xf32>, %v: tensor<1x2x1x4xf32>, %at: tensor<1xi32>) -> tensor<1x2x1x4xf32> {
   %keys = gptc.read @keys : tensor<1x2x6x4xf32>
   %values = gptc.read @values : tensor<1x2x6x4xf32>
@@ -192,4 +198,19 @@ func.func @between(%x: tensor<8x5xf32>) -> tensor<8x5xf32> {
   %5 = arith.cmpi slt, %3, %4 : tensor<8x5xi32>
   %6 = arith.select %5, %2, %0 : tensor<8x5xi1>, tensor<8x5xf32>
   return %6 : tensor<8x5xf32>
+}
+
+// A row program takes no more than a target has buffers for.
+// CHECK-LABEL: func.func @buffers
+// CHECK: gptc.group rowwise
+// CHECK-NOT: gptc.group
+// FEW-LABEL: func.func @buffers
+// FEW-COUNT-2: gptc.group rowwise
+// FEW-NOT: gptc.group
+func.func @buffers(%a: tensor<4x8xf32>, %b: tensor<4x8xf32>, %c: tensor<4x8xf32>, %d: tensor<4x8xf32>, %e: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %0 = arith.addf %a, %b : tensor<4x8xf32>
+  %1 = arith.addf %0, %c : tensor<4x8xf32>
+  %2 = arith.addf %1, %d : tensor<4x8xf32>
+  %3 = arith.addf %2, %e : tensor<4x8xf32>
+  return %3 : tensor<4x8xf32>
 }

@@ -32,11 +32,15 @@ private:
 
   bool prepare();
   void emitOneQuery();
+  WorkgroupArray appendRow(ir::CacheAppendOp append);
   void oneQuery(Value row);
   void emitBlocks();
   void queryBlock(Value firstRow);
 
+  // Of many queries: a block, and the invocations that share a row of it. Each
+  // has some of the row's scores, and some vectors of its result.
   int64_t blockRows = 0, blockKeys = 0;
+  static constexpr int64_t perRow = 8;
 };
 
 /// Finds the operands; to be called within the tile.
@@ -55,45 +59,121 @@ bool AttentionEmitter::prepare() {
 // Few queries
 //===----------------------------------------------------------------------===//
 
+/// Appends the one new row of a cache, if it is valid and inside; returns the
+/// row, of which this kernel reads no copy in the cache, in workgroup memory.
+WorkgroupArray AttentionEmitter::appendRow(ir::CacheAppendOp append) {
+  WorkgroupArray quads = e.workgroupVectors(headQuads);
+  Value to = evaluator.evaluate(append.getPositions(), {batch});
+  int64_t extent = append.getCache().getType().getDimSize(2);
+  Value isInside =
+      e.both(e.lessEqual(e.constant(0), to), e.less(to, e.constant(extent)));
+  e.share(headQuads, [&](Value quad) {
+    Values elements;
+    for (int i = 0; i < 4; ++i) {
+      Value d = e.add(e.mul(quad, 4), i);
+      Value safe = headSize % 4 == 0 ? d : e.min(d, e.constant(headSize - 1));
+      Value x = evaluator.evaluate(append.getRows(),
+                                   {batch, head, e.constant(0), safe});
+      if (headSize % 4 != 0)
+        x = e.select(e.less(d, e.constant(headSize)), x, e.number(0.0));
+      elements.push_back(x);
+    }
+    Value x = e.gather4(elements);
+    e.store(x, quads, quad);
+    e.when(isInside, [&] { storeCacheQuad(append, to, quad, x); });
+  });
+  return quads;
+}
+
+/// Neighbours take neighbouring vectors of one key or value, groups of them
+/// take every so many; the parts of a score come together in workgroup memory.
 void AttentionEmitter::oneQuery(Value row) {
   int64_t invocations = e.invocations();
+  int64_t groups = invocations / headQuads;
+  // Keys of a round, of which each group has as many: what invocations and
+  // workgroup memory allow, whole numbers of what is loaded at once.
+  constexpr int64_t mostParts = 5120;
+  int64_t each =
+      std::min(invocations / groups, mostParts / ((headQuads + 1) * groups));
+  int64_t atOnce = std::min(std::max<int64_t>(each, 1), e.target.loadsAtOnce);
+  each = std::max(each / atOnce, int64_t(1)) * atOnce;
+  int64_t roundKeys = each * groups;
   WorkgroupArray queryQuads = e.workgroupVectors(headQuads);
-  WorkgroupArray weights = e.workgroupArray(invocations);
+  WorkgroupArray parts = e.workgroupArray(roundKeys * (headQuads + 1));
+  WorkgroupArray weights = e.workgroupArray(roundKeys);
   e.share(headQuads, [&](Value quad) {
     e.store(e.fmul(loadQuad(query, row, quad), splat(scale)), queryQuads, quad);
   });
+  std::optional<WorkgroupArray> newKey, newValue;
+  if (auto append = op.getKey().getDefiningOp<ir::CacheAppendOp>())
+    newKey = appendRow(append);
+  if (auto append = op.getValue().getDefiningOp<ir::CacheAppendOp>())
+    newValue = appendRow(append);
   e.barrier();
+  // What this kernel appends, it does not read in the cache.
+  auto loadKept = [&](const HeadView &view,
+                      const std::optional<WorkgroupArray> &appended, Value j,
+                      Value quad) {
+    Value x = loadQuad(view, j, quad);
+    return appended ? e.select(e.equal(j, position), e.load(*appended, quad), x)
+                    : x;
+  };
   Value first = firstKey(row), end = endKey(row);
   Value last = e.max(e.add(end, -1), e.constant(0));
-  // For the weighted sum, neighbours take neighbouring vectors of one value;
-  // groups of them take every so many values.
-  int64_t groups = invocations / headQuads;
   Value quad = e.rem(e.invocation(), headQuads);
-  Value group = e.div(e.invocation(), headQuads);
+  // Invocations beyond the groups do what the last one does.
+  Value group = e.min(e.div(e.invocation(), headQuads), e.constant(groups - 1));
+  Value mine = e.load(queryQuads, quad);
   Value zeros = e.zero(mlir::VectorType::get({4}, e.f32()));
   Values state = e.loopWith(
-      first, end, invocations, {e.number(lowest), e.number(0.0), zeros},
+      first, end, roundKeys, {e.number(lowest), e.number(0.0), zeros},
       [&](Value block, mlir::ValueRange carried) {
-        Value j = e.add(block, e.invocation());
-        Value safe = e.min(j, last);
-        Value sums = zeros;
-        for (int64_t q = 0; q < headQuads; ++q)
-          sums = e.fma(e.load(queryQuads, e.constant(q)),
-                       loadQuad(key, safe, e.constant(q)), sums);
-        Value score = e.select(e.less(j, end), sumOf(sums), e.number(lowest));
-        Value largest = e.fmax(carried[0], e.combineAll(Combine::Max, score));
-        Value p = probability(score, largest);
-        Value correction = e.exp(e.fsub(carried[0], largest));
-        e.store(p, weights, e.invocation());
+        Value count = e.min(e.sub(end, block), e.constant(roundKeys));
+        // Keys of the round that a group takes at once, from its number on.
+        auto atRound = [&](Value from, int64_t i) {
+          return e.add(e.add(from, group), i * groups);
+        };
+        auto rowAt = [&](Value at) { return e.min(e.add(block, at), last); };
+        e.loop(e.constant(0), count, atOnce * groups, [&](Value from) {
+          Values keyQuads;
+          for (int64_t i = 0; i < atOnce; ++i)
+            keyQuads.push_back(
+                loadKept(key, newKey, rowAt(atRound(from, i)), quad));
+          for (int64_t i = 0; i < atOnce; ++i)
+            e.store(sumOf(e.fmul(mine, keyQuads[size_t(i)])), parts,
+                    e.add(e.mul(atRound(from, i), headQuads + 1), quad));
+        });
         e.barrier();
-        Value count = e.min(e.sub(end, block), e.constant(invocations));
-        Value sum = e.loopWith(
-            group, count, groups, e.fmul(carried[2], splat(correction)),
-            [&](Value i, mlir::ValueRange inner) {
-              Value x = loadQuad(value, e.add(block, i), quad);
-              return Values{e.fma(splat(e.load(weights, i)), x, inner[0])};
-            })[0];
-        // The next round writes weights only after its own barriers.
+        Value at = e.min(e.invocation(), e.constant(roundKeys - 1));
+        Value score =
+            e.loopWith(e.constant(0), e.constant(headQuads), 1, e.number(0.0),
+                       [&](Value q, mlir::ValueRange inner) {
+                         Value part =
+                             e.load(parts, e.add(e.mul(at, headQuads + 1), q));
+                         return Values{e.fadd(inner[0], part)};
+                       })[0];
+        score =
+            e.select(e.less(e.invocation(), count), score, e.number(lowest));
+        Value largest = e.fmax(carried[0], e.combineAll(Combine::Max, score));
+        Value correction = e.exp(e.fsub(carried[0], largest));
+        Value p = probability(score, largest);
+        e.when(e.less(e.invocation(), e.constant(roundKeys)),
+               [&] { e.store(p, weights, e.invocation()); });
+        e.barrier();
+        Value sum =
+            e.loopWith(e.constant(0), count, atOnce * groups,
+                       e.fmul(carried[2], splat(correction)),
+                       [&](Value from, mlir::ValueRange inner) {
+                         Value next = inner[0];
+                         for (int64_t i = 0; i < atOnce; ++i) {
+                           Value at = atRound(from, i);
+                           Value x = loadKept(value, newValue, rowAt(at), quad);
+                           next = e.fma(splat(e.load(weights, at)), x, next);
+                         }
+                         return Values{next};
+                       })[0];
+        // The next round writes parts that were read before its barriers, and
+        // weights after its own.
         return Values{largest, e.fma(carried[1], correction, p), sum};
       });
   Value reciprocal = reciprocalOf(e.combineAll(Combine::Sum, state[1]));
@@ -101,11 +181,12 @@ void AttentionEmitter::oneQuery(Value row) {
   e.store(state[2], partials, e.invocation());
   e.barrier();
   e.share(headQuads, [&](Value q) {
-    Value sum = e.load(partials, q);
-    for (int64_t g = 1; g < groups; ++g) {
-      Value x = e.load(partials, e.add(q, g * headQuads));
-      sum = e.fadd(sum, x);
-    }
+    Value sum =
+        e.loopWith(e.constant(0), e.constant(groups), 1, zeros,
+                   [&](Value g, mlir::ValueRange inner) {
+                     Value x = e.load(partials, e.add(q, e.mul(g, headQuads)));
+                     return Values{e.fadd(inner[0], x)};
+                   })[0];
     storeQuad(*result, row, q, e.fmul(sum, splat(reciprocal)));
   });
 }
@@ -133,37 +214,52 @@ void AttentionEmitter::emitOneQuery() {
 
 void AttentionEmitter::queryBlock(Value firstRow) {
   int64_t invocations = e.invocations();
-  // Rows of vectors are one longer than needed: that spreads them over the
-  // memory's banks.
+  int64_t scoresEach = blockKeys / perRow;
+  int64_t quadsEach = ceilDiv(headQuads, perRow);
+  // Rows are one longer than needed: that spreads them over the memory's
+  // banks.
   int64_t stride = headQuads + 1;
-  WorkgroupArray queryRows = e.workgroupVectors(blockRows * headQuads);
+  WorkgroupArray queryRows = e.workgroupVectors(blockRows * stride);
   WorkgroupArray keyRows = e.workgroupVectors(blockKeys * stride);
-  WorkgroupArray scores = e.workgroupArray(blockRows * blockKeys);
-  WorkgroupArray weights = e.workgroupArray(blockRows * blockKeys);
+  WorkgroupArray maxima = e.workgroupArray(blockRows * (perRow + 1));
+  WorkgroupArray weights = e.workgroupArray(blockRows * (blockKeys + 1));
   e.share(blockRows * headQuads, [&](Value i) {
     Value row =
         e.min(e.add(firstRow, e.div(i, headQuads)), e.constant(queries - 1));
     Value x = loadQuad(query, row, e.rem(i, headQuads));
-    e.store(e.fmul(x, splat(scale)), queryRows, i);
+    e.store(e.fmul(x, splat(scale)), queryRows,
+            e.add(e.mul(e.div(i, headQuads), stride), e.rem(i, headQuads)));
   });
-  // Several invocations to a row: each has some of its scores, and some
-  // vectors of its result.
-  int64_t perRow = invocations / blockRows;
-  int64_t scoresEach = blockKeys / perRow;
-  int64_t quadsEach = ceilDiv(headQuads, perRow);
-  Value r = e.div(e.invocation(), perRow), lane = e.rem(e.invocation(), perRow);
+  // Neighbours have neighbouring rows: they read the same keys and values.
+  Value r = e.rem(e.invocation(), blockRows);
+  Value lane = e.div(e.invocation(), blockRows);
   Value row = e.add(firstRow, r);
   Value from = firstKey(row), to = endKey(row);
   Value last = e.min(e.add(firstRow, blockRows - 1), e.add(endQueries, -1));
   Value first = e.mul(e.div(firstKey(firstRow), blockKeys), blockKeys);
   Value zeros = e.zero(mlir::VectorType::get({4}, e.f32()));
-  auto loadRows = [&](const HeadView &view, Value block) {
-    e.share(blockKeys * headQuads, [&](Value i) {
-      Value j = e.div(i, headQuads), quad = e.rem(i, headQuads);
-      Value safe = e.min(e.add(block, j), e.constant(keys - 1));
-      e.store(loadQuad(view, safe, quad), keyRows,
-              e.add(e.mul(j, stride), quad));
-    });
+  // Rows of a block on their way into workgroup memory: fetched while others
+  // are computed with. What there are too few of is fetched twice.
+  int64_t fetches = ceilDiv(blockKeys * headQuads, invocations);
+  auto fetchedAt = [&](int64_t i) {
+    return e.min(e.add(e.invocation(), i * invocations),
+                 e.constant(blockKeys * headQuads - 1));
+  };
+  auto fetchRows = [&](const HeadView &view, Value block) {
+    Values rows;
+    for (int64_t i = 0; i < fetches; ++i) {
+      Value at = fetchedAt(i);
+      Value j = e.min(e.add(block, e.div(at, headQuads)), e.constant(keys - 1));
+      rows.push_back(loadQuad(view, j, e.rem(at, headQuads)));
+    }
+    return rows;
+  };
+  auto storeRows = [&](mlir::ValueRange rows) {
+    for (int64_t i = 0; i < fetches; ++i) {
+      Value at = fetchedAt(i);
+      e.store(rows[size_t(i)], keyRows,
+              e.add(e.mul(e.div(at, headQuads), stride), e.rem(at, headQuads)));
+    }
   };
   auto quadOf = [&](int64_t i) {
     return e.min(e.add(lane, i * perRow), e.constant(headQuads - 1));
@@ -171,18 +267,21 @@ void AttentionEmitter::queryBlock(Value firstRow) {
 
   Values initial{e.number(lowest), e.number(0.0)};
   initial.append(size_t(quadsEach), zeros);
+  llvm::append_range(initial, fetchRows(key, first));
   Values state = e.loopWith(
       first, endKey(last), blockKeys, initial,
       [&](Value block, mlir::ValueRange carried) {
         e.barrier(); // The values of the round before are done with.
-        loadRows(key, block);
+        storeRows(carried.take_back(size_t(fetches)));
         e.barrier();
+        Values values = fetchRows(value, block);
+        Values nextKeys = fetchRows(key, e.add(block, blockKeys));
         Values sums(size_t(scoresEach), zeros), mine;
         sums = e.loopWith(
             e.constant(0), e.constant(headQuads), 1, sums,
             [&](Value quad, mlir::ValueRange inner) {
               Values next(inner);
-              Value x = e.load(queryRows, e.add(e.mul(r, headQuads), quad));
+              Value x = e.load(queryRows, e.add(e.mul(r, stride), quad));
               for (int64_t i = 0; i < scoresEach; ++i) {
                 Value j = e.add(lane, i * perRow);
                 Value y = e.load(keyRows, e.add(e.mul(j, stride), quad));
@@ -190,18 +289,22 @@ void AttentionEmitter::queryBlock(Value firstRow) {
               }
               return next;
             });
-        Value scoreRow = e.mul(r, blockKeys);
         for (int64_t i = 0; i < scoresEach; ++i) {
           Value at = e.add(lane, i * perRow), j = e.add(block, at);
           Value seen = e.both(e.lessEqual(from, j), e.less(j, to));
           mine.push_back(e.select(seen, sumOf(sums[i]), e.number(lowest)));
-          e.store(mine.back(), scores, e.add(scoreRow, at));
         }
-        e.barrier(); // Scores are there, and keys are done with.
-        loadRows(value, block);
+        Value most = mine[0];
+        for (Value score : llvm::drop_begin(mine))
+          most = e.fmax(most, score);
+        Value maximaRow = e.mul(r, perRow + 1);
+        e.store(most, maxima, e.add(maximaRow, lane));
+        e.barrier(); // Maxima are there, and keys are done with.
+        storeRows(values);
         Value largest = carried[0];
-        for (int64_t j = 0; j < blockKeys; ++j)
-          largest = e.fmax(largest, e.load(scores, e.add(scoreRow, j)));
+        for (int64_t i = 0; i < perRow; ++i)
+          largest = e.fmax(largest, e.load(maxima, e.add(maximaRow, i)));
+        Value scoreRow = e.mul(r, blockKeys + 1);
         for (int64_t i = 0; i < scoresEach; ++i)
           e.store(probability(mine[i], largest), weights,
                   e.add(scoreRow, e.add(lane, i * perRow)));
@@ -222,6 +325,7 @@ void AttentionEmitter::queryBlock(Value firstRow) {
                             return added;
                           });
         next.insert(next.begin(), largest);
+        llvm::append_range(next, nextKeys);
         return next;
       });
   Value reciprocal = reciprocalOf(state[1]);
@@ -241,8 +345,8 @@ void AttentionEmitter::emitBlocks() {
   for (int64_t rows : {32, 16, 8}) {
     blockRows = rows;
     blockKeys = 32;
-    int64_t bytes = 16 * (rows * headQuads + blockKeys * (headQuads + 1)) +
-                    8 * rows * blockKeys;
+    int64_t bytes = 16 * (rows + blockKeys) * (headQuads + 1) +
+                    4 * rows * (blockKeys + 1 + perRow + 1);
     if (bytes <= workgroupMemoryBytes)
       break;
   }
@@ -250,17 +354,15 @@ void AttentionEmitter::emitBlocks() {
   e.innerTiles = uint32_t(shape[1]);
   if (queries % blockRows == 0)
     e.rowsPerBlock = uint32_t(blockRows);
-  e.forEachTile(
-      shape[0] * blocks * shape[1], std::min(mostInvocations, 8 * blockRows),
-      [&] {
-        Values index = e.delinearize(e.tile(), {shape[0], blocks, shape[1]});
-        batch = index[0];
-        head = index[2];
-        if (!prepare())
-          return;
-        Value firstRow = e.mul(index[1], blockRows);
-        e.when(e.less(firstRow, endQueries), [&] { queryBlock(firstRow); });
-      });
+  e.forEachTile(shape[0] * blocks * shape[1], perRow * blockRows, [&] {
+    Values index = e.delinearize(e.tile(), {shape[0], blocks, shape[1]});
+    batch = index[0];
+    head = index[2];
+    if (!prepare())
+      return;
+    Value firstRow = e.mul(index[1], blockRows);
+    e.when(e.less(firstRow, endQueries), [&] { queryBlock(firstRow); });
+  });
 }
 
 void AttentionEmitter::emit() {

@@ -47,6 +47,8 @@ std::optional<StoredHead> AttentionHead::findStored(Value result) {
 }
 
 HeadView AttentionHead::viewOf(Value tensor) {
+  if (auto append = tensor.getDefiningOp<ir::CacheAppendOp>())
+    tensor = append.getCache();
   auto view = ir::resolveView(tensor);
   auto base = view ? llvm::dyn_cast<mlir::BlockArgument>(view->base)
                    : mlir::BlockArgument();
@@ -73,6 +75,8 @@ Value AttentionHead::loadQuad(const HeadView &view, Value row, Value quad) {
   Value at = e.add(view.offset, e.mul(row, view.rowStride));
   if (view.vectors && view.buffer.element.isF32())
     return e.load4(view.buffer, e.add(at, first));
+  if (view.vectors && Emitter::storesFour(view.buffer.element))
+    return e.loadNarrow4(view.buffer, e.add(at, first));
   llvm::SmallVector<Value> elements;
   for (int i = 0; i < 4; ++i) {
     Value d = e.add(first, i);
@@ -86,6 +90,19 @@ Value AttentionHead::loadQuad(const HeadView &view, Value row, Value quad) {
         e.select(e.less(d, e.constant(headSize)), x, e.number(0.0)));
   }
   return e.gather4(elements);
+}
+
+Value AttentionHead::loadStoredQuad(const StoredHead &stored, Value row,
+                                    Value quad) {
+  const ir::StridedView &view = stored.view;
+  HeadView seen;
+  seen.buffer = e.output(stored.output);
+  seen.offset =
+      e.add(e.constant(view.offset),
+            e.add(e.mul(batch, view.strides[0]), e.mul(head, view.strides[1])));
+  seen.rowStride = view.strides[2];
+  seen.stride = headSize == 1 ? 1 : view.strides[3];
+  return loadQuad(seen, row, quad);
 }
 
 void AttentionHead::storeQuad(const StoredHead &stored, Value row, Value quad,
@@ -115,6 +132,19 @@ void AttentionHead::storeQuad(const StoredHead &stored, Value row, Value quad,
     else
       e.when(e.less(d, e.constant(headSize)), store);
   }
+}
+
+void AttentionHead::storeCacheQuad(ir::CacheAppendOp append, Value row,
+                                   Value quad, Value x) {
+  auto shape = append.getCache().getType().getShape();
+  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues()))
+    if (yielded == append.getResult()) {
+      StoredHead stored{
+          {yielded, 0, llvm::to_vector(shape), ir::denseStrides(shape)},
+          unsigned(i)};
+      return storeQuad(stored, row, quad, x);
+    }
+  e.failure = "an append that does not leave the kernel";
 }
 
 Value AttentionHead::splat(Value scalar) {

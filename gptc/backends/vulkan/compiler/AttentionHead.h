@@ -58,7 +58,11 @@ protected:
   HeadView viewOf(Value tensor);
   /// Elements [4 quad, 4 quad + 4) of a row.
   Value loadQuad(const HeadView &view, Value row, Value quad);
+  /// What a result's row holds so far.
+  Value loadStoredQuad(const StoredHead &stored, Value row, Value quad);
   void storeQuad(const StoredHead &stored, Value row, Value quad, Value x);
+  /// Stores part of a new row of a cache.
+  void storeCacheQuad(ir::CacheAppendOp append, Value row, Value quad, Value x);
   Value splat(Value scalar);
   /// The sum of a vector's elements.
   Value sumOf(Value vector);

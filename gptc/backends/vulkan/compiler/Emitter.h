@@ -133,6 +133,8 @@ public:
   Value load(const BufferPointer &buffer, Value index);
   /// Four consecutive f32, the first at a multiple of four.
   Value load4(const BufferPointer &buffer, Value index);
+  /// Four consecutive 16-bit elements, the first at a multiple of four.
+  Value loadNarrow4(const BufferPointer &buffer, Value index);
   /// One or four 32-bit words of a buffer of narrower elements.
   Value loadWord(const BufferPointer &buffer, Value wordIndex);
   Value loadWord4(const BufferPointer &buffer, Value wordIndex);

@@ -259,6 +259,20 @@ Value Emitter::load(const BufferPointer &buffer, Value index) {
                                constant(0));
 }
 
+Value Emitter::loadNarrow4(const BufferPointer &buffer, Value index) {
+  Bits integer(*this);
+  Value first = div(index, 2);
+  Values elements;
+  for (int64_t i : {0, 1}) {
+    Value word = loadWord(buffer, add(first, i));
+    elements.push_back(
+        integer.widen(integer.bitAnd(word, 0xffff), buffer.element));
+    elements.push_back(
+        integer.widen(integer.shiftRight(word, 16), buffer.element));
+  }
+  return gather4(elements);
+}
+
 Value Emitter::load4(const BufferPointer &buffer, Value index) {
   Value pointer = vectorPointer(buffer, index);
   return pointer ? loadThrough(pointer, 16)

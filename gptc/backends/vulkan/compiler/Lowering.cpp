@@ -50,7 +50,8 @@ mlir::LogicalResult convert(spirv::ModuleOp module) {
 
 } // namespace
 
-Expected<std::vector<uint32_t>> lowerToSpirv(spirv::ModuleOp module) {
+Expected<std::vector<uint32_t>> lowerToSpirv(spirv::ModuleOp module,
+                                             bool unrollsLoops) {
   std::string errors;
   mlir::ScopedDiagnosticHandler handler(
       module.getContext(), [&](mlir::Diagnostic &diagnostic) {
@@ -61,6 +62,10 @@ Expected<std::vector<uint32_t>> lowerToSpirv(spirv::ModuleOp module) {
       mlir::failed(mlir::verify(module)))
     return failure(ErrorCode::Internal, "lowering to SPIR-V failed: {}",
                    errors);
+  if (!unrollsLoops)
+    module.walk([](spirv::LoopOp loop) {
+      loop.setLoopControl(spirv::LoopControl::DontUnroll);
+    });
   llvm::SmallVector<uint32_t> words;
   spirv::SerializationOptions options;
   options.emitSymbolName = false;

@@ -61,7 +61,7 @@ MatrixOperand::MatrixOperand(Emitter &emitter, Evaluator &evaluator,
   }
   view_ = ir::resolveView(operand_);
   if (!view_ || !llvm::isa<mlir::BlockArgument>(view_->base) ||
-      typeOf(view_->base).getEncoding() || !type.getElementType().isF32()) {
+      typeOf(view_->base).getEncoding()) {
     view_.reset();
     return;
   }
@@ -70,6 +70,9 @@ MatrixOperand::MatrixOperand(Emitter &emitter, Evaluator &evaluator,
   // The left operand is [rows, k], the right one [k, columns].
   size_t k = transposed == isLeft ? rank - 2 : rank - 1;
   size_t outer = 2 * rank - 3 - k;
+  runsAlongDepth_ = view_->strides[k] == 1;
+  if (!type.getElementType().isF32())
+    return;
   if (isAligned(*view_, k))
     vectors_ = Vectors::Depth;
   else if (isAligned(*view_, outer))
@@ -187,8 +190,8 @@ ProductResults::ProductResults(Emitter &emitter, Evaluator &evaluator,
     : e(emitter), evaluator(evaluator), op(op) {
   for (auto [i, value] : llvm::enumerate(e.kernel.getYield().getValues())) {
     if (!dependsOn(value, op.getResult())) {
-      e.failure = "results that do not depend on the product";
-      return;
+      others_.push_back(unsigned(i));
+      continue;
     }
     Value from = value;
     while (llvm::isa_and_nonnull<ir::ReshapeOp, ir::TransposeOp>(

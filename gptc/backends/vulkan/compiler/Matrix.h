@@ -36,6 +36,10 @@ public:
                 bool isLeft);
 
   Vectors vectors() const { return vectors_; }
+  /// Whether elements that follow each other along k lie together.
+  bool runsAlongDepth() const { return runsAlongDepth_; }
+  /// Whether it is computed in the kernel: no view of an input.
+  bool isComputed() const { return !packed_ && !view_; }
   /// A packed matrix of 16-bit elements: words of two steps of k, four words
   /// side by side.
   bool isPairs() const { return pairs_; }
@@ -61,6 +65,7 @@ private:
   mlir::Value operand_;
   Vectors vectors_ = Vectors::None;
   bool pairs_ = false;
+  bool runsAlongDepth_ = false;
   bool packed_ = false;
   std::optional<ir::StridedView> view_;
 };
@@ -78,6 +83,9 @@ public:
     /// i1, whether each is stored; null for yes.
     llvm::SmallVector<mlir::Value> stores;
   };
+  /// Results of the kernel that do not depend on the product.
+  llvm::ArrayRef<unsigned> others() const { return others_; }
+
   /// Rows and columns must be inside, also of what is not stored. Four columns
   /// from a multiple of four are stored at once where they lie together.
   void store(const Elements &elements);
@@ -94,6 +102,7 @@ private:
   Evaluator &evaluator;
   ir::MatmulOp op;
   llvm::SmallVector<Result> results_;
+  llvm::SmallVector<unsigned> others_;
 };
 
 /// Products of few rows: a workgroup is a few columns, and shares out the

@@ -18,6 +18,10 @@ using Vectors = MatrixOperand::Vectors;
 
 namespace {
 
+/// Vectors of four in a row of a tile in workgroup memory. One more than needed
+/// spreads neighbours in k over the memory's banks.
+int64_t paddedQuads(int64_t extent) { return extent / 4 + 1; }
+
 class MatrixEmitter {
 public:
   MatrixEmitter(Emitter &emitter, ir::MatmulOp op)
@@ -36,8 +40,11 @@ private:
   MatrixTile tile;
   int64_t rowQuads = 1, columnQuads = 1; ///< Of an invocation.
   int64_t invocationsAcross = 1, invocationsDown = 1;
-  Value product, firstRow, firstColumn, across, down;
+  Value product, firstRow, firstColumn, across, down, share;
+  std::optional<WorkgroupArray> shared; ///< Of vectors.
+  int64_t sharedVectors = 0;
 
+  double timeOf(const MatrixTile &candidate) const;
   void chooseTile();
   /// Where the quads of an invocation stand within the tile, in units of four
   /// rows or columns.
@@ -60,16 +67,45 @@ private:
   void finish(const Values &sums);
 };
 
-/// The first tile that gives the device enough workgroups and is not mostly
-/// empty, or else the last.
+/// The time that a tile promises, in operations of one processor: the pieces
+/// of its workgroups, each of which computes, fetches its operands and waits
+/// for them; workgroups side by side hide each other's waits.
+double MatrixEmitter::timeOf(const MatrixTile &candidate) const {
+  constexpr int64_t mostResident = 2048; // Invocations with few registers.
+  int64_t workgroups = shape.count * ceilDiv(shape.rows, candidate.rows) *
+                       ceilDiv(shape.columns, candidate.columns);
+  int64_t perProcessor = ceilDiv(workgroups, e.target.processors);
+  int64_t room =
+      4 * mostResident / (candidate.invocations() * candidate.rowsEach);
+  int64_t resident = std::min(perProcessor, std::max<int64_t>(1, room));
+  // A vector read from workgroup memory takes the time of four
+  // multiplications of vectors, and only part of the rest is of use.
+  auto each = double(candidate.rowsEach * candidate.columnsEach);
+  auto reads = double(candidate.rowsEach + candidate.columnsEach);
+  double useful = 1.4 * each / (each + 4 * reads);
+  double computes =
+      2.0 * double(candidate.rows * candidate.columns * candidate.depth) /
+      useful;
+  auto fetches = double(4 * (candidate.rows + candidate.columns) *
+                        candidate.depth * e.target.operationsPerByte);
+  double waits = double(e.target.operationsPerWait) / double(resident);
+  return double(perProcessor * ceilDiv(shape.depth, candidate.depth)) *
+         std::max({computes, fetches, waits});
+}
+
 void MatrixEmitter::chooseTile() {
-  for (const MatrixTile &candidate : e.target.tiles) {
-    tile = candidate;
-    int64_t workgroups = shape.count * ceilDiv(shape.rows, tile.rows) *
-                         ceilDiv(shape.columns, tile.columns);
-    if (workgroups >= e.target.workgroups && shape.rows > tile.rows / 2)
-      break;
-  }
+  tile = *std::min_element(e.target.tiles.begin(), e.target.tiles.end(),
+                           [&](const MatrixTile &a, const MatrixTile &b) {
+                             return timeOf(a) < timeOf(b);
+                           });
+  // Where every element is loaded by itself, a large tile is long code that
+  // gains nothing without workgroup memory to share it in.
+  auto isScattered = [](const MatrixOperand &operand) {
+    return operand.vectors() == Vectors::None && !operand.isPairs();
+  };
+  if (!e.target.usesWorkgroupMemory &&
+      (isScattered(left) || isScattered(right)))
+    tile = e.target.tiles.back();
   rowQuads = tile.rowsEach / 4;
   columnQuads = tile.columnsEach / 4;
   invocationsDown = tile.rows / tile.rowsEach;
@@ -129,12 +165,10 @@ Values MatrixEmitter::sumFromBuffers() {
 }
 
 Values MatrixEmitter::sumFromWorkgroupMemory() {
-  // Vectors along rows, then those along columns: [k][outer / 4] each. One
-  // more vector a row spreads neighbours in k over the memory's banks.
-  int64_t rowVectors = tile.rows / 4 + 1, columnVectors = tile.columns / 4 + 1;
+  // Vectors along rows, then those along columns: [k][outer / 4] each.
+  int64_t rowVectors = paddedQuads(tile.rows);
+  int64_t columnVectors = paddedQuads(tile.columns);
   int64_t columnsAt = tile.depth * rowVectors;
-  WorkgroupArray shared =
-      e.workgroupVectors(columnsAt + tile.depth * columnVectors);
   int64_t leftBlocks = tile.rows * tile.depth / 16;
   int64_t blocks = leftBlocks + tile.columns * tile.depth / 16;
   int64_t rounds = ceilDiv(blocks, e.invocations());
@@ -147,7 +181,7 @@ Values MatrixEmitter::sumFromWorkgroupMemory() {
   auto placeOf = [&](const MatrixOperand &operand, Value number,
                      int64_t extent) -> Place {
     int64_t deep = tile.depth / 4, wide = extent / 4;
-    if (operand.vectors() == Vectors::Depth)
+    if (operand.runsAlongDepth())
       return {e.div(number, deep), e.mul(e.rem(number, deep), 4)};
     return {e.rem(number, wide), e.mul(e.div(number, wide), 4)};
   };
@@ -208,7 +242,7 @@ Values MatrixEmitter::sumFromWorkgroupMemory() {
       // Where there are more invocations than blocks, the last is stored
       // again and again: the same values.
       for (int step = 0; step < 4; ++step)
-        e.store(pieces[size_t(round * 4 + step)], shared,
+        e.store(pieces[size_t(round * 4 + step)], *shared,
                 e.add(to[0], e.mul(to[1], e.constant(step))));
     }
   };
@@ -226,15 +260,31 @@ Values MatrixEmitter::sumFromWorkgroupMemory() {
             e.min(e.add(k0, tile.depth),
                   e.constant((shape.depth - 1) / tile.depth * tile.depth)));
         Values sums(carried.take_front(sumCount));
-        for (int64_t k = 0; k < tile.depth; ++k) {
-          Values rows, columns;
-          for (int64_t q = 0; q < rowQuads; ++q)
-            rows.push_back(e.load(shared, e.add(rowQuad(q), k * rowVectors)));
-          for (int64_t q = 0; q < columnQuads; ++q)
-            columns.push_back(e.load(
-                shared, e.add(columnQuad(q), columnsAt + k * columnVectors)));
-          multiply(rows, columns, sums);
-        }
+        int64_t steps = tile.depth / tile.shares;
+        constexpr int64_t unroll = 4;
+        Value firstStep = e.mul(share, steps);
+        sums = e.loopWith(
+            e.constant(0), e.constant(steps), unroll, sums,
+            [&](Value k0, mlir::ValueRange inner) {
+              Values next(inner);
+              for (int64_t i = 0; i < std::min(unroll, steps); ++i) {
+                Value k = e.add(firstStep, k0);
+                Values rows, columns;
+                // What is constant comes last, and so into the instruction.
+                for (int64_t q = 0; q < rowQuads; ++q)
+                  rows.push_back(e.load(
+                      *shared, e.add(e.add(e.mul(k, rowVectors), rowQuad(0)),
+                                     i * rowVectors + q * invocationsDown)));
+                for (int64_t q = 0; q < columnQuads; ++q)
+                  columns.push_back(e.load(
+                      *shared,
+                      e.add(e.add(e.mul(k, columnVectors), columnQuad(0)),
+                            columnsAt + i * columnVectors +
+                                q * invocationsAcross)));
+                multiply(rows, columns, next);
+              }
+              return next;
+            });
         e.barrier();
         llvm::append_range(sums, pieces);
         return sums;
@@ -243,38 +293,77 @@ Values MatrixEmitter::sumFromWorkgroupMemory() {
   return result;
 }
 
+/// Brings the sums together in workgroup memory, where an invocation takes
+/// four neighbouring columns of any row: one copy of the epilogue serves all.
 void MatrixEmitter::finish(const Values &sums) {
+  int64_t across4 = tile.columns / 4;
+  int64_t perRow = tile.shares * invocationsDown * across4; // Of each.
+  // As many rows of each invocation at a time as there is memory for.
+  int64_t rowsAtOnce = tile.rowsEach;
+  while (rowsAtOnce * perRow > sharedVectors)
+    rowsAtOnce /= 2;
   bool wholeRows = shape.rows % tile.rows == 0;
   bool wholeColumns = shape.columns % tile.columns == 0;
-  size_t next = 0;
-  for (int64_t q = 0; q < rowQuads; ++q)
-    for (int i = 0; i < 4; ++i) {
-      Value row = e.add(rowOf(q), i);
-      Value rowInside =
-          wholeRows ? Value() : e.less(row, e.constant(shape.rows));
-      Value safeRow = wholeRows ? row : e.min(row, e.constant(shape.rows - 1));
+  int64_t rowsHere = rowsAtOnce * invocationsDown;
+  for (int64_t from = 0; from < tile.rowsEach; from += rowsAtOnce) {
+    if (from > 0)
+      e.barrier();
+    // [share][row of each][down][columns].
+    Value at = e.mul(share, rowsHere * across4);
+    for (int64_t i = 0; i < rowsAtOnce; ++i)
       for (int64_t p = 0; p < columnQuads; ++p) {
-        Value four = sums[next++];
+        Value place = e.add(e.mul(e.add(down, i * invocationsDown), across4),
+                            columnQuad(p));
+        e.store(sums[size_t((from + i) * columnQuads + p)], *shared,
+                e.add(at, place));
+      }
+    e.barrier();
+    e.share(rowsHere * across4, [&](Value i) {
+      Value sum = e.load(*shared, i);
+      for (int64_t s = 1; s < tile.shares; ++s)
+        sum = e.fadd(sum, e.load(*shared, e.add(i, s * rowsHere * across4)));
+      Value placed = e.div(i, across4);
+      // Rows of an invocation are quads, one after the other.
+      Value each = e.add(e.div(placed, invocationsDown), from);
+      Value quad = e.add(e.rem(placed, invocationsDown),
+                         e.mul(e.div(each, 4), invocationsDown));
+      Value row = e.add(firstRow, e.add(e.mul(quad, 4), e.rem(each, 4)));
+      Value column = e.add(firstColumn, e.mul(e.rem(i, across4), 4));
+      auto store = [&] {
         ProductResults::Elements elements;
-        elements.row = e.add(e.mul(product, shape.rows), safeRow);
+        elements.row = e.add(e.mul(product, shape.rows), row);
         for (int j = 0; j < 4; ++j) {
-          Value column = e.add(columnOf(p), j);
-          Value inside = rowInside;
-          if (!wholeColumns) {
-            Value here = e.less(column, e.constant(shape.columns));
-            inside = inside ? e.both(inside, here) : here;
-            column = e.min(column, e.constant(shape.columns - 1));
+          Value each = e.add(column, j), inside;
+          if (!wholeColumns && shape.columns % 4 != 0) {
+            inside = e.less(each, e.constant(shape.columns));
+            each = e.min(each, e.constant(shape.columns - 1));
           }
-          elements.columns.push_back(column);
-          elements.sums.push_back(e.extract(four, j));
+          elements.columns.push_back(each);
+          elements.sums.push_back(e.extract(sum, j));
           elements.stores.push_back(inside);
         }
         results.store(elements);
+      };
+      Value inside;
+      if (!wholeRows)
+        inside = e.less(row, e.constant(shape.rows));
+      if (!wholeColumns) {
+        Value here = e.less(column, e.constant(shape.columns));
+        inside = inside ? e.both(inside, here) : here;
       }
-    }
+      if (inside)
+        e.when(inside, store);
+      else
+        store();
+    });
+  }
 }
 
 void MatrixEmitter::emit() {
+  if (!results.others().empty()) {
+    e.failure = "results that do not depend on the product";
+    return;
+  }
   chooseTile();
   int64_t rowTiles = ceilDiv(shape.rows, tile.rows);
   int64_t columnTiles = ceilDiv(shape.columns, tile.columns);
@@ -282,18 +371,26 @@ void MatrixEmitter::emit() {
   // Tiles of one product cover its rows evenly only if they divide them.
   if (shape.count == 1 || shape.rows % tile.rows == 0)
     e.rowsPerBlock = uint32_t(tile.rows);
-  e.forEachTile(shape.count * rowTiles * columnTiles,
-                invocationsDown * invocationsAcross, [&] {
-                  Value block = e.div(e.tile(), columnTiles);
-                  product = e.div(block, rowTiles);
-                  firstRow = e.mul(e.rem(block, rowTiles), tile.rows);
-                  firstColumn =
-                      e.mul(e.rem(e.tile(), columnTiles), tile.columns);
-                  across = e.rem(e.invocation(), invocationsAcross);
-                  down = e.div(e.invocation(), invocationsAcross);
-                  finish(e.target.usesWorkgroupMemory ? sumFromWorkgroupMemory()
-                                                      : sumFromBuffers());
-                });
+  auto body = [&] {
+    Value block = e.div(e.tile(), columnTiles);
+    product = e.div(block, rowTiles);
+    firstRow = e.mul(e.rem(block, rowTiles), tile.rows);
+    firstColumn = e.mul(e.rem(e.tile(), columnTiles), tile.columns);
+    int64_t positions = invocationsAcross * invocationsDown;
+    share = e.div(e.invocation(), positions);
+    Value position = e.rem(e.invocation(), positions);
+    across = e.rem(position, invocationsAcross);
+    down = e.div(position, invocationsAcross);
+    // Operands first, then sums.
+    sharedVectors = tile.rows * tile.columns / 4;
+    if (e.target.usesWorkgroupMemory)
+      sharedVectors =
+          tile.depth * (paddedQuads(tile.rows) + paddedQuads(tile.columns));
+    shared = e.workgroupVectors(sharedVectors);
+    finish(e.target.usesWorkgroupMemory ? sumFromWorkgroupMemory()
+                                        : sumFromBuffers());
+  };
+  e.forEachTile(shape.count * rowTiles * columnTiles, tile.invocations(), body);
 }
 
 } // namespace

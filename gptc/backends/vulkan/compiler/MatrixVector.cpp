@@ -39,90 +39,161 @@ private:
   int64_t shares = 1;      ///< Of k.
   Value product, firstColumn, share;
 
-  Values step(Value k, Value column, mlir::ValueRange sums);
-  Values sumShare(Value column);
+  /// The left operand's row, where the kernel makes it.
+  std::optional<WorkgroupArray> madeRow;
+
+  void makeRow(int64_t groups);
+  Value loadLeft(int64_t row, Value k);
+  Values loadWeights(Value k, Value column);
+  Values step(Value k, const Values &weights, mlir::ValueRange sums);
+  int64_t stepsAtOnce() const;
+  Value firstStep() { return e.mul(share, stepsEach); }
+  int64_t stride() const { return shares * stepsEach; }
+  Values sumShare(Value column, const std::vector<Values> &ahead);
 };
+
+/// Makes the one row of the left operand by a row program: reductions by the
+/// whole workgroup, and the row itself where workgroup memory holds it. The
+/// first workgroup stores what else the program results in.
+void VectorEmitter::makeRow(int64_t groups) {
+  constexpr int64_t mostMade = 4096;
+  mlir::Operation *matmul = op;
+  llvm::SmallVector<mlir::Operation *> before;
+  for (mlir::Operation &other : e.kernel.getBody().front())
+    if (other.isBeforeInBlock(matmul))
+      before.push_back(&other);
+  RowSpace space{1, shape.depth};
+  Value row = e.constant(0);
+  bindReductions(e, evaluator, before, row, space);
+  if (shape.depth <= mostMade) {
+    madeRow = e.workgroupArray(shape.depth);
+    e.share(shape.depth, [&](Value k) {
+      e.store(left.load({product, row, k}), *madeRow, k);
+    });
+    e.barrier();
+  }
+  if (results.others().empty())
+    return;
+  Value isFirst = e.equal(e.rem(e.tile(), groups), e.constant(0));
+  e.when(isFirst, [&] {
+    for (unsigned i : results.others()) {
+      Value value = e.kernel.getYield().getValues()[i];
+      e.share(isFull(value, space) ? shape.depth : 1, [&](Value column) {
+        Coordinates at = rowCoordinates(e, value, row, column, space);
+        e.store(evaluator.evaluate(value, at), e.output(i), column);
+      });
+    }
+  });
+}
+
+Value VectorEmitter::loadLeft(int64_t row, Value k) {
+  return madeRow ? e.load(*madeRow, k)
+                 : left.load({product, e.constant(row), k});
+}
+
+/// The weights of `stepsEach` steps from k on.
+Values VectorEmitter::loadWeights(Value k, Value column) {
+  if (right.isPairs()) {
+    auto pairs = right.loadPairs({product, column, k});
+    return {pairs[0], pairs[1]};
+  }
+  if (columnsEach == 4 || stepsEach == 4)
+    return {right.load4({product, column, k})};
+  return {right.load({product, column, k})};
+}
 
 /// Adds the products of `stepsEach` steps from k on: a sum for each row and
 /// column of the invocation.
-Values VectorEmitter::step(Value k, Value column, mlir::ValueRange sums) {
+Values VectorEmitter::step(Value k, const Values &weights,
+                           mlir::ValueRange sums) {
   Values next(sums);
   auto multiply = [&](int64_t row, Value x, Value w) {
-    Value &sum = next[row];
     if (columnsEach == 4)
       x = e.gather4({x, x, x, x});
-    sum = e.fma(x, w, sum);
+    next[row] = e.fma(x, w, next[row]);
   };
-  if (right.isPairs()) {
-    auto weights = right.loadPairs({product, column, k});
-    for (int64_t row = 0; row < shape.rows; ++row)
+  for (int64_t row = 0; row < shape.rows; ++row) {
+    if (right.isPairs()) {
       for (int half = 0; half < 2; ++half) {
         // The weights' padding is zero, but nothing is behind the left row.
         Value place = e.add(k, half);
-        Value x;
-        if (half == 1 && shape.depth % 2 != 0) {
-          Value safe = e.min(place, e.constant(shape.depth - 1));
-          x = left.load({product, e.constant(row), safe});
-          x = e.select(e.less(place, e.constant(shape.depth)), x,
+        bool padded = half == 1 && shape.depth % 2 != 0;
+        if (padded)
+          place = e.min(place, e.constant(shape.depth - 1));
+        Value x = loadLeft(row, place);
+        if (padded)
+          x = e.select(e.less(e.add(k, 1), e.constant(shape.depth)), x,
                        e.number(0.0));
-        } else {
-          x = left.load({product, e.constant(row), place});
-        }
         multiply(row, x, weights[half]);
       }
-    return next;
-  }
-  if (columnsEach == 4) {
-    Value w = right.load4({product, column, k});
-    for (int64_t row = 0; row < shape.rows; ++row)
-      multiply(row, left.load({product, e.constant(row), k}), w);
-    return next;
-  }
-  if (stepsEach == 4) {
-    Value w = right.load4({product, column, k});
-    for (int64_t row = 0; row < shape.rows; ++row) {
-      Value x = left.vectors() == Vectors::Depth
-                    ? left.load4({product, e.constant(row), k})
-                    : Value();
-      for (int i = 0; i < 4; ++i) {
-        Value xi = x ? e.extract(x, i)
-                     : left.load({product, e.constant(row), e.add(k, i)});
-        next[row] = e.fma(xi, e.extract(w, i), next[row]);
-      }
+      continue;
     }
-    return next;
+    if (stepsEach == 1) {
+      multiply(row, loadLeft(row, k), weights[0]);
+      continue;
+    }
+    Value x = left.vectors() == Vectors::Depth && !madeRow
+                  ? left.load4({product, e.constant(row), k})
+                  : Value();
+    for (int i = 0; i < 4; ++i) {
+      Value xi = x ? e.extract(x, i) : loadLeft(row, e.add(k, i));
+      next[row] = e.fma(xi, e.extract(weights[0], i), next[row]);
+    }
   }
-  Value w = right.load({product, column, k});
-  for (int64_t row = 0; row < shape.rows; ++row)
-    multiply(row, left.load({product, e.constant(row), k}), w);
   return next;
 }
 
-/// The sums over this invocation's share of k.
-Values VectorEmitter::sumShare(Value column) {
+/// How many steps an invocation loads at a time, so that they wait for memory
+/// together: what leaves the fewest times to wait, the rest step by step.
+int64_t VectorEmitter::stepsAtOnce() const {
+  int64_t most = std::clamp<int64_t>(8 / shape.rows, 1, e.target.loadsAtOnce);
+  int64_t mine = ceilDiv(shape.depth, stepsEach) / shares;
+  int64_t best = 1;
+  auto waits = [&](int64_t count) { return mine / count + mine % count; };
+  for (int64_t count = 2; count <= std::min(most, mine); ++count)
+    if (waits(count) <= waits(best))
+      best = count;
+  return best;
+}
+
+/// The sums over this invocation's share of k; the weights of the first steps
+/// are loaded already.
+Values VectorEmitter::sumShare(Value column, const std::vector<Values> &ahead) {
   mlir::Type type = e.f32();
   if (columnsEach == 4)
     type = mlir::VectorType::get({4}, type);
   Values sums(size_t(shape.rows), e.zero(type));
-  int64_t stride = shares * stepsEach;
-  Value first = e.mul(share, stepsEach);
-  // Several loads at a time, so that they wait for memory together.
-  int64_t unroll = std::clamp<int64_t>(8 / shape.rows, 1, 4);
+  int64_t atOnce = stepsAtOnce();
   int64_t steps = ceilDiv(shape.depth, stepsEach); // Also those of pairs.
-  int64_t whole = steps / (shares * unroll) * unroll * stride;
-  sums = e.loopWith(e.constant(0), e.constant(whole), unroll * stride, sums,
-                    [&](Value block, mlir::ValueRange carried) {
-                      Values next(carried);
-                      for (int64_t i = 0; i < unroll; ++i)
-                        next = step(e.add(e.add(block, i * stride), first),
-                                    column, next);
-                      return next;
+  int64_t block = atOnce * stride();
+  int64_t whole = steps / (shares * atOnce) * block;
+  auto stepOf = [&](Value from, int64_t i) {
+    return e.add(e.add(from, i * stride()), firstStep());
+  };
+  auto addBlock = [&](Value from, const std::vector<Values> &weights,
+                      mlir::ValueRange carried) {
+    Values next(carried);
+    for (int64_t i = 0; i < atOnce; ++i)
+      next = step(stepOf(from, i), weights[size_t(i)], next);
+    return next;
+  };
+  int64_t done = 0;
+  if (!ahead.empty()) {
+    sums = addBlock(e.constant(0), ahead, sums);
+    done = block;
+  }
+  sums = e.loopWith(e.constant(done), e.constant(whole), block, sums,
+                    [&](Value from, mlir::ValueRange carried) {
+                      std::vector<Values> weights;
+                      for (int64_t i = 0; i < atOnce; ++i)
+                        weights.push_back(loadWeights(stepOf(from, i), column));
+                      return addBlock(from, weights, carried);
                     });
   if (whole >= shape.depth)
     return sums;
-  return e.loopWith(e.add(first, whole), e.constant(shape.depth), stride, sums,
-                    [&](Value k, mlir::ValueRange carried) {
-                      return step(k, column, carried);
+  return e.loopWith(e.add(firstStep(), whole), e.constant(shape.depth),
+                    stride(), sums, [&](Value k, mlir::ValueRange carried) {
+                      return step(k, loadWeights(k, column), carried);
                     });
 }
 
@@ -135,15 +206,19 @@ void VectorEmitter::emit() {
     stepsEach = 4;
   int64_t invocations = mostInvocations;
   // Fewer columns make more workgroups.
-  for (columns = 64;
-       columns > 16 &&
-       shape.count * ceilDiv(shape.columns, columns) < e.target.workgroups;)
+  while (columns > 8 &&
+         shape.count * ceilDiv(shape.columns, columns) < e.target.processors)
     columns /= 2;
   int64_t lanes = columns / columnsEach;
   shares = invocations / lanes;
   int64_t groups = ceilDiv(shape.columns, columns);
   e.innerTiles = uint32_t(groups);
   e.rowsPerBlock = uint32_t(shape.rows);
+  bool isMade = left.isComputed() && shape.rows == 1 && shape.count == 1;
+  if (!isMade && !results.others().empty()) {
+    e.failure = "results that do not depend on the product";
+    return;
+  }
   e.forEachTile(shape.count * groups, invocations, [&] {
     product = e.div(e.tile(), groups);
     firstColumn = e.mul(e.rem(e.tile(), groups), columns);
@@ -158,7 +233,15 @@ void VectorEmitter::emit() {
     if (shape.columns % columns != 0)
       safe = e.min(column,
                    e.constant((shape.columns - 1) / columnsEach * columnsEach));
-    Values sums = sumShare(safe);
+    // The first weights are on their way while the row is made.
+    std::vector<Values> ahead;
+    int64_t atOnce = stepsAtOnce();
+    if (isMade && shape.depth >= atOnce * stride())
+      for (int64_t i = 0; i < atOnce; ++i)
+        ahead.push_back(loadWeights(e.add(firstStep(), i * stride()), safe));
+    if (isMade)
+      makeRow(groups);
+    Values sums = sumShare(safe, ahead);
 
     WorkgroupArray partials = e.workgroupArray(invocations * columnsEach);
     WorkgroupArray totals = e.workgroupArray(shape.rows * columns);

@@ -2,6 +2,7 @@
 
 #include "gptc/backends/vulkan/compiler/VulkanBackend.h"
 
+#include "gptc/backends/vulkan/KernelInterface.h"
 #include "gptc/backends/vulkan/compiler/Families.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -97,7 +98,7 @@ Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
     dump(name, "mlir", printed(module));
   EncodedKernel one{
       {}, emitter.tiles, emitter.rowsPerBlock, emitter.innerTiles};
-  auto spirv = lowerToSpirv(module);
+  auto spirv = lowerToSpirv(module, target.unrollsLoops);
   if (!spirv)
     return tl::unexpected(spirv.error().in(fmt::format("kernel '{}'", name)));
   one.spirv = std::move(*spirv);
@@ -109,8 +110,9 @@ Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
 
 } // namespace
 
-passes::FusionCapabilities fusionCapabilities() {
-  return {/*prologueRows=*/0, /*attentionAppends=*/false};
+ir::FusionCapabilities fusionCapabilities() {
+  return {/*prologueRows=*/1, /*appendQueries=*/1,
+          /*mostBuffers=*/maxBuffers};
 }
 
 Expected<std::vector<EncodedKernel>> encodeKernels(mlir::ModuleOp module,

@@ -5,7 +5,7 @@
 
 #include "gptc/backends/vulkan/compiler/VulkanTarget.h"
 #include "gptc/ir/Dialect.h"
-#include "gptc/passes/Passes.h"
+#include "gptc/ir/FusionCapabilities.h"
 #include "gptc/runtime/base/Error.h"
 #include "mlir/IR/OwningOpRef.h"
 
@@ -31,9 +31,10 @@ struct EncodedKernel {
 using KernelDump = std::function<void(llvm::StringRef kernel,
                                       llvm::StringRef kind, std::string text)>;
 
-/// What kernels may take in: appends run before attention, of which many
-/// workgroups read one head.
-passes::FusionCapabilities fusionCapabilities();
+/// What kernels may take in: a single row is cheap to make anew in every
+/// workgroup of a product; appends run before attention, unless a workgroup
+/// has all queries of a head.
+ir::FusionCapabilities fusionCapabilities();
 
 /// Makes a SPIR-V module of every kernel of a module in phase `kernels` or
 /// `program`. Equal modules give equal words. A kernel that cannot be encoded
@@ -44,8 +45,10 @@ Expected<std::vector<EncodedKernel>> encodeKernels(mlir::ModuleOp module,
                                                    const KernelDump &dump = {});
 
 /// Lowers the scf, arith and math inside of a spirv.module, serializes it and
-/// validates the result for Vulkan 1.2.
-Expected<std::vector<uint32_t>> lowerToSpirv(mlir::spirv::ModuleOp module);
+/// validates the result for Vulkan 1.2. Where drivers should not unroll loops,
+/// the loops say so.
+Expected<std::vector<uint32_t>> lowerToSpirv(mlir::spirv::ModuleOp module,
+                                             bool unrollsLoops);
 
 /// The text of a binary module.
 std::string disassemble(const std::vector<uint32_t> &spirv);

@@ -9,14 +9,20 @@
 
 namespace gptc::vulkan {
 
-/// The tile of a product of many rows: what a workgroup computes, in steps of
-/// k, and what each invocation computes of it.
+/// The tile of a product of many rows: what a workgroup computes, in pieces of
+/// `depth` steps of k, and what each invocation computes of it.
 struct MatrixTile {
   int64_t rows = 0;
   int64_t columns = 0;
   int64_t depth = 0;
   int64_t rowsEach = 0;
   int64_t columnsEach = 0;
+  /// Invocations that share out the steps of a piece for the same elements.
+  int64_t shares = 1;
+
+  int64_t invocations() const {
+    return rows / rowsEach * (columns / columnsEach) * shares;
+  }
 };
 
 /// A sort of device, as data.
@@ -27,10 +33,20 @@ struct VulkanTarget {
   /// Whether products of many rows go through workgroup memory. A processor
   /// that plays device has caches instead, and copies for nothing.
   bool usesWorkgroupMemory = false;
-  /// Largest first: a product takes the first that gives enough workgroups.
+  /// Whether a driver may unroll loops. One that compiles for a processor takes
+  /// seconds over what it has unrolled.
+  bool unrollsLoops = true;
+  /// A product takes the one that promises the least time.
   std::vector<MatrixTile> tiles;
-  /// Workgroups that keep the device busy.
-  int64_t workgroups = 1;
+  /// Processors that run workgroups side by side, and what one of them could
+  /// compute, in operations, while it waits for a piece of the operands. By
+  /// these, tiles are compared.
+  int64_t processors = 1;
+  int64_t operationsPerWait = 0;
+  /// The same while it fetches a byte of them, when all do.
+  int64_t operationsPerByte = 0;
+  /// Loads that an invocation has under way at once where it reads a lot.
+  int64_t loadsAtOnce = 1;
 };
 
 /// What every target keeps to, so that any device of Vulkan 1.2 runs it.

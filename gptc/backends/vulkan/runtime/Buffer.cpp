@@ -13,6 +13,11 @@ Expected<Buffer> Buffer::create(const Device &device, uint64_t bytes,
   std::string action =
       fmt::format("allocate {:.1f} MiB for {} on the Vulkan device '{}'",
                   double(bytes) / 1048576, what, device.name());
+  if (uint64_t most = device.snapshot().bufferBytes; most > 0 && bytes > most)
+    return failure(ErrorCode::OutOfMemory,
+                   "cannot {}: its buffers have at most {:.1f} MiB; compile "
+                   "with a shorter --context or a smaller --batch",
+                   action, double(most) / 1048576);
   VkBufferCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
   info.size = bytes;

@@ -37,7 +37,9 @@ struct DeviceSnapshot {
   uint32_t workgroupSize = 0;   ///< In the first dimension, at most.
   uint64_t workgroupMemory = 0; ///< Bytes.
   uint32_t subgroupSize = 0;
-  uint64_t allocationBytes = 0; ///< Of one allocation or buffer, at most.
+  /// Of one allocation, as far as the driver vouches for it: more may work.
+  uint64_t allocationBytes = 0;
+  uint64_t bufferBytes = 0; ///< Of one buffer, at most; 0 where it is unknown.
   /// Of the heap that activations and weights go to: its size, and what the
   /// driver says can be had now (its size where the driver does not say).
   uint64_t memoryBytes = 0, freeBytes = 0;

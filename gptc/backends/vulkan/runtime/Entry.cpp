@@ -87,9 +87,6 @@ Expected<Entry> Entry::create(const EntryContext &context,
                                 sizeOfParameter(*description.results[i]));
   input.offsets.push_back(scalars);
   GPTC_CHECK(entry.addSteps(context));
-  GPTC_TRY(entry.commands_,
-           record(context.device, entry.recording(context.pipelines.layout(), 0,
-                                                  entry.steps_.size())));
   return entry;
 }
 
@@ -126,7 +123,6 @@ Status Entry::addSteps(const EntryContext &context) {
                      dispatch->scope, context.artifact.path(),
                      dispatch->buffers.size(), maxBuffers);
     Step step;
-    step.pipeline = context.pipelines.of(dispatch->kernel);
     step.tiles = implementation.tiles;
     step.work = std::max(double(dispatch->flops), 4 * double(dispatch->bytes));
     step.constants.scalars = input_.device.address() + scalarsAt;
@@ -163,11 +159,24 @@ Status Entry::addSteps(const EntryContext &context) {
   return {};
 }
 
-Recording Entry::recording(VkPipelineLayout layout, size_t from,
+Status Entry::prepare(const EntryRunner &with) {
+  if (!commands_.buffers().empty())
+    return {};
+  std::vector<uint32_t> kernels;
+  for (const auto &dispatch : description_->dispatches)
+    kernels.push_back(dispatch->kernel);
+  GPTC_CHECK(with.pipelines.require(kernels, with.team));
+  for (size_t i = 0; i < steps_.size(); ++i)
+    steps_[i].pipeline = with.pipelines.of(kernels[i]);
+  GPTC_TRY(commands_, record(with.device, recording(with, 0, steps_.size())));
+  return {};
+}
+
+Recording Entry::recording(const EntryRunner &with, size_t from,
                            size_t to) const {
   Recording recording;
   recording.steps = std::span(steps_).subspan(from, to - from);
-  recording.layout = layout;
+  recording.layout = with.pipelines.layout();
   if (from == 0 && input_.host.data())
     recording.before.push_back({&input_.host, &input_.device, input_.bytes});
   if (to == steps_.size() && output_.host.data())
@@ -180,38 +189,39 @@ void Entry::patchScalars() {
     *patch.to = *patch.from;
 }
 
-Status Entry::run(Device &device) {
+Status Entry::run(const EntryRunner &with) {
+  GPTC_CHECK(prepare(with));
   patchScalars();
-  return device.run(commands_.buffers());
+  return with.device.run(commands_.buffers());
 }
 
-Status Entry::runPart(Device &device, VkPipelineLayout layout, size_t from,
-                      size_t to) {
+Status Entry::runPart(const EntryRunner &with, size_t from, size_t to) {
+  GPTC_CHECK(prepare(with));
   patchScalars();
-  GPTC_TRY(CommandList commands, record(device, recording(layout, from, to)));
-  return device.run(commands.buffers());
+  GPTC_TRY(CommandList commands,
+           record(with.device, recording(with, from, to)));
+  return with.device.run(commands.buffers());
 }
 
-Status Entry::runTimed(Device &device, VkPipelineLayout layout,
-                       std::span<double> seconds) {
-  if (device.snapshot().timestampBits == 0)
-    return runOneByOne(device, layout, seconds);
+Status Entry::runTimed(const EntryRunner &with, std::span<double> seconds) {
+  if (with.device.snapshot().timestampBits == 0)
+    return runOneByOne(with, seconds);
+  GPTC_CHECK(prepare(with));
   patchScalars();
   GPTC_TRY(Timestamps timestamps,
-           Timestamps::create(device, uint32_t(steps_.size() + 1)));
-  Recording timed = recording(layout, 0, steps_.size());
+           Timestamps::create(with.device, uint32_t(steps_.size() + 1)));
+  Recording timed = recording(with, 0, steps_.size());
   timed.timestamps = timestamps.handle();
-  GPTC_TRY(CommandList commands, record(device, timed));
-  GPTC_CHECK(device.run(commands.buffers()));
+  GPTC_TRY(CommandList commands, record(with.device, timed));
+  GPTC_CHECK(with.device.run(commands.buffers()));
   return timestamps.read(seconds);
 }
 
-Status Entry::runOneByOne(Device &device, VkPipelineLayout layout,
-                          std::span<double> seconds) {
+Status Entry::runOneByOne(const EntryRunner &with, std::span<double> seconds) {
   using Clock = std::chrono::steady_clock;
   for (size_t i = 0; i < steps_.size(); ++i) {
     Clock::time_point begin = Clock::now();
-    GPTC_CHECK(runPart(device, layout, i, i + 1));
+    GPTC_CHECK(runPart(with, i, i + 1));
     seconds[i] = std::chrono::duration<double>(Clock::now() - begin).count();
   }
   return {};

@@ -15,15 +15,22 @@ struct EntryContext {
   Transfer &transfer;
   const Artifact &artifact;
   const artifact::VariantT &variant;
-  const Pipelines &pipelines;
   const Variables &variables;
   const Buffer &arena;
 };
 
-/// An entry point with its arguments, results and recorded commands. Where the
-/// host does not share the device's memory, arguments are copied to the device
-/// before the first dispatch and results from it after the last: reading a
-/// result over the bus value by value would take far longer. Movable.
+/// What an entry point runs with.
+struct EntryRunner {
+  Device &device;
+  Pipelines &pipelines;
+  ThreadTeam &team; ///< Compiles kernels where there are any left to.
+};
+
+/// An entry point with its arguments, results and recorded commands; its
+/// kernels are compiled when it is first run. Where the host does not share the
+/// device's memory, arguments are copied to the device before the first
+/// dispatch and results from it after the last: reading a result over the bus
+/// value by value would take far longer. Movable.
 class Entry {
 public:
   static Expected<Entry> create(const EntryContext &context,
@@ -37,13 +44,11 @@ public:
   /// Rows that the heaviest dispatch computes at once; 0: all.
   uint64_t rowsPerBlock() const { return rowsPerBlock_; }
 
-  Status run(Device &device);
+  Status run(const EntryRunner &with);
   /// The same with the time of each dispatch.
-  Status runTimed(Device &device, VkPipelineLayout layout,
-                  std::span<double> seconds);
+  Status runTimed(const EntryRunner &with, std::span<double> seconds);
   /// Runs dispatches [from, to) alone.
-  Status runPart(Device &device, VkPipelineLayout layout, size_t from,
-                 size_t to);
+  Status runPart(const EntryRunner &with, size_t from, size_t to);
   /// Where a buffer of a dispatch lies that is an argument or result.
   struct Place {
     const Buffer *buffer = nullptr;
@@ -74,17 +79,18 @@ private:
   Status addSteps(const EntryContext &context);
   uint64_t addressOf(const EntryContext &context,
                      const artifact::BufferT &buffer) const;
-  Recording recording(VkPipelineLayout layout, size_t from, size_t to) const;
+  /// Compiles the kernels and records the commands, the first time.
+  Status prepare(const EntryRunner &with);
+  Recording recording(const EntryRunner &with, size_t from, size_t to) const;
   void patchScalars();
-  Status runOneByOne(Device &device, VkPipelineLayout layout,
-                     std::span<double> seconds);
+  Status runOneByOne(const EntryRunner &with, std::span<double> seconds);
 
   const artifact::ProgramT *description_ = nullptr;
   Block input_, output_;
   std::vector<std::span<std::byte>> arguments_, results_;
   std::vector<Patch> patches_;
   std::vector<Step> steps_;
-  CommandList commands_;
+  CommandList commands_; ///< Empty until the entry is prepared.
   uint64_t rowsPerBlock_ = 0;
 };
 

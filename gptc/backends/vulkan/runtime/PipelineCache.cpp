@@ -90,7 +90,7 @@ Expected<PipelineCache> PipelineCache::open(const Device &device,
   return cache;
 }
 
-void PipelineCache::save() const {
+void PipelineCache::save() {
   if (path_.empty())
     return;
   const Api &api = device_->api();
@@ -119,7 +119,10 @@ void PipelineCache::save() const {
     return file.commit();
   };
   // See the declaration.
-  (void)write();
+  if (write()) {
+    found_ = true;
+    digest_ = textOf(digest);
+  }
 }
 
 PipelineCache &PipelineCache::operator=(PipelineCache &&other) noexcept {

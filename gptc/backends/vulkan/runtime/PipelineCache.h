@@ -32,7 +32,7 @@ public:
   bool wasFound() const { return found_; }
   /// Writes the file whole or not at all, if there is anything new in it. That
   /// it cannot be written costs the next start time, nothing else.
-  void save() const;
+  void save();
 
 private:
   const Device *device_ = nullptr;

@@ -3,8 +3,9 @@
 #include "gptc/backends/vulkan/runtime/Pipelines.h"
 
 #include "gptc/backends/vulkan/KernelInterface.h"
-#include "gptc/backends/vulkan/runtime/PipelineCache.h"
 #include "gptc/runtime/base/Sha256.h"
+
+#include <algorithm>
 
 namespace gptc::vulkan {
 
@@ -48,6 +49,7 @@ Expected<Pipeline> Pipeline::compile(const Device &device,
   GPTC_VULKAN(
       api.vkCreateShaderModule(device.handle(), &code, nullptr, &module),
       "load kernel '{}' on the Vulkan device '{}'", name, device.name());
+  // NOLINTNEXTLINE(bugprone-invalid-enum-default-initialization): set below.
   VkComputePipelineCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
   info.flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT;
@@ -97,28 +99,40 @@ Expected<Pipelines> Pipelines::create(const Device &device,
                                       const Artifact &artifact,
                                       const artifact::TargetT &target,
                                       const artifact::VariantT &variant,
-                                      ThreadTeam &team,
                                       const std::string &cacheFolder) {
   Pipelines pipelines;
+  pipelines.device_ = &device;
+  pipelines.artifact_ = &artifact;
+  pipelines.target_ = &target;
+  pipelines.variant_ = &variant;
+  pipelines.pipelines_.resize(variant.implementations.size());
   GPTC_TRY(pipelines.layout_, PipelineLayout::create(device));
-  GPTC_TRY(PipelineCache cache,
+  GPTC_TRY(pipelines.cache_,
            PipelineCache::open(device, cacheFolder, digestOf(variant)));
-  size_t count = variant.implementations.size();
-  pipelines.pipelines_.resize(count);
-  std::vector<Status> results(count);
-  team.forEach(count, [&](uint64_t i) {
+  return pipelines;
+}
+
+Status Pipelines::require(std::vector<uint32_t> kernels, ThreadTeam &team) {
+  std::sort(kernels.begin(), kernels.end());
+  kernels.erase(std::unique(kernels.begin(), kernels.end()), kernels.end());
+  std::erase_if(kernels, [&](uint32_t kernel) { return of(kernel); });
+  if (kernels.empty())
+    return {};
+  std::vector<Status> results(kernels.size());
+  team.forEach(kernels.size(), [&](uint64_t i) {
+    uint32_t kernel = kernels[i];
     auto pipeline = Pipeline::compile(
-        device, pipelines.layout(), cache.handle(), target.kernels[i]->name,
-        artifact.blob(*variant.implementations[i]->spirv));
+        *device_, layout(), cache_.handle(), target_->kernels[kernel]->name,
+        artifact_->blob(*variant_->implementations[kernel]->spirv));
     if (pipeline)
-      pipelines.pipelines_[i] = std::move(*pipeline);
+      pipelines_[kernel] = std::move(*pipeline);
     else
       results[i] = tl::unexpected(std::move(pipeline).error());
   });
   for (Status &result : results)
     GPTC_CHECK(std::move(result));
-  cache.save();
-  return pipelines;
+  cache_.save();
+  return {};
 }
 
 } // namespace gptc::vulkan

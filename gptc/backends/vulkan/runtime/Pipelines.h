@@ -3,7 +3,7 @@
 #ifndef GPTC_BACKENDS_VULKAN_RUNTIME_PIPELINES_H
 #define GPTC_BACKENDS_VULKAN_RUNTIME_PIPELINES_H
 
-#include "gptc/backends/vulkan/runtime/Device.h"
+#include "gptc/backends/vulkan/runtime/PipelineCache.h"
 #include "gptc/runtime/artifact/Artifact.h"
 #include "gptc/runtime/program/Threads.h"
 
@@ -46,21 +46,33 @@ private:
   VkPipeline pipeline_ = VK_NULL_HANDLE;
 };
 
-/// The pipelines of a variant's kernels. Movable; the device must outlive it.
+/// The pipelines of a variant's kernels, each compiled when it is first needed:
+/// an artifact holds many more than one command runs, and drivers take long.
+/// Movable; device, artifact, target and variant must outlive it.
 class Pipelines {
 public:
-  /// Compiles all kernels, several at a time, with what an earlier run left in
-  /// `cacheFolder`. The error names the kernel that cannot be compiled.
-  static Expected<Pipelines>
-  create(const Device &device, const Artifact &artifact,
-         const artifact::TargetT &target, const artifact::VariantT &variant,
-         ThreadTeam &team, const std::string &cacheFolder);
+  /// Opens what an earlier run left in `cacheFolder`, and compiles nothing.
+  static Expected<Pipelines> create(const Device &device,
+                                    const Artifact &artifact,
+                                    const artifact::TargetT &target,
+                                    const artifact::VariantT &variant,
+                                    const std::string &cacheFolder);
 
+  /// Compiles those of the kernels that are not, several at a time, and keeps
+  /// them for the next run. The error names the kernel that cannot be
+  /// compiled.
+  Status require(std::vector<uint32_t> kernels, ThreadTeam &team);
   VkPipelineLayout layout() const { return layout_.handle(); }
+  /// Of a kernel that was required.
   VkPipeline of(size_t kernel) const { return pipelines_[kernel].handle(); }
 
 private:
+  const Device *device_ = nullptr;
+  const Artifact *artifact_ = nullptr;
+  const artifact::TargetT *target_ = nullptr;
+  const artifact::VariantT *variant_ = nullptr;
   PipelineLayout layout_;
+  PipelineCache cache_;
   std::vector<Pipeline> pipelines_;
 };
 

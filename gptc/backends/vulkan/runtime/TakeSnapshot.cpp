@@ -51,6 +51,7 @@ void addProperties(const Api &api, VkPhysicalDevice device,
   };
   VkPhysicalDeviceProperties2 properties{};
   properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+  // NOLINTNEXTLINE(bugprone-invalid-enum-default-initialization): the driver's.
   VkPhysicalDeviceDriverProperties driver{};
   driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
   VkPhysicalDeviceIDProperties id{};
@@ -92,9 +93,10 @@ void addProperties(const Api &api, VkPhysicalDevice device,
   snapshot.timestampNanoseconds = double(limits.timestampPeriod);
   snapshot.subgroupSize = subgroup.subgroupSize;
   snapshot.allocationBytes = allocations.maxMemoryAllocationSize;
-  if (buffers.maxBufferSize > 0)
+  snapshot.bufferBytes = buffers.maxBufferSize;
+  if (snapshot.bufferBytes > 0)
     snapshot.allocationBytes =
-        std::min(snapshot.allocationBytes, buffers.maxBufferSize);
+        std::min(snapshot.allocationBytes, snapshot.bufferBytes);
   if (snapshot.kind != DeviceKind::Software)
     snapshot.features.emplace_back(feature::hardware);
   if ((subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&

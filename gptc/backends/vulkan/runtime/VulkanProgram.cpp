@@ -44,16 +44,15 @@ public:
     return entries_[entry]->result(index);
   }
   Status run(uint32_t entry, std::span<double> seconds) override {
-    if (!seconds.empty())
-      return entries_[entry]->runTimed(*device_, pipelines_.layout(), seconds);
-    return entries_[entry]->run(*device_);
+    return seconds.empty() ? entries_[entry]->run(runner())
+                           : entries_[entry]->runTimed(runner(), seconds);
   }
   uint64_t computedRows(uint32_t entry, uint64_t rows) const override {
     uint64_t block = entries_[entry]->rowsPerBlock();
     return block == 0 ? rows : (rows + block - 1) / block * block;
   }
   Status runDispatches(uint32_t entry, size_t from, size_t to) override {
-    return entries_[entry]->runPart(*device_, pipelines_.layout(), from, to);
+    return entries_[entry]->runPart(runner(), from, to);
   }
   Expected<std::span<const std::byte>>
   readBuffer(uint32_t entry, size_t dispatch, size_t position) override;
@@ -79,17 +78,19 @@ private:
   VulkanProgram() = default;
   Status chooseVariant(const std::string &name);
   Status checkMemory(uint64_t arena) const;
+  EntryRunner runner() { return {*device_, pipelines_, *team_}; }
 
   // In the order in which each needs those before it.
   std::shared_ptr<const Artifact> artifact_;
   const artifact::TargetT *target_ = nullptr;
   const artifact::VariantT *variant_ = nullptr;
+  std::unique_ptr<ThreadTeam> team_;
   std::unique_ptr<Device> device_;
   Pipelines pipelines_;
   Buffer arena_;
   Variables variables_;
-  std::vector<std::optional<Entry>> entries_;
-  std::optional<Transfer> transfer_;
+  std::vector<std::unique_ptr<Entry>> entries_;
+  std::unique_ptr<Transfer> transfer_;
   uint64_t weightsBytes_ = 0, stateBytes_ = 0;
 };
 
@@ -114,14 +115,15 @@ VulkanProgram::load(std::shared_ptr<const Artifact> artifact,
   for (const auto &one : target.programs)
     arena = std::max(arena, one->arena_bytes);
   GPTC_CHECK(program->checkMemory(arena));
-  GPTC_TRY(auto team, ThreadTeam::create(options.threads));
+  GPTC_TRY(program->team_, ThreadTeam::create(options.threads));
   GPTC_TRY(
       program->pipelines_,
-      Pipelines::create(device, file, target, *program->variant_, *team,
+      Pipelines::create(device, file, target, *program->variant_,
                         options.cacheFolder.value_or(defaultCacheFolder())));
   GPTC_TRY(program->arena_,
            Buffer::create(device, arena, MemoryUse::Device, "activations"));
-  Transfer &transfer = program->transfer_.emplace(device);
+  program->transfer_ = std::make_unique<Transfer>(device);
+  Transfer &transfer = *program->transfer_;
   if (options.fill) {
     GPTC_CHECK(transfer.fill(program->arena_, 0, program->arena_.size() / 4 * 4,
                              *options.fill));
@@ -129,21 +131,18 @@ VulkanProgram::load(std::shared_ptr<const Artifact> artifact,
   }
   GPTC_TRY(program->variables_,
            Variables::create(device, transfer, file, target, options.checkpoint,
-                             *team));
+                             *program->team_));
   for (size_t i = 0; i < target.storages.size(); ++i)
     (file.manifest().variables[i]->role == artifact::Role::Parameter
          ? program->weightsBytes_
          : program->stateBytes_) += target.storages[i]->bytes;
   program->entries_.resize(file.manifest().entries.size());
-  EntryContext context{device,
-                       transfer,
-                       file,
-                       *program->variant_,
-                       program->pipelines_,
-                       program->variables_,
-                       program->arena_};
+  EntryContext context{
+      device,         transfer, file, *program->variant_, program->variables_,
+      program->arena_};
   for (const auto &one : target.programs) {
-    GPTC_TRY(program->entries_[one->entry], Entry::create(context, *one));
+    GPTC_TRY(Entry entry, Entry::create(context, *one));
+    program->entries_[one->entry] = std::make_unique<Entry>(std::move(entry));
   }
   return program;
 }

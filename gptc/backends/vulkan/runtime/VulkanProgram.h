@@ -37,8 +37,9 @@ struct VulkanOptions {
 /// Loads the target `vulkan` of an artifact on a device of this machine. The
 /// artifact's kernels are trusted from then on. Errors are sentences: no
 /// loader, driver or device, too little memory (looked at before anything is
-/// allocated), a kernel that the driver cannot compile. After an error of a
-/// run the program is of no more use.
+/// allocated). Kernels are compiled when an entry is first run, which fails
+/// where the driver cannot. After an error of a run the program is of no more
+/// use.
 Expected<std::unique_ptr<Executable>>
 loadVulkanProgram(std::shared_ptr<const Artifact> artifact,
                   const VulkanOptions &options);

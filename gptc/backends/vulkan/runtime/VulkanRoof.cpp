@@ -19,7 +19,7 @@ constexpr uint32_t multiplyKernel[] = {
 #include "gptc/backends/vulkan/runtime/RoofMultiply.inc"
 };
 /// Of the kernels, for each workgroup.
-constexpr uint64_t bytesRead = 65536, bytesOfSums = 1024;
+constexpr uint64_t bytesRead = 262144, bytesOfSums = 1024;
 constexpr double operationsOfRound = 256 * 16 * 2;
 constexpr size_t repeats = 6;
 
