@@ -67,7 +67,9 @@ private:
   bool dependsOnProduct(Value value);
   Value leftOffset(Value row);
   void fillLeft(bool storeResults);
+  bool panelRunsAlongDepth();
   void fillPanel(Value number);
+  void fillPanelAlongDepth(Value number);
   void storePrologueResults(Evaluator &rowEvaluator, Value row, Value column,
                             Value mask);
   TilePanel panelAt(Value number, int64_t column);
@@ -123,6 +125,17 @@ void ContractionEmitter::chooseTiles() {
         tileRows = candidate;
   }
   blockRows = std::min<int64_t>(rows, e.target.blockRows / tileRows * tileRows);
+  // Each block packs its panels anew: fewer blocks, as long as there are tiles
+  // for many threads.
+  if (!packed && direct && rows > blockRows) {
+    constexpr int64_t mostRows = 288, manyTiles = 24;
+    int64_t tilesOfBlock = products * ((columns + panelWidth - 1) / panelWidth);
+    int64_t blocks = std::max((rows + mostRows - 1) / mostRows,
+                              (manyTiles + tilesOfBlock - 1) / tilesOfBlock);
+    int64_t height = (rows + blocks - 1) / blocks;
+    height = (height + tileRows - 1) / tileRows * tileRows;
+    blockRows = std::max(blockRows, std::min(height, rows));
+  }
 }
 
 bool ContractionEmitter::dependsOnProduct(Value value) {
@@ -215,8 +228,61 @@ void ContractionEmitter::fillLeft(bool storeResults) {
   });
 }
 
+/// Whether neighbours of the right operand in k lie together, and those in its
+/// columns do not.
+bool ContractionEmitter::panelRunsAlongDepth() {
+  if (e.width == 1)
+    return false;
+  auto view = ir::resolveView(op.getRhs());
+  if (!view)
+    return op.getTransposeRhs();
+  int64_t ofColumns = view->strides.end()[op.getTransposeRhs() ? -2 : -1];
+  int64_t ofDepth = view->strides.end()[op.getTransposeRhs() ? -1 : -2];
+  return ofDepth == 1 && ofColumns != 1;
+}
+
+/// The same as fillPanel: reads vectors along k, and transposes them in
+/// registers.
+void ContractionEmitter::fillPanelAlongDepth(Value number) {
+  llvm::SmallVector<Value> leading;
+  if (!op.sharesRhs())
+    leading =
+        e.delinearize(product, op.getRhs().getType().getShape().drop_back(2));
+  Value firstColumn = e.mul(number, panelWidth);
+  Value lastColumn = e.constant(columns - 1);
+  Value end =
+      e.min(e.constant(panelWidth), e.sub(e.constant(columns), firstColumn));
+  e.loop(e.constant(0), end, e.width, [&](Value v) {
+    auto block = [&](Value k, int64_t count, Value mask) {
+      llvm::SmallVector<Value> rows;
+      for (int i = 0; i < e.width; ++i) {
+        // Columns behind the last one repeat it, and are stored nowhere.
+        Value n =
+            e.min(e.add(e.add(firstColumn, v), e.constant(i)), lastColumn);
+        Coordinates at{leading, -1};
+        at.index.push_back(op.getTransposeRhs() ? n : k);
+        at.index.push_back(op.getTransposeRhs() ? k : n);
+        at.lanes = int(at.index.size()) - (op.getTransposeRhs() ? 1 : 2);
+        rows.push_back(e.splat(evaluator.evaluate(op.getRhs(), at, mask)));
+      }
+      auto steps = e.transposed(rows);
+      for (int64_t i = 0; i < count; ++i)
+        e.storeVector(steps[size_t(i)], panel,
+                      e.add(e.mul(e.add(k, e.constant(i)), panelWidth), v),
+                      e.builder.getF32Type());
+    };
+    int64_t whole = depth / e.width * e.width;
+    e.loop(e.constant(0), e.constant(whole), e.width,
+           [&](Value k) { block(k, e.width, Value()); });
+    if (int64_t rest = depth - whole)
+      block(e.constant(whole), rest, e.maskBelow(e.constant(rest)));
+  });
+}
+
 /// Packs one panel of a right operand that is not packed, as f32.
 void ContractionEmitter::fillPanel(Value number) {
+  if (panelRunsAlongDepth())
+    return fillPanelAlongDepth(number);
   auto shape = op.getRhs().getType().getShape();
   llvm::SmallVector<Value> leading;
   if (!op.sharesRhs())

@@ -443,6 +443,27 @@ Value Emitter::loadStrided(Value base, Value index, Value stride, Type element,
   return arith::SelectOp::create(builder, loc, mask, result, zero);
 }
 
+llvm::SmallVector<Value> Emitter::transposed(llvm::ArrayRef<Value> rows) {
+  llvm::SmallVector<Value> square(rows);
+  // Swaps ever larger blocks beside the diagonal.
+  for (int step = 1; step < width; step *= 2) {
+    llvm::SmallVector<int64_t> upper, lower;
+    for (int lane = 0; lane < width; ++lane) {
+      bool right = (lane & step) != 0;
+      upper.push_back(right ? width + lane - step : lane);
+      lower.push_back(right ? width + lane : lane + step);
+    }
+    for (int row = 0; row < width; ++row) {
+      if (row & step)
+        continue;
+      Value a = square[row], b = square[row + step];
+      square[row] = vector::ShuffleOp::create(builder, loc, a, b, upper);
+      square[row + step] = vector::ShuffleOp::create(builder, loc, a, b, lower);
+    }
+  }
+  return square;
+}
+
 void Emitter::storeScalar(Value value, Value base, Value index, Type element) {
   LLVM::StoreOp::create(builder, loc, narrow(*this, value, element),
                         address(base, index, element));

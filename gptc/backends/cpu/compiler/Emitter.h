@@ -144,6 +144,9 @@ public:
   /// whole vectors, with one for the rest.
   void vectorLoop(int64_t count, llvm::function_ref<void(Value, Value)> body);
 
+  /// `width` vectors of a square as its columns.
+  llvm::SmallVector<Value> transposed(llvm::ArrayRef<Value> rows);
+
   /// Remembers results within the present loop body. Keys are built from
   /// pointers and numbers.
   using Key = llvm::SmallVector<intptr_t, 6>;
