@@ -160,6 +160,19 @@ void addContractionCases(std::vector<OpCase> &table) {
                   transposeB,
                   DataType::F32,
                   Source::Parameter});
+  // Rows that are far apart in memory.
+  for (bool transposeB : {false, true}) {
+    add(table, {{},
+                true,
+                7,
+                16411,
+                5,
+                false,
+                transposeB,
+                DataType::F32,
+                Source::Argument});
+    table.back().differentiable = false;
+  }
   addFused(table);
   addShared(table);
 }

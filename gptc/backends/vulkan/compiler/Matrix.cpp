@@ -71,6 +71,7 @@ MatrixOperand::MatrixOperand(Emitter &emitter, Evaluator &evaluator,
   size_t k = transposed == isLeft ? rank - 2 : rank - 1;
   size_t outer = 2 * rank - 3 - k;
   runsAlongDepth_ = view_->strides[k] == 1;
+  outerBytes_ = view_->strides[outer] * type.getElementTypeBitWidth() / 8;
   if (!type.getElementType().isF32())
     return;
   if (isAligned(*view_, k))

@@ -38,6 +38,9 @@ public:
   Vectors vectors() const { return vectors_; }
   /// Whether elements that follow each other along k lie together.
   bool runsAlongDepth() const { return runsAlongDepth_; }
+  /// Whether it runs along k and neighbours in the outer dimension are so far
+  /// from each other that each lies on a page of its own.
+  bool isFarApart() const { return runsAlongDepth_ && outerBytes_ > 65536; }
   /// Whether it is computed in the kernel: no view of an input.
   bool isComputed() const { return !packed_ && !view_; }
   /// A packed matrix of 16-bit elements: words of two steps of k, four words
@@ -66,6 +69,7 @@ private:
   Vectors vectors_ = Vectors::None;
   bool pairs_ = false;
   bool runsAlongDepth_ = false;
+  int64_t outerBytes_ = 0;
   bool packed_ = false;
   std::optional<ir::StridedView> view_;
 };
