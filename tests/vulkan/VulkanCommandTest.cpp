@@ -2,6 +2,7 @@
 
 #include "gptc/backends/vulkan/runtime/ListDevices.h"
 #include "tests/support/Command.h"
+#include "tests/vulkan/Driver.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -35,8 +36,8 @@ protected:
     folder = nullptr;
   }
   void SetUp() override {
-    if (auto devices = listDevices(); !devices)
-      GTEST_SKIP() << devices.error().message();
+    if (std::string reason = vulkan::reasonWithoutDevice(); !reason.empty())
+      GTEST_SKIP() << reason;
   }
 
   static void expectFailure(const CommandResult &result,

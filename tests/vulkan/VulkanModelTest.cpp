@@ -6,6 +6,7 @@
 #include "gptc/runtime/session/TextGeneration.h"
 #include "tests/support/CompiledModels.h"
 #include "tests/support/Matchers.h"
+#include "tests/vulkan/Driver.h"
 
 namespace gptc::vulkan {
 namespace {
@@ -17,8 +18,8 @@ protected:
   void SetUp() override {
     if (std::string reason = reasonToSkip(); !reason.empty())
       GTEST_SKIP() << reason;
-    if (auto devices = listDevices(); !devices)
-      GTEST_SKIP() << devices.error().message();
+    if (std::string reason = vulkan::reasonWithoutDevice(); !reason.empty())
+      GTEST_SKIP() << reason;
   }
 
   static std::shared_ptr<const Artifact> compiled() {

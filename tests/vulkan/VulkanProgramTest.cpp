@@ -1,6 +1,7 @@
 //===- VulkanProgramTest.cpp - A program on the devices that are there ----===//
 
 #include "gptc/backends/vulkan/runtime/VulkanProgram.h"
+#include "tests/vulkan/Driver.h"
 
 #include "gptc/backends/vulkan/runtime/ListDevices.h"
 #include "gptc/runtime/program/Roof.h"
@@ -18,8 +19,8 @@ using testing::HasSubstr;
 class VulkanProgram : public testing::TestWithParam<bool> {
 protected:
   void SetUp() override {
-    if (auto devices = listDevices(); !devices)
-      GTEST_SKIP() << devices.error().message();
+    if (std::string reason = vulkan::reasonWithoutDevice(); !reason.empty())
+      GTEST_SKIP() << reason;
   }
 
   VulkanOptions options() const {

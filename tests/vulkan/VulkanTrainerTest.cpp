@@ -7,6 +7,7 @@
 #include "tests/support/CompiledModels.h"
 #include "tests/support/Matchers.h"
 #include "tests/support/SampleTraining.h"
+#include "tests/vulkan/Driver.h"
 
 #include <gmock/gmock.h>
 
@@ -36,8 +37,8 @@ protected:
   void SetUp() override {
     if (std::string reason = reasonToSkip(); !reason.empty())
       GTEST_SKIP() << reason;
-    if (auto devices = listDevices(); !devices)
-      GTEST_SKIP() << devices.error().message();
+    if (std::string reason = vulkan::reasonWithoutDevice(); !reason.empty())
+      GTEST_SKIP() << reason;
     options.data = prepareSample(folder, model);
     options.schedule = {1e-3, 2, Schedule::Fall::Cosine, 6, 0.1};
     options.load.threads = 2;

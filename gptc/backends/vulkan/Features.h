@@ -27,8 +27,6 @@ inline constexpr const char *int8 = "int8";
 inline constexpr const char *float16 = "float16";
 /// Arithmetic over subgroups in compute shaders.
 inline constexpr const char *subgroupArithmetic = "subgroup-arithmetic";
-/// VK_KHR_cooperative_matrix with the Vulkan memory model.
-inline constexpr const char *cooperativeMatrix = "cooperative-matrix";
 
 } // namespace gptc::vulkan::feature
 

@@ -3,26 +3,11 @@
 #include "gptc/backends/cpu/compiler/CpuBackend.h"
 
 #include "gptc/backends/cpu/compiler/Families.h"
+#include "gptc/ir/Decompose.h"
 
 namespace gptc::cpu {
 
 namespace {
-
-/// Replaces ops of a row program by the reductions and arithmetic they are.
-void decompose(mlir::Block &body) {
-  for (mlir::Operation &op : llvm::make_early_inc_range(body)) {
-    mlir::OpBuilder builder(&op);
-    mlir::Value plain;
-    if (auto norm = llvm::dyn_cast<ir::LayerNormOp>(op))
-      plain = norm.decompose(builder);
-    else if (auto softmax = llvm::dyn_cast<ir::SoftmaxOp>(op))
-      plain = softmax.decompose(builder);
-    else
-      continue;
-    op.getResult(0).replaceAllUsesWith(plain);
-    op.erase();
-  }
-}
 
 void emitBody(Emitter &emitter) {
   mlir::Block &body = emitter.kernel.getBody().front();
@@ -101,7 +86,7 @@ Expected<EncodedModule> encodeKernels(mlir::ModuleOp module,
   for (auto kernel : module.getOps<ir::KernelOp>()) {
     mlir::OwningOpRef<ir::KernelOp> copy(
         llvm::cast<ir::KernelOp>(kernel->clone()));
-    decompose(copy->getBody().front());
+    ir::decomposeRowOps(copy->getBody().front());
     GPTC_TRY(EncodedKernel one, encodeKernel(*code, *copy, target));
     symbols.push_back(one.symbol);
     if (one.product) {

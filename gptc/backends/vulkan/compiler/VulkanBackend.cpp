@@ -4,28 +4,13 @@
 
 #include "gptc/backends/vulkan/KernelInterface.h"
 #include "gptc/backends/vulkan/compiler/Families.h"
+#include "gptc/ir/Decompose.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 namespace gptc::vulkan {
 
 namespace {
-
-/// Replaces ops of a row program by the reductions and arithmetic they are.
-void decompose(mlir::Block &body) {
-  for (mlir::Operation &op : llvm::make_early_inc_range(body)) {
-    mlir::OpBuilder builder(&op);
-    mlir::Value plain;
-    if (auto norm = llvm::dyn_cast<ir::LayerNormOp>(op))
-      plain = norm.decompose(builder);
-    else if (auto softmax = llvm::dyn_cast<ir::SoftmaxOp>(op))
-      plain = softmax.decompose(builder);
-    else
-      continue;
-    op.getResult(0).replaceAllUsesWith(plain);
-    op.erase();
-  }
-}
 
 void emitBody(Emitter &emitter) {
   mlir::Block &body = emitter.kernel.getBody().front();
@@ -72,7 +57,7 @@ Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
   std::string name = kernel.getSymName().str();
   mlir::OwningOpRef<ir::KernelOp> copy(
       llvm::cast<ir::KernelOp>(kernel->clone()));
-  decompose(copy->getBody().front());
+  ir::decomposeRowOps(copy->getBody().front());
   mlir::OwningOpRef<mlir::ModuleOp> code(
       mlir::ModuleOp::create(mlir::UnknownLoc::get(kernel.getContext())));
   // Which buffers are accessed in vectors shows in emitting the body.
