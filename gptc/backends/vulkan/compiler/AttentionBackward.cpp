@@ -227,7 +227,8 @@ void BackwardEmitter::queryBlock(Value firstQuery, Value partStart) {
     e.store(reciprocal, reciprocals, kept);
     e.store(mean, means, kept);
   });
-  if (!stored[0])
+  const std::optional<StoredHead> &to = stored[0];
+  if (!to)
     return;
   Values sums(size_t(quadsEach), zeros);
   sums = e.loopWith(
@@ -255,7 +256,7 @@ void BackwardEmitter::queryBlock(Value firstQuery, Value partStart) {
       });
   for (Value &x : sums)
     x = e.fmul(x, splat(scale));
-  storeRow(*stored[0], row, queries, sums, Value());
+  storeRow(*to, row, queries, sums, Value());
 }
 
 /// Gradients of a block of keys and values, from the queries of one part.
@@ -318,10 +319,10 @@ void BackwardEmitter::keyBlock(Value firstKeyRow, Value partStart) {
     keySums.push_back(sums[2 * i]);
     valueSums.push_back(sums[2 * i + 1]);
   }
-  if (stored[1])
-    storeRow(*stored[1], row, keys, keySums, partStart);
-  if (stored[2])
-    storeRow(*stored[2], row, keys, valueSums, partStart);
+  if (const auto &to = stored[1])
+    storeRow(*to, row, keys, keySums, partStart);
+  if (const auto &to = stored[2])
+    storeRow(*to, row, keys, valueSums, partStart);
 }
 
 void BackwardEmitter::part(Value partStart) {

@@ -5,7 +5,6 @@
 namespace gptc::vulkan {
 
 namespace arith = mlir::arith;
-using mlir::RankedTensorType;
 using mlir::Value;
 
 void AttentionHead::setShape(llvm::ArrayRef<int64_t> query, int64_t keyRows) {
@@ -50,9 +49,10 @@ HeadView AttentionHead::viewOf(Value tensor) {
   if (auto append = tensor.getDefiningOp<ir::CacheAppendOp>())
     tensor = append.getCache();
   auto view = ir::resolveView(tensor);
-  auto base = view ? llvm::dyn_cast<mlir::BlockArgument>(view->base)
-                   : mlir::BlockArgument();
-  if (!base) {
+  mlir::BlockArgument base;
+  if (view)
+    base = llvm::dyn_cast<mlir::BlockArgument>(view->base);
+  if (!view || !base) {
     e.failure = "an attention operand that is no view of an input";
     return {};
   }

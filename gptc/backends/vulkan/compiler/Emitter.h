@@ -215,7 +215,7 @@ private:
   int64_t invocations_ = 1;
   int64_t workgroupBytes_ = 0;
   unsigned arrays_ = 0;
-  std::optional<WorkgroupArray> partials_, totals_;
+  WorkgroupArray partials_, totals_; ///< Made by the first to need them.
   mlir::Operation *lastEntryOp_ = nullptr;
   std::map<int64_t, Value> constants_;
   llvm::DenseMap<Value, int64_t> constantValues_;

@@ -375,22 +375,22 @@ Value Emitter::combineAll(Combine kind, Value value) {
   // follow at once: what it overwrites first was read before the second
   // barrier here, the rest after its own first one.
   int64_t groups = (invocations_ + 15) / 16, each = invocations_ / groups;
-  if (!partials_) {
+  if (!partials_.pointer) {
     partials_ = workgroupArray(invocations_);
     totals_ = workgroupArray(groups);
   }
-  store(value, *partials_, invocation_);
+  store(value, partials_, invocation_);
   barrier();
   when(less(invocation_, constant(groups)), [&] {
-    Value sum = load(*partials_, invocation_);
+    Value sum = load(partials_, invocation_);
     for (int64_t i = 1; i < each; ++i)
-      sum = combine(kind, sum, load(*partials_, add(invocation_, i * groups)));
-    store(sum, *totals_, invocation_);
+      sum = combine(kind, sum, load(partials_, add(invocation_, i * groups)));
+    store(sum, totals_, invocation_);
   });
   barrier();
-  Value total = load(*totals_, constant(0));
+  Value total = load(totals_, constant(0));
   for (int64_t i = 1; i < groups; ++i)
-    total = combine(kind, total, load(*totals_, constant(i)));
+    total = combine(kind, total, load(totals_, constant(i)));
   return total;
 }
 

@@ -59,24 +59,23 @@ MatrixOperand::MatrixOperand(Emitter &emitter, Evaluator &evaluator,
     vectors_ = pairs_ ? Vectors::None : Vectors::Outer;
     return;
   }
-  view_ = ir::resolveView(operand_);
-  if (!view_ || !llvm::isa<mlir::BlockArgument>(view_->base) ||
-      typeOf(view_->base).getEncoding()) {
-    view_.reset();
+  auto view = ir::resolveView(operand_);
+  if (!view || !llvm::isa<mlir::BlockArgument>(view->base) ||
+      typeOf(view->base).getEncoding())
     return;
-  }
-  size_t rank = view_->strides.size();
+  view_ = std::move(*view);
+  size_t rank = view_.strides.size();
   bool transposed = isLeft ? op.getTransposeLhs() : op.getTransposeRhs();
   // The left operand is [rows, k], the right one [k, columns].
   size_t k = transposed == isLeft ? rank - 2 : rank - 1;
   size_t outer = 2 * rank - 3 - k;
-  runsAlongDepth_ = view_->strides[k] == 1;
-  outerBytes_ = view_->strides[outer] * type.getElementTypeBitWidth() / 8;
+  runsAlongDepth_ = view_.strides[k] == 1;
+  outerBytes_ = view_.strides[outer] * type.getElementTypeBitWidth() / 8;
   if (!type.getElementType().isF32())
     return;
-  if (isAligned(*view_, k))
+  if (isAligned(view_, k))
     vectors_ = Vectors::Depth;
-  else if (isAligned(*view_, outer))
+  else if (isAligned(view_, outer))
     vectors_ = Vectors::Outer;
 }
 
@@ -111,12 +110,12 @@ Value MatrixOperand::load4(const MatrixPlace &at) {
     return e.load4(e.input(argument), Evaluator::packedOffset(
                                           e, typeOf(operand_), at.k, at.outer));
   }
-  Value offset = e.constant(view_->offset);
+  Value offset = e.constant(view_.offset);
   Coordinates index = coordinatesOf(at);
   for (size_t i = 0; i < index.size(); ++i)
-    if (view_->sizes[i] != 1)
-      offset = e.add(offset, e.mul(index[i], view_->strides[i]));
-  return e.load4(e.input(llvm::cast<mlir::BlockArgument>(view_->base)), offset);
+    if (view_.sizes[i] != 1)
+      offset = e.add(offset, e.mul(index[i], view_.strides[i]));
+  return e.load4(e.input(llvm::cast<mlir::BlockArgument>(view_.base)), offset);
 }
 
 std::array<Value, 2> MatrixOperand::loadPairs(const MatrixPlace &at) {

@@ -42,7 +42,7 @@ public:
   /// from each other that each lies on a page of its own.
   bool isFarApart() const { return runsAlongDepth_ && outerBytes_ > 65536; }
   /// Whether it is computed in the kernel: no view of an input.
-  bool isComputed() const { return !packed_ && !view_; }
+  bool isComputed() const { return !packed_ && !view_.base; }
   /// A packed matrix of 16-bit elements: words of two steps of k, four words
   /// side by side.
   bool isPairs() const { return pairs_; }
@@ -71,7 +71,7 @@ private:
   bool runsAlongDepth_ = false;
   int64_t outerBytes_ = 0;
   bool packed_ = false;
-  std::optional<ir::StridedView> view_;
+  ir::StridedView view_; ///< Without a base: computed or packed.
 };
 
 /// Computes what follows a product's elements and stores it.

@@ -41,7 +41,7 @@ private:
   int64_t rowQuads = 1, columnQuads = 1; ///< Of an invocation.
   int64_t invocationsAcross = 1, invocationsDown = 1;
   Value product, firstRow, firstColumn, across, down, share;
-  std::optional<WorkgroupArray> shared; ///< Of vectors.
+  WorkgroupArray shared; ///< Of vectors.
   int64_t sharedVectors = 0;
 
   double timeOf(const MatrixTile &candidate) const;
@@ -252,7 +252,7 @@ Values MatrixEmitter::sumFromWorkgroupMemory() {
       // Where there are more invocations than blocks, the last is stored
       // again and again: the same values.
       for (int step = 0; step < 4; ++step)
-        e.store(pieces[size_t(round * 4 + step)], *shared,
+        e.store(pieces[size_t(round * 4 + step)], shared,
                 e.add(to[0], e.mul(to[1], e.constant(step))));
     }
   };
@@ -283,11 +283,11 @@ Values MatrixEmitter::sumFromWorkgroupMemory() {
                 // What is constant comes last, and so into the instruction.
                 for (int64_t q = 0; q < rowQuads; ++q)
                   rows.push_back(e.load(
-                      *shared, e.add(e.add(e.mul(k, rowVectors), rowQuad(0)),
+                      shared, e.add(e.add(e.mul(k, rowVectors), rowQuad(0)),
                                      i * rowVectors + q * invocationsDown)));
                 for (int64_t q = 0; q < columnQuads; ++q)
                   columns.push_back(e.load(
-                      *shared,
+                      shared,
                       e.add(e.add(e.mul(k, columnVectors), columnQuad(0)),
                             columnsAt + i * columnVectors +
                                 q * invocationsAcross)));
@@ -324,14 +324,14 @@ void MatrixEmitter::finish(const Values &sums) {
       for (int64_t p = 0; p < columnQuads; ++p) {
         Value place = e.add(e.mul(e.add(down, i * invocationsDown), across4),
                             columnQuad(p));
-        e.store(sums[size_t((from + i) * columnQuads + p)], *shared,
+        e.store(sums[size_t((from + i) * columnQuads + p)], shared,
                 e.add(at, place));
       }
     e.barrier();
     e.share(rowsHere * across4, [&](Value i) {
-      Value sum = e.load(*shared, i);
+      Value sum = e.load(shared, i);
       for (int64_t s = 1; s < tile.shares; ++s)
-        sum = e.fadd(sum, e.load(*shared, e.add(i, s * rowsHere * across4)));
+        sum = e.fadd(sum, e.load(shared, e.add(i, s * rowsHere * across4)));
       Value placed = e.div(i, across4);
       // Rows of an invocation are quads, one after the other.
       Value each = e.add(e.div(placed, invocationsDown), from);

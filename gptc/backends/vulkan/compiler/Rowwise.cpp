@@ -10,7 +10,6 @@
 
 namespace gptc::vulkan {
 
-namespace arith = mlir::arith;
 namespace math = mlir::math;
 using mlir::RankedTensorType;
 using mlir::Value;

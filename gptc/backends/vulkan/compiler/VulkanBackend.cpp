@@ -62,10 +62,10 @@ Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
       mlir::ModuleOp::create(mlir::UnknownLoc::get(kernel.getContext())));
   // Which buffers are accessed in vectors shows in emitting the body.
   Emitter::Buffers inVectors;
-  std::optional<Emitter> emitted;
+  std::unique_ptr<Emitter> emitted;
   mlir::spirv::ModuleOp module;
   for (bool settled = false; !settled;) {
-    emitted.emplace(*code, *copy, target, inVectors);
+    emitted = std::make_unique<Emitter>(*code, *copy, target, inVectors);
     if (emitted->failure.empty())
       emitBody(*emitted);
     module = emitted->finish();
