@@ -2,6 +2,7 @@
 
 #include "gptc/compiler/Phases.h"
 
+#include "gptc/compiler/PhaseGate.h"
 #include "gptc/runtime/base/File.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -38,17 +39,6 @@ private:
   std::string label;
   std::string before;
 };
-
-/// From phase gradient on nothing asks for gradients any more.
-mlir::LogicalResult verifyExpanded(mlir::ModuleOp module) {
-  auto walked = module.walk([](mlir::Operation *op) {
-    if (!llvm::isa<ir::GradientOp, ir::StopGradientOp>(op))
-      return mlir::WalkResult::advance();
-    op->emitOpError("stands in phase model alone");
-    return mlir::WalkResult::interrupt();
-  });
-  return mlir::failure(walked.wasInterrupted());
-}
 
 void buildPhase(mlir::OpPassManager &manager, Phase to, const std::string &type,
                 const passes::FusionCapabilities &capabilities) {
@@ -152,7 +142,7 @@ Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
       });
   auto verified = [&](Phase at) -> Status {
     if (mlir::succeeded(mlir::verify(module)) &&
-        (at < Phase::Gradient || mlir::succeeded(verifyExpanded(module))))
+        mlir::succeeded(verifyPhase(module, at)))
       return {};
     return failure(ErrorCode::InvalidArgument,
                    "the module is malformed in phase '{}': {}",

@@ -16,6 +16,14 @@ bool fits(mlir::Type buffer, mlir::Type tensor) {
 }
 } // namespace
 
+mlir::LogicalResult ArenaOp::verify() {
+  int64_t offset = getOffset();
+  if (offset < 0 || offset > int64_t(1) << 48 || offset % 64 != 0)
+    return emitOpError() << "(arena_c1) has the offset " << offset
+                         << ", expected a multiple of 64 from 0 to 2^48";
+  return mlir::success();
+}
+
 mlir::LogicalResult
 StorageOp::verifySymbolUses(mlir::SymbolTableCollection &tables) {
   auto variable =

@@ -7,10 +7,16 @@ include "gptc/ir/Dialect.td"
 
 def Gptc_ArenaOp : Gptc_Op<"arena", [Pure]> {
   let summary = "A buffer at a byte offset of the arena.";
-  let description = "Example: `%b = gptc.arena 4096 : memref<1x512x768xf32>`.";
+  let description = [{
+    Constraints:
+    - (arena_c1) The offset is a multiple of 64, from 0 to 2^48.
+
+    Example: `%b = gptc.arena 4096 : memref<1x512x768xf32>`.
+  }];
   let arguments = (ins I64Attr:$offset);
   let results = (outs Gptc_Buffer:$buffer);
   let assemblyFormat = "$offset attr-dict `:` type($buffer)";
+  let hasVerifier = 1;
 }
 
 def Gptc_StorageOp : Gptc_Op<"storage", [

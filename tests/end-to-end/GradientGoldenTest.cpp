@@ -14,8 +14,6 @@
 namespace gptc {
 namespace {
 
-namespace fs = std::filesystem;
-
 class GradientGolden : public testing::TestWithParam<std::string> {
 protected:
   void SetUp() override {

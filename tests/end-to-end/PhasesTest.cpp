@@ -141,7 +141,109 @@ TEST(PhasesErrors, GradientsAreAskedForInPhaseModelAlone) {
   onward.toPhase = "fused";
   EXPECT_THAT(errorOf(onward),
               HasSubstr("malformed in phase 'gradient': module: "
-                        "'gptc.gradient' op stands in phase model alone"));
+                        "'gptc.gradient' does not stand here in phase"));
+}
+
+/// `text` with what its attribute gptc.phase says exchanged.
+std::string relabelled(std::string text, const std::string &phase) {
+  const std::string before = "gptc.phase = \"";
+  size_t at = text.find(before) + before.size();
+  return text.replace(at, text.find('"', at) - at, phase);
+}
+
+TEST(PhasesErrors, AModuleIsNotOfAnotherPhaseThanItSays) {
+  TemporaryFolder folder;
+  CompileRequest request;
+  request.model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-gelu";
+  request.cpu = "x86-64-v3";
+  request.entries = {"loss_and_gradients", "decode"};
+  CompileRequest onward;
+  onward.output = folder / "out.gptc";
+  for (const std::string phase : phases) {
+    request.toPhase = phase;
+    auto compiled = compileModel(request);
+    ASSERT_TRUE(compiled) << compiled.error().message();
+    for (const std::string other : phases) {
+      // A module of phase gradient is one that asks for no gradients.
+      if (other == phase || (phase == "gradient" && other == "model"))
+        continue;
+      onward.model =
+          folder.write("other.mlir", relabelled(compiled->text, other));
+      EXPECT_THAT(errorOf(onward), HasSubstr("malformed in phase '" + other))
+          << phase;
+      EXPECT_FALSE(std::filesystem::exists(onward.output));
+    }
+  }
+}
+
+TEST(PhasesErrors, WhatAPassLeavesIsRefused) {
+  TemporaryFolder folder;
+  CompileRequest request;
+  request.model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-gelu";
+  request.cpu = "x86-64-v3";
+  request.output = folder / "out.gptc";
+  request.dumpDirectory = folder / "dump";
+  auto compiled = compileModel(request);
+  ASSERT_TRUE(compiled) << compiled.error().message();
+  std::filesystem::remove(request.output);
+  CompileRequest onward;
+  onward.output = request.output;
+  size_t refused = 0;
+  for (const auto &file :
+       std::filesystem::directory_iterator(request.dumpDirectory)) {
+    std::string name = file.path().filename();
+    if (name.find("form-kernels") == std::string::npos &&
+        name.find("outline") == std::string::npos &&
+        name.find("plan-memory") == std::string::npos)
+      continue;
+    onward.model = file.path();
+    EXPECT_THAT(errorOf(onward), HasSubstr("does not stand here in phase"));
+    EXPECT_FALSE(std::filesystem::exists(onward.output));
+    ++refused;
+  }
+  EXPECT_GE(refused, 6U);
+}
+
+TEST(PhasesErrors, BuffersLieInTheArena) {
+  TemporaryFolder folder;
+  CompileRequest request;
+  request.model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-gelu";
+  request.entries = {"decode"};
+  request.toPhase = "program";
+  auto compiled = compileModel(request);
+  ASSERT_TRUE(compiled) << compiled.error().message();
+  CompileRequest onward;
+  onward.output = folder / "out.gptc";
+  auto errorWith = [&](const std::string &offset) {
+    std::string text = compiled->text;
+    size_t at = text.find("gptc.arena ") + 11;
+    text.replace(at, text.find(' ', at) - at, offset);
+    onward.model = folder.write("edited.mlir", text);
+    return errorOf(onward);
+  };
+  EXPECT_THAT(errorWith("1000000000000000"), HasSubstr("(arena_c1)"));
+  EXPECT_THAT(errorWith("-64"), HasSubstr("(arena_c1)"));
+  EXPECT_THAT(errorWith("4"), HasSubstr("(arena_c1)"));
+  EXPECT_THAT(errorWith("1048576"), HasSubstr("ends after the"));
+  EXPECT_FALSE(std::filesystem::exists(onward.output));
+}
+
+TEST(PhasesErrors, EntriesAreOneBlock) {
+  TemporaryFolder folder;
+  CompileRequest request;
+  request.model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-gelu";
+  request.entries = {"decode"};
+  request.toPhase = "kernels";
+  auto compiled = compileModel(request);
+  ASSERT_TRUE(compiled) << compiled.error().message();
+  std::string text = compiled->text;
+  text.insert(text.find("func.func @decode"),
+              "func.func private @declared()\n  ");
+  CompileRequest onward;
+  onward.model = folder.write("edited.mlir", text);
+  onward.output = folder / "out.gptc";
+  EXPECT_THAT(errorOf(onward),
+              HasSubstr("entry 'declared' has 0 blocks, expected one"));
 }
 
 } // namespace

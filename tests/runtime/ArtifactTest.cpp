@@ -88,14 +88,24 @@ TEST(Artifact, ABlobOfAnotherSizeIsNotWritten) {
   TemporaryFolder folder;
   ManifestT manifest = sampleManifest();
   auto blobs = sampleBlobs(manifest);
-  blobs[1].size += 1;
+  blobs[0].size += 1;
   EXPECT_THAT(writeArtifact(folder / "a.gptc", manifest, blobs),
               FailsWith(ErrorCode::Internal, "another size"));
-  blobs[1].produce = [](const PendingBlob::Sink &) -> Status {
+  blobs[0].produce = [](const PendingBlob::Sink &) -> Status {
     return failure(ErrorCode::Corrupt, "the checkpoint is damaged");
   };
   EXPECT_THAT(writeArtifact(folder / "a.gptc", manifest, blobs),
               FailsWith(ErrorCode::Corrupt, "the checkpoint"));
+  EXPECT_EQ(folder.count(), 0U);
+}
+
+TEST(Artifact, WhatNoReaderTakesIsNotWritten) {
+  TemporaryFolder folder;
+  ManifestT manifest = sampleManifest();
+  manifest.targets[0]->programs[0]->dispatches[0]->kernel = 1000;
+  auto blobs = sampleBlobs(manifest);
+  EXPECT_THAT(writeArtifact(folder / "a.gptc", manifest, blobs),
+              FailsWith(ErrorCode::InvalidArgument, "would be malformed"));
   EXPECT_EQ(folder.count(), 0U);
 }
 

@@ -4,6 +4,7 @@
 
 #include "gptc/runtime/artifact/Artifact.h"
 #include "gptc/runtime/artifact/Header.h"
+#include "gptc/runtime/artifact/Validate.h"
 #include "gptc/runtime/base/File.h"
 #include "gptc/runtime/base/Sha256.h"
 
@@ -45,6 +46,13 @@ Expected<uint64_t> writeArtifact(const std::string &path,
     pending.blob->size = pending.size;
     offset += pending.size;
   }
+  // Nothing is written that no reader takes.
+  if (auto valid = validateManifest(
+          manifest, sizeof(ArtifactHeader) + manifestBytes, offset);
+      !valid)
+    return failure(ErrorCode::InvalidArgument,
+                   "the artifact would be malformed: {}",
+                   valid.error().message());
 
   // What a blob's digest is shows when it has been produced: header and
   // manifest come last, into the room left for them.

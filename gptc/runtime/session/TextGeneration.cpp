@@ -56,9 +56,12 @@ private:
 
 /// How a text without a beginning may begin, for an error.
 std::string beginning(const Tokenizer *tokenizer) {
-  if (!tokenizer || !tokenizer->endOfText())
+  std::optional<int32_t> end;
+  if (tokenizer)
+    end = tokenizer->endOfText();
+  if (!end)
     return "";
-  auto text = tokenizer->textOf(*tokenizer->endOfText());
+  auto text = tokenizer->textOf(*end);
   return text ? fmt::format("; a new text begins after '{}'", text->last) : "";
 }
 

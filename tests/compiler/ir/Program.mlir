@@ -1,5 +1,21 @@
 // RUN: gptc-opt %s --split-input-file --verify-diagnostics
 
+func.func @arena_c1() {
+  // expected-error @+1 {{(arena_c1) has the offset -64, expected a multiple of 64 from 0 to 2^48}}
+  %0 = gptc.arena -64 : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @arena_c1_unaligned() {
+  // expected-error @+1 {{(arena_c1) has the offset 100, expected}}
+  %0 = gptc.arena 100 : memref<4xf32>
+  return
+}
+
+// -----
+
 func.func @storage_c1() {
   // expected-error @+1 {{(storage_c1) names the variable @w, which the module does not declare}}
   %0 = gptc.storage @w : memref<4xf32>

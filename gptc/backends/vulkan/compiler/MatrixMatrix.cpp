@@ -284,7 +284,7 @@ Values MatrixEmitter::sumFromWorkgroupMemory() {
                 for (int64_t q = 0; q < rowQuads; ++q)
                   rows.push_back(e.load(
                       shared, e.add(e.add(e.mul(k, rowVectors), rowQuad(0)),
-                                     i * rowVectors + q * invocationsDown)));
+                                    i * rowVectors + q * invocationsDown)));
                 for (int64_t q = 0; q < columnQuads; ++q)
                   columns.push_back(e.load(
                       shared,
