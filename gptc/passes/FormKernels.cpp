@@ -3,6 +3,7 @@
 #include "gptc/passes/Grouping.h"
 #include "gptc/passes/PaddedRows.h"
 #include "gptc/passes/Passes.h"
+#include "gptc/passes/StateInPlace.h"
 
 namespace gptc::passes {
 
@@ -179,6 +180,7 @@ struct FormKernels : impl::FormKernelsBase<FormKernels> {
         return signalPassFailure();
     llvm::DenseSet<Operation *> late = separateDestinations(function);
     Grouping grouping(block, {prologueRows, appendQueries, mostBuffers});
+    computeStateInPlace(block, grouping, late);
     PaddedRows padding(function);
     if (mlir::failed(rebuild(block, grouping, padding, late)))
       signalPassFailure();
@@ -233,6 +235,10 @@ private:
                op->hasTrait<mlir::OpTrait::IsTerminator>())
         useThroughClones(op, -1);
     }
+    for (size_t i = 0; i < count; ++i)
+      for (int before : grouping.orderedBefore(int(i)))
+        if (!llvm::is_contained(waits[i], before))
+          waits[i].push_back(before);
     for (Operation *copy : late)
       last[grouping.groupOf(copy->getResult(0))] = true;
     // Outputs in program order, whoever asked first.

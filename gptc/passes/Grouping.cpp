@@ -18,11 +18,6 @@ bool isArithmetic(Operation *op) {
   return dialect == "arith" || dialect == "math";
 }
 
-bool isElementwise(Operation *op) {
-  return (isArithmetic(op) && !llvm::isa<mlir::arith::ConstantOp>(op)) ||
-         llvm::isa<ir::GeluOp, ir::SiluOp, ir::ReluOp, ir::CastOp>(op);
-}
-
 /// Index arithmetic: cheap enough to be computed wherever it is read.
 bool isIndexArithmetic(Operation *op) {
   if (!isArithmetic(op) || op->getNumResults() != 1)
@@ -121,6 +116,11 @@ Grouping::Grouping(mlir::Block &block, const FusionCapabilities &capabilities)
   cutViews();
 }
 
+bool Grouping::isElementwise(Operation *op) {
+  return (isArithmetic(op) && !llvm::isa<mlir::arith::ConstantOp>(op)) ||
+         llvm::isa<ir::GeluOp, ir::SiluOp, ir::ReluOp, ir::CastOp>(op);
+}
+
 bool Grouping::isCloneable(Operation *op) {
   return (ir::isView(op) && !isCopy(op)) || isIndexArithmetic(op) ||
          llvm::isa<ir::IotaOp, mlir::tensor::SplatOp>(op) ||
@@ -187,6 +187,26 @@ void Grouping::closeOver(int group) {
   for (size_t i = 0; i < groups_.size(); ++i)
     if (ancestors_[i].test(group))
       ancestors_[i] |= ancestors_[group];
+}
+
+void Grouping::order(int a, int b) {
+  assert(!precedes(b, a));
+  ordered_[b].push_back(a);
+  ancestors_[b].set(a);
+  ancestors_[b] |= ancestors_[a];
+  closeOver(b);
+}
+
+llvm::ArrayRef<int> Grouping::orderedBefore(int group) const {
+  auto found = ordered_.find(group);
+  return found == ordered_.end() ? llvm::ArrayRef<int>() : found->second;
+}
+
+void Grouping::drop(Operation *copy) {
+  KernelGroup &group = groups_[size_t(owner_.lookup(copy))];
+  group.ops.clear();
+  group.alive = false;
+  owner_.erase(copy);
 }
 
 /// Whether making one group of two leaves the graph of groups acyclic.
@@ -352,6 +372,27 @@ bool Grouping::readsByRow(Operation *op, int group, int64_t rows,
   return fits;
 }
 
+/// Whether an op over the only row of a program has but scalars in common with
+/// it.
+bool Grouping::sharesScalarsAlone(Operation *op, int group) const {
+  const KernelGroup &program = groups_[group];
+  if (program.rows != 1 || rowSpaceOf(op).columns != program.columns)
+    return false;
+  for (Value operand : op->getOperands()) {
+    Value root = ir::viewRoot(operand);
+    auto type = llvm::dyn_cast<RankedTensorType>(root.getType());
+    if (!type || type.getNumElements() < program.columns)
+      continue;
+    if (groupOf(root) == group)
+      return false;
+    for (Operation *reader : program.ops)
+      for (Value read : reader->getOperands())
+        if (ir::viewRoot(read) == root)
+          return false;
+  }
+  return true;
+}
+
 /// Whether a row program of some groups and an op has few enough buffers: what
 /// it reads from outside, and what others read of it. Others are also ops that
 /// have no group yet.
@@ -404,6 +445,12 @@ void Grouping::placeInRows(Operation *op) {
         takes && readsByRow(op, group, candidate.rows, candidate.columns);
     if (!fits)
       continue;
+    // One tile computes a single row: long ones go better side by side.
+    if (sharesScalarsAlone(op, group)) {
+      remarkRefused(op, "the row program before it",
+                    "they have but scalars in common");
+      continue;
+    }
     // The op's other operands must not depend on a group it joins.
     if (llvm::any_of(producers(op), [&](int other) {
           return other != home && precedes(group, other);

@@ -43,8 +43,17 @@ public:
   /// Whether an op is an explicit copy, a reshape to the same type; it is a
   /// group of its own.
   static bool isCopy(mlir::Operation *op);
+  /// Whether each element of an op's result is computed from the same elements
+  /// of its operands.
+  static bool isElementwise(mlir::Operation *op);
   /// Whether group `a` must run before group `b`.
   bool precedes(int a, int b) const { return ancestors_[b].test(a); }
+  /// Has group `a` run before group `b`, which must not precede it.
+  void order(int a, int b);
+  /// The groups that a group was put after by order().
+  llvm::ArrayRef<int> orderedBefore(int group) const;
+  /// Takes out the group of a copy, which the block is to lose.
+  void drop(mlir::Operation *copy);
 
 private:
   int create(ir::Family family, mlir::Operation *op, int64_t rows,
@@ -59,6 +68,7 @@ private:
   bool placeInEpilogue(mlir::Operation *op);
   bool readsByRow(mlir::Operation *op, int group, int64_t rows,
                   int64_t columns) const;
+  bool sharesScalarsAlone(mlir::Operation *op, int group) const;
   void placeInRows(mlir::Operation *op);
   void placeAttention(ir::AttentionOp op);
   bool hasRoom(llvm::ArrayRef<int> groups, mlir::Operation *op) const;
@@ -75,6 +85,7 @@ private:
   llvm::DenseMap<mlir::Operation *, int> owner_;
   llvm::DenseSet<mlir::Operation *> appended_; ///< Wait for their attention.
   llvm::SmallVector<llvm::BitVector> ancestors_;
+  llvm::DenseMap<int, llvm::SmallVector<int>> ordered_;
 };
 
 } // namespace gptc::passes

@@ -93,11 +93,22 @@ void findSharing(ir::KernelOp kernel) {
     if (auto append = output.getDefiningOp<ir::CacheAppendOp>())
       if (auto cache = llvm::dyn_cast<mlir::BlockArgument>(append.getCache()))
         tied.append({int64_t(cache.getArgNumber()), int64_t(i)});
-  if (values.size() == 1 && tied.empty())
+  // Of several results all elements of one place are computed before any is
+  // stored, where all is elementwise.
+  bool together =
+      values.size() == 1 ||
+      (kernel.getFamily() == ir::Family::Rowwise &&
+       llvm::all_of(values,
+                    [&](Value value) {
+                      return value.getType() == values[0].getType();
+                    }) &&
+       llvm::none_of(body, llvm::IsaPred<ir::ReduceOp, ir::LogLikelihoodOp>));
+  if (together && tied.empty())
     for (mlir::BlockArgument input : body.getArguments())
       if (input.getType() == values[0].getType() &&
           isReadInPlace(input, values[0]))
-        inPlace.append({int64_t(input.getArgNumber()), 0});
+        for (size_t i = 0; i < values.size(); ++i)
+          inPlace.append({int64_t(input.getArgNumber()), int64_t(i)});
   mlir::Builder builder(kernel.getContext());
   if (!tied.empty())
     kernel.setTiedAttr(builder.getDenseI64ArrayAttr(tied));

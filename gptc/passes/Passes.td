@@ -39,8 +39,10 @@ def FormKernels : Pass<"gptc-form-kernels", "::mlir::func::FuncOp"> {
     left operand (prologue); attention takes the appends to the caches that it
     reads, if the target lets it; everything else over the same rows joins into row programs. Views
     are not materialized: each group contains its views of the buffers it
-    reads. A result or an assigned value that may not be written where it is
-    computed is copied at the end. Each fusion refused is told as a remark with
+    reads. State is computed in place of its old value, where a group alone
+    reads that element by element, after all others that read it; any other
+    result or assigned value that may not be written where it is computed is
+    copied at the end. Each fusion refused is told as a remark with
     its scope.
 
     Before:

@@ -100,6 +100,7 @@ private:
     for (auto [i, launch] : llvm::enumerate(launches)) {
       auto kernel = symbols.lookup<ir::KernelOp>(launch.getKernel());
       auto pairs = kernel.getInPlace().value_or(llvm::ArrayRef<int64_t>());
+      llvm::DenseSet<size_t> taken; // One input makes room for one output.
       for (auto [j, output] : llvm::enumerate(launch.getOutputs())) {
         auto allocation = output.getDefiningOp<mlir::memref::AllocOp>();
         if (!allocation || slotOf.count(output))
@@ -109,10 +110,11 @@ private:
           Value input = launch.getInputs()[pairs[pair]];
           auto found = slotOf.find(input);
           if (pairs[pair + 1] == int64_t(j) && found != slotOf.end() &&
-              lastUse[input] == i &&
+              lastUse[input] == i && !taken.contains(found->second) &&
               llvm::count(launch.getInputs(), input) == 1)
             slot = found->second;
         }
+        taken.insert(slot);
         if (slot == slots.size()) {
           slots.emplace_back();
           slots.back().first = i;

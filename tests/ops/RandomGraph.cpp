@@ -548,7 +548,11 @@ void Builder::finish() {
       continue;
     Value next = pick([&](const Shape &s) { return s == cacheTypes[i].shape; },
                       [&] { return cacheTypes[i].shape; });
-    graph.assign(caches[i], next.tensor);
+    Tensor value = next.tensor;
+    // As optimizers do: a new value from the old one, element by element.
+    if (chance(60))
+      value = scale(graph.cache(caches[i], cacheTypes[i]), 0.5) + value;
+    graph.assign(caches[i], value);
   }
 }
 

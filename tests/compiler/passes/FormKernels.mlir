@@ -7,6 +7,8 @@
 gptc.variable @keys cache : tensor<1x2x6x4xf32>
 gptc.variable @values cache : tensor<1x2x6x4xf32>
 gptc.variable @count counter : tensor<4xf32>
+gptc.variable @weight parameter : tensor<8x8xf32> init(<constant, 0.0, 0.0>)
+gptc.variable @mean optimizer : tensor<8x8xf32>
 
 // A product takes what happens to its result.
 // CHECK-LABEL: func.func @epilogue
@@ -115,23 +117,96 @@ func.func @branches(%x: tensor<64x8xf32>, %a: tensor<8x8xf32>, %b: tensor<8x8xf3
   return %3 : tensor<64x8xf32>
 }
 
-// What is assigned and returned, or assigned while the old value is returned,
-// is copied last.
+// State is computed in place of the old value, after everybody else has read
+// that.
 // CHECK-LABEL: func.func @old_value
 // CHECK: %[[OLD:.*]] = gptc.read @count
-// CHECK: %[[NEW:.*]] = gptc.group {{.*}} = %[[OLD]]
-// CHECK-NEXT: arith.addf
 // CHECK: %[[RESULT:.*]] = gptc.group {{.*}} (%[[IN:.*]] = %[[OLD]] : tensor<4xf32>)
 // CHECK-NEXT: gptc.yield %[[IN]]
-// CHECK: %[[COPY:.*]] = gptc.group {{.*}} (%[[IN:.*]] = %[[NEW]] : tensor<4xf32>)
-// CHECK-NEXT: gptc.yield %[[IN]]
-// CHECK: gptc.assign @count, %[[COPY]]
+// CHECK: %[[NEW:.*]] = gptc.group {{.*}} = %[[OLD]]
+// CHECK-NEXT: arith.addf
+// CHECK-NEXT: gptc.yield
+// CHECK-NOT: gptc.group
+// CHECK: gptc.assign @count, %[[NEW]]
 // CHECK: return %[[RESULT]]
 func.func @old_value() -> tensor<4xf32> {
   %0 = gptc.read @count : tensor<4xf32>
   %1 = arith.addf %0, %0 : tensor<4xf32>
   gptc.assign @count, %1 : tensor<4xf32>
   return %0 : tensor<4xf32>
+}
+
+// An optimizer's step: two variables, each in place, after the product that
+// reads the weight.
+// CHECK-LABEL: func.func @step
+// CHECK: %[[W:.*]] = gptc.read @weight
+// CHECK: %[[M:.*]] = gptc.read @mean
+// CHECK: gptc.group contraction
+// CHECK-NEXT: gptc.matmul
+// CHECK: %[[NEW:.*]]:2 = gptc.group rowwise
+// CHECK-NOT: gptc.group
+// CHECK: gptc.assign @mean, %[[NEW]]#0
+// CHECK: gptc.assign @weight, %[[NEW]]#1
+func.func @step(%x: tensor<64x8xf32>, %g: tensor<8x8xf32>) -> tensor<64x8xf32> {
+  %w = gptc.read @weight : tensor<8x8xf32>
+  %m = gptc.read @mean : tensor<8x8xf32>
+  %0 = arith.addf %m, %g : tensor<8x8xf32>
+  %1 = arith.subf %w, %0 : tensor<8x8xf32>
+  %2 = gptc.matmul %x, %w : tensor<64x8xf32>, tensor<8x8xf32> -> tensor<64x8xf32>
+  gptc.assign @mean, %0 : tensor<8x8xf32>
+  gptc.assign @weight, %1 : tensor<8x8xf32>
+  return %2 : tensor<64x8xf32>
+}
+
+// Not in place: what an element becomes depends on other elements, or on the
+// new value of what it is needed for.
+// CHECK-LABEL: func.func @not_in_place
+// CHECK: %[[W:.*]] = gptc.read @weight
+// CHECK: %[[T:.*]] = gptc.group rowwise ({{.*}} = %[[W]]
+// CHECK: arith.addf
+// CHECK: %[[COPY:.*]] = gptc.group gather (%{{.*}} = %[[T]]
+// CHECK: gptc.assign @weight, %[[COPY]]
+func.func @not_in_place() {
+  %w = gptc.read @weight : tensor<8x8xf32>
+  %0 = gptc.transpose %w [1, 0] : tensor<8x8xf32> to tensor<8x8xf32>
+  %1 = arith.addf %w, %0 : tensor<8x8xf32>
+  gptc.assign @weight, %1 : tensor<8x8xf32>
+  return
+}
+
+// One of two that need each other's old value is copied.
+// CHECK-LABEL: func.func @circle
+// CHECK: %[[W:.*]] = gptc.read @weight
+// CHECK: %[[M:.*]] = gptc.read @mean
+// CHECK: %[[A:.*]] = gptc.group contraction
+// CHECK: %[[B:.*]] = gptc.group contraction
+// CHECK: gptc.group gather
+// CHECK: gptc.assign @weight
+// CHECK: gptc.assign @mean
+func.func @circle(%x: tensor<8x8xf32>) {
+  %w = gptc.read @weight : tensor<8x8xf32>
+  %m = gptc.read @mean : tensor<8x8xf32>
+  %0 = gptc.matmul %x, %m : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+  %1 = gptc.matmul %x, %w : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+  gptc.assign @weight, %0 : tensor<8x8xf32>
+  gptc.assign @mean, %1 : tensor<8x8xf32>
+  return
+}
+
+// Vectors that have but a scalar in common are programs of their own.
+// CHECK-LABEL: func.func @clipped
+// CHECK: gptc.group rowwise
+// CHECK: gptc.reduce
+// CHECK: gptc.group rowwise
+// CHECK-NEXT: gptc.broadcast
+// CHECK-NEXT: arith.mulf
+// CHECK-NOT: gptc.group
+func.func @clipped(%x: tensor<8xf32>, %y: tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>) {
+  %0 = gptc.reduce sum %x [0] : tensor<8xf32> to tensor<f32>
+  %1 = gptc.broadcast %0 [] : tensor<f32> to tensor<8xf32>
+  %2 = arith.mulf %x, %1 : tensor<8xf32>
+  %3 = arith.mulf %y, %1 : tensor<8xf32>
+  return %2, %3 : tensor<8xf32>, tensor<8xf32>
 }
 
 // Swapped variables: what is read from a variable that is assigned as well is
