@@ -58,8 +58,7 @@ private:
   bool spare(ir::AssignOp assign, Value value) {
     int group = grouping.groupOf(value);
     // An append lies where its cache does.
-    if (group < 0 ||
-        llvm::isa<ir::CacheAppendOp>(value.getDefiningOp()) ||
+    if (group < 0 || llvm::isa<ir::CacheAppendOp>(value.getDefiningOp()) ||
         Grouping::isCopy(value.getDefiningOp()) ||
         !isForOneDestination(assign, value))
       return false;
@@ -150,9 +149,8 @@ private:
   bool reachesThroughClones(Operation *op, Operation *clone) {
     return llvm::any_of(op->getOperands(), [&](Value operand) {
       Operation *definition = operand.getDefiningOp();
-      return definition == clone ||
-             (grouping.isCloned(definition) &&
-              reachesThroughClones(definition, clone));
+      return definition == clone || (grouping.isCloned(definition) &&
+                                     reachesThroughClones(definition, clone));
     });
   }
 

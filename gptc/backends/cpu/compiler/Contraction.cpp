@@ -68,11 +68,13 @@ private:
   Value leftOffset(Value row);
   void fillLeft(bool storeResults);
   bool panelRunsAlongDepth();
-  void fillPanel(Value number);
-  void fillPanelAlongDepth(Value number);
+  void fillPanel(Value number, Value fromK, Value toK);
+  void fillPanelAlongDepth(Value number, Value fromK, Value toK);
   void storePrologueResults(Evaluator &rowEvaluator, Value row, Value column,
                             Value mask);
-  TilePanel panelAt(Value number, int64_t column);
+  TilePanel panelAt(Value number, int64_t column, Value fromK);
+  /// Steps of k of a block.
+  int64_t stepsOfBlock() const;
   void multiply(Value panelNumber, Value fromK, Value toK, bool first);
   void finish(Value panelNumber);
   /// Flat row of the result.
@@ -243,7 +245,8 @@ bool ContractionEmitter::panelRunsAlongDepth() {
 
 /// The same as fillPanel: reads vectors along k, and transposes them in
 /// registers.
-void ContractionEmitter::fillPanelAlongDepth(Value number) {
+void ContractionEmitter::fillPanelAlongDepth(Value number, Value fromK,
+                                             Value toK) {
   llvm::SmallVector<Value> leading;
   if (!op.sharesRhs())
     leading =
@@ -267,32 +270,38 @@ void ContractionEmitter::fillPanelAlongDepth(Value number) {
       }
       auto steps = e.transposed(rows);
       for (int64_t i = 0; i < count; ++i)
-        e.storeVector(steps[size_t(i)], panel,
-                      e.add(e.mul(e.add(k, e.constant(i)), panelWidth), v),
-                      e.builder.getF32Type());
+        e.storeVector(
+            steps[size_t(i)], panel,
+            e.add(e.mul(e.add(e.sub(k, fromK), e.constant(i)), panelWidth), v),
+            e.builder.getF32Type());
     };
+    // Blocks but for the last are whole vectors.
     int64_t whole = depth / e.width * e.width;
-    e.loop(e.constant(0), e.constant(whole), e.width,
+    e.loop(fromK, e.min(toK, e.constant(whole)), e.width,
            [&](Value k) { block(k, e.width, Value()); });
     if (int64_t rest = depth - whole)
-      block(e.constant(whole), rest, e.maskBelow(e.constant(rest)));
+      e.when(e.compare(mlir::arith::CmpIPredicate::eq, toK, e.constant(depth)),
+             [&] {
+               block(e.constant(whole), rest, e.maskBelow(e.constant(rest)));
+             });
   });
 }
 
-/// Packs one panel of a right operand that is not packed, as f32.
-void ContractionEmitter::fillPanel(Value number) {
+/// Packs a block of k of one panel of a right operand that is not packed, as
+/// f32.
+void ContractionEmitter::fillPanel(Value number, Value fromK, Value toK) {
   if (panelRunsAlongDepth())
-    return fillPanelAlongDepth(number);
+    return fillPanelAlongDepth(number, fromK, toK);
   auto shape = op.getRhs().getType().getShape();
   llvm::SmallVector<Value> leading;
   if (!op.sharesRhs())
     leading = e.delinearize(product, shape.drop_back(2));
   Value firstColumn = e.mul(number, panelWidth);
   auto f32 = e.builder.getF32Type();
-  e.loop(e.constant(0), e.constant(depth), 1, [&](Value k) {
+  e.loop(fromK, toK, 1, [&](Value k) {
     for (int64_t v = 0; v < panelWidth; v += e.width) {
       Value n = e.add(firstColumn, e.constant(v));
-      Value offset = e.add(e.mul(k, panelWidth), e.constant(v));
+      Value offset = e.add(e.mul(e.sub(k, fromK), panelWidth), e.constant(v));
       Value inside =
           e.compare(mlir::arith::CmpIPredicate::slt, n, e.constant(columns));
       e.when(inside, [&] {
@@ -311,10 +320,14 @@ void ContractionEmitter::fillPanel(Value number) {
   });
 }
 
-TilePanel ContractionEmitter::panelAt(Value number, int64_t column) {
-  if (!packed)
-    return {panel,           e.constant(column), e.builder.getF32Type(),
-            PanelForm::Rows, panelWidth,         Value()};
+TilePanel ContractionEmitter::panelAt(Value number, int64_t column,
+                                      Value fromK) {
+  if (!packed) {
+    // The scratch has the block alone.
+    Value start = e.sub(e.constant(column), e.mul(fromK, panelWidth));
+    return {panel,           start,      e.builder.getF32Type(),
+            PanelForm::Rows, panelWidth, Value()};
+  }
   Value start = e.mul(number, paddedDepth * panelWidth);
   bool pairs = form != PanelForm::Rows;
   return {e.input(llvm::cast<mlir::BlockArgument>(op.getRhs())),
@@ -389,7 +402,7 @@ void ContractionEmitter::multiply(Value number, Value fromK, Value toK,
                         sums, e.add(offset, e.constant(column + v * e.width)),
                         f32));
     llvm::SmallVector<Value> result = emitRegisterTile(
-        e, tile, panelAt(number, column), vectors, fromK, toK, initial);
+        e, tile, panelAt(number, column, fromK), vectors, fromK, toK, initial);
     for (size_t i = 0; i < result.size(); ++i)
       e.storeVector(result[i], sums,
                     e.add(sumOffsets[i / vectors],
@@ -550,18 +563,28 @@ int64_t ContractionEmitter::sumBytes() const {
   return sumRows * panelWidth * 4;
 }
 
+int64_t ContractionEmitter::stepsOfBlock() const {
+  int64_t steps = form == PanelForm::Rows ? depth : (depth + 1) / 2 * 2;
+  // One tile that reads a packed panel once needs no blocks.
+  bool once =
+      packed && rows <= tileRows && tileVectors() * e.width == panelWidth;
+  return once ? steps : std::min<int64_t>(steps, e.target.blockOfK);
+}
+
 /// Sums of the products of one panel, over blocks of k.
 void ContractionEmitter::multiplyPanel(Value number) {
   int64_t steps = form == PanelForm::Rows ? depth : (depth + 1) / 2 * 2;
+  int64_t block = stepsOfBlock();
+  auto multiplyBlock = [&](Value from, Value to, bool first) {
+    if (!packed)
+      fillPanel(number, from, to);
+    multiply(number, from, to, first);
+  };
   // The first block of k starts from zero, the others add to it.
-  int64_t blockOfK = e.target.blockOfK;
-  // One tile that reads the panel once needs no blocks.
-  bool once = rows <= tileRows && tileVectors() * e.width == panelWidth;
-  int64_t firstBlock = once ? steps : std::min(steps, blockOfK);
-  multiply(number, e.constant(0), e.constant(firstBlock), true);
-  e.loop(e.constant(firstBlock), e.constant(steps), blockOfK, [&](Value k) {
-    Value end = e.min(e.add(k, e.constant(blockOfK)), e.constant(steps));
-    multiply(number, k, end, false);
+  multiplyBlock(e.constant(0), e.constant(block), true);
+  e.loop(e.constant(block), e.constant(steps), block, [&](Value k) {
+    Value end = e.min(e.add(k, e.constant(block)), e.constant(steps));
+    multiplyBlock(k, end, false);
   });
 }
 
@@ -586,7 +609,7 @@ void ContractionEmitter::emit(ContractionPart part) {
   }
   selectBlock(e.div(e.tile(), groups));
   if (!packed)
-    panel = e.scratch(uint64_t(depth * panelWidth * 4));
+    panel = e.scratch(uint64_t(stepsOfBlock() * panelWidth * 4));
   if (!direct) {
     left = e.scratch(uint64_t((blockRows * paddedDepth + 16) * 4));
     fillLeft(prologueResults);
@@ -598,8 +621,6 @@ void ContractionEmitter::emit(ContractionPart part) {
   Value endPanel =
       e.min(e.add(firstPanel, e.constant(perTile)), e.constant(panels));
   e.loop(firstPanel, endPanel, 1, [&](Value number) {
-    if (!packed)
-      fillPanel(number);
     multiplyPanel(number);
     finish(number);
   });
