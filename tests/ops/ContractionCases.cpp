@@ -173,6 +173,14 @@ void addContractionCases(std::vector<OpCase> &table) {
                 Source::Argument});
     table.back().differentiable = false;
   }
+  // Steps of k that are far apart, in one block and in several, over one panel
+  // of columns and more.
+  const int64_t tall[][3] = {{16411, 5, 67}, {16411, 519, 3}};
+  for (auto [m, k, n] : tall) {
+    add(table,
+        {{}, true, m, k, n, true, false, DataType::F32, Source::Argument});
+    table.back().differentiable = false;
+  }
   addFused(table);
   addShared(table);
 }

@@ -46,6 +46,9 @@ private:
   int64_t tileRows = 1;
   bool direct = false;    ///< Whether tiles read the left operand in place.
   int64_t leftStride = 1; ///< In k.
+  /// Whether steps of k, each far from the next in the left operand, are
+  /// gathered in scratch: [k][rows of a block].
+  bool gathered = false;
   bool packed = false;
   PanelForm form = PanelForm::Rows;
   int64_t panels = 1;
@@ -67,6 +70,10 @@ private:
   bool dependsOnProduct(Value value);
   Value leftOffset(Value row);
   void fillLeft(bool storeResults);
+  void gatherLeft(Value fromK, Value toK);
+  int64_t paddedRows() const {
+    return (blockRows + tileRows - 1) / tileRows * tileRows;
+  }
   bool panelRunsAlongDepth();
   void fillPanel(Value number, Value fromK, Value toK);
   void fillPanelAlongDepth(Value number, Value fromK, Value toK);
@@ -138,6 +145,12 @@ void ContractionEmitter::chooseTiles() {
     height = (height + tileRows - 1) / tileRows * tileRows;
     blockRows = std::max(blockRows, std::min(height, rows));
   }
+  // Steps of k that are many pages apart leave the caches of addresses; those
+  // of a hidden layer are read as quickly where they are.
+  constexpr int64_t farApart = 16384;
+  gathered = direct && form == PanelForm::Rows && view &&
+             view->strides.back() == 1 && op.getTransposeLhs() && depth > 1 &&
+             stride >= farApart && rows > tileRows && e.width > 1;
 }
 
 bool ContractionEmitter::dependsOnProduct(Value value) {
@@ -227,6 +240,30 @@ void ContractionEmitter::fillLeft(bool storeResults) {
     if (form != PanelForm::Rows && e.width == 1 && depth % 2 != 0)
       e.storeScalar(e.floatConstant(0.0, e.builder.getF32Type()), left,
                     e.add(start, e.constant(depth)), element);
+  });
+}
+
+/// Copies a block of k of a transposed left operand into scratch.
+void ContractionEmitter::gatherLeft(Value fromK, Value toK) {
+  auto element = op.getLhs().getType().getElementType();
+  auto f32 = e.builder.getF32Type();
+  Value base =
+      e.input(llvm::cast<mlir::BlockArgument>(ir::viewRoot(op.getLhs())));
+  Value first = leftOffset(firstRow), count = e.sub(endRow, firstRow);
+  Value whole = e.mul(e.div(count, e.width), e.width);
+  e.loop(fromK, toK, 1, [&](Value k) {
+    Value from = e.add(first, e.mul(k, leftStride));
+    Value to = e.mul(e.sub(k, fromK), paddedRows());
+    auto copy = [&](Value r, Value mask) {
+      Value x = e.loadVector(base, e.add(from, r), element, mask);
+      e.storeVector(x, left, e.add(to, r), f32, mask);
+    };
+    e.loop(e.constant(0), whole, e.width, [&](Value r) { copy(r, Value()); });
+    if (rows % e.width != 0 || blockRows % e.width != 0) {
+      Value rest = e.sub(count, whole);
+      e.when(e.compare(mlir::arith::CmpIPredicate::sgt, rest, e.constant(0)),
+             [&] { copy(whole, e.maskBelow(rest)); });
+    }
   });
 }
 
@@ -380,17 +417,20 @@ void ContractionEmitter::multiply(Value number, Value fromK, Value toK,
   auto multiplyTile = [&](int64_t column, Value r) {
     if (foresee)
       prefetchNext(number, toK, column, r);
-    TileRows tile{direct ? e.input(llvm::cast<mlir::BlockArgument>(
-                               ir::viewRoot(op.getLhs())))
-                         : left,
-                  op.getLhs().getType().getElementType(),
+    TileRows tile{direct && !gathered ? e.input(llvm::cast<mlir::BlockArgument>(
+                                            ir::viewRoot(op.getLhs())))
+                                      : left,
+                  gathered ? f32 : op.getLhs().getType().getElementType(),
                   {},
-                  leftStride};
+                  gathered ? paddedRows() : leftStride};
     llvm::SmallVector<Value> sumOffsets;
     for (int64_t i = 0; i < tileRows; ++i) {
       // Rows beyond the block compute the last one again, into padding.
       Value row = e.add(firstRow, e.add(r, e.constant(i)));
-      tile.offsets.push_back(leftOffset(i == 0 ? row : e.min(row, lastRow)));
+      row = i == 0 ? row : e.min(row, lastRow);
+      tile.offsets.push_back(
+          gathered ? e.sub(e.sub(row, firstRow), e.mul(fromK, paddedRows()))
+                   : leftOffset(row));
       sumOffsets.push_back(e.mul(e.add(r, e.constant(i)), panelWidth));
     }
     llvm::SmallVector<Value> initial;
@@ -487,7 +527,11 @@ void ContractionEmitter::divide() {
   rowBlocks = (rows + blockRows - 1) / blockRows;
   // Enough tiles for many threads, but no more prologues than needed.
   perTile = std::max<int64_t>(1, panels * rowBlocks / 64);
-  if (direct && rows > e.target.tileRows)
+  // What is gathered serves several panels.
+  constexpr int64_t manyTiles = 24;
+  if (gathered && stepsOfBlock() == depth)
+    perTile = std::max<int64_t>(1, panels * rowBlocks * products / manyTiles);
+  else if (direct && rows > e.target.tileRows)
     perTile = 1;
   perTile = std::min(perTile, panels);
   groups = (panels + perTile - 1) / perTile;
@@ -559,8 +603,7 @@ std::optional<LibraryProduct> ContractionEmitter::libraryProduct() {
 }
 
 int64_t ContractionEmitter::sumBytes() const {
-  int64_t sumRows = (blockRows + tileRows - 1) / tileRows * tileRows;
-  return sumRows * panelWidth * 4;
+  return paddedRows() * panelWidth * 4;
 }
 
 int64_t ContractionEmitter::stepsOfBlock() const {
@@ -578,6 +621,8 @@ void ContractionEmitter::multiplyPanel(Value number) {
   auto multiplyBlock = [&](Value from, Value to, bool first) {
     if (!packed)
       fillPanel(number, from, to);
+    if (gathered && block < steps)
+      gatherLeft(from, to);
     multiply(number, from, to, first);
   };
   // The first block of k starts from zero, the others add to it.
@@ -610,6 +655,11 @@ void ContractionEmitter::emit(ContractionPart part) {
   selectBlock(e.div(e.tile(), groups));
   if (!packed)
     panel = e.scratch(uint64_t(stepsOfBlock() * panelWidth * 4));
+  if (gathered) {
+    left = e.scratch(uint64_t(stepsOfBlock() * paddedRows() * 4));
+    if (stepsOfBlock() == depth)
+      gatherLeft(e.constant(0), e.constant(depth));
+  }
   if (!direct) {
     left = e.scratch(uint64_t((blockRows * paddedDepth + 16) * 4));
     fillLeft(prologueResults);
