@@ -173,6 +173,21 @@ void addContractionCases(std::vector<OpCase> &table) {
                 Source::Argument});
     table.back().differentiable = false;
   }
+  // Pairs of k in every layout, over blocks of rows and of k.
+  for (int64_t depth : {523, 1040})
+    for (bool transposeA : {false, true})
+      for (bool transposeB : {false, true}) {
+        add(table, {{},
+                    true,
+                    107,
+                    depth,
+                    71,
+                    transposeA,
+                    transposeB,
+                    DataType::BF16,
+                    Source::Argument});
+        table.back().differentiable = false;
+      }
   // Steps of k that are far apart, in one block and in several, over one panel
   // of columns and more.
   const int64_t tall[][3] = {{16411, 5, 67}, {16411, 519, 3}};

@@ -47,7 +47,8 @@ private:
   bool direct = false;    ///< Whether tiles read the left operand in place.
   int64_t leftStride = 1; ///< In k.
   /// Whether steps of k, each far from the next in the left operand, are
-  /// gathered in scratch: [k][rows of a block].
+  /// gathered in scratch: [k][rows of a block], or [k/2][rows of a block][2] in
+  /// bf16.
   bool gathered = false;
   bool packed = false;
   PanelForm form = PanelForm::Rows;
@@ -71,11 +72,13 @@ private:
   Value leftOffset(Value row);
   void fillLeft(bool storeResults);
   void gatherLeft(Value fromK, Value toK);
+  Value stepAfter(Value k, llvm::function_ref<Value(Value)> step);
   int64_t paddedRows() const {
     return (blockRows + tileRows - 1) / tileRows * tileRows;
   }
   bool panelRunsAlongDepth();
   void fillPanel(Value number, Value fromK, Value toK);
+  void storePairs(Value low, Value high, Value row, Value v);
   void fillPanelAlongDepth(Value number, Value fromK, Value toK);
   void storePrologueResults(Evaluator &rowEvaluator, Value row, Value column,
                             Value mask);
@@ -103,9 +106,11 @@ void ContractionEmitter::chooseTiles() {
   packed = llvm::isa_and_nonnull<ir::PackedAttr>(
       op.getRhs().getType().getEncoding());
   bool narrow = op.getRhs().getType().getElementType().isBF16();
+  bool dots = e.target.bf16Dot && e.width == 16;
   if (packed && narrow)
-    form =
-        e.target.bf16Dot && e.width == 16 ? PanelForm::Dots : PanelForm::Pairs;
+    form = dots ? PanelForm::Dots : PanelForm::Pairs;
+  else if (dots && narrow && op.getLhs().getType().getElementType().isBF16())
+    form = PanelForm::Dots;
 
   auto view = ir::resolveView(op.getLhs());
   // Of a transposed operand the rows of a tile lie together; each step of k is
@@ -114,11 +119,24 @@ void ContractionEmitter::chooseTiles() {
       view
           ? view->strides[view->strides.size() - (op.getTransposeLhs() ? 2 : 1)]
           : 0;
-  direct = view && llvm::isa<mlir::BlockArgument>(view->base) &&
-           (stride == 1 || depth == 1 ||
-            (op.getTransposeLhs() && form == PanelForm::Rows)) &&
-           (form == PanelForm::Rows || depth % 2 == 0);
+  bool inBuffer = view && llvm::isa<mlir::BlockArgument>(view->base);
+  bool runsAlongRows =
+      inBuffer && op.getTransposeLhs() && view->strides.back() == 1;
+  // Pairs of k must lie together.
+  bool together = form == PanelForm::Rows ||
+                  (depth % 2 == 0 && (stride == 1 || depth == 1));
+  direct = inBuffer && together &&
+           (stride == 1 || depth == 1 || op.getTransposeLhs());
   if (direct && depth > 1)
+    leftStride = stride;
+  // Neither do steps of k that are many pages apart stay in the caches of
+  // addresses; those of a hidden layer are read as quickly where they are.
+  constexpr int64_t farApart = 16384;
+  gathered = runsAlongRows && depth > 1 && e.width > 1 &&
+             (form == PanelForm::Dots ||
+              (direct && stride >= farApart && rows > e.target.tileRows));
+  direct |= gathered;
+  if (gathered)
     leftStride = stride;
 
   tileRows = std::min<int64_t>(rows, e.target.tileRows);
@@ -145,12 +163,6 @@ void ContractionEmitter::chooseTiles() {
     height = (height + tileRows - 1) / tileRows * tileRows;
     blockRows = std::max(blockRows, std::min(height, rows));
   }
-  // Steps of k that are many pages apart leave the caches of addresses; those
-  // of a hidden layer are read as quickly where they are.
-  constexpr int64_t farApart = 16384;
-  gathered = direct && form == PanelForm::Rows && view &&
-             view->strides.back() == 1 && op.getTransposeLhs() && depth > 1 &&
-             stride >= farApart && rows > tileRows && e.width > 1;
 }
 
 bool ContractionEmitter::dependsOnProduct(Value value) {
@@ -243,6 +255,19 @@ void ContractionEmitter::fillLeft(bool storeResults) {
   });
 }
 
+/// What `step` gives for the step of k after `k`: zeros behind the last one.
+Value ContractionEmitter::stepAfter(Value k,
+                                    llvm::function_ref<Value(Value)> step) {
+  Value after = e.add(k, e.constant(1));
+  if (depth % 2 == 0)
+    return step(after);
+  Value last = e.constant(depth - 1);
+  Value x = e.splat(step(e.min(after, last)));
+  Value zero = e.splat(e.floatConstant(0.0, e.builder.getF32Type()));
+  Value inside = e.compare(mlir::arith::CmpIPredicate::sle, after, last);
+  return mlir::arith::SelectOp::create(e.builder, e.loc, inside, x, zero);
+}
+
 /// Copies a block of k of a transposed left operand into scratch.
 void ContractionEmitter::gatherLeft(Value fromK, Value toK) {
   auto element = op.getLhs().getType().getElementType();
@@ -251,12 +276,20 @@ void ContractionEmitter::gatherLeft(Value fromK, Value toK) {
       e.input(llvm::cast<mlir::BlockArgument>(ir::viewRoot(op.getLhs())));
   Value first = leftOffset(firstRow), count = e.sub(endRow, firstRow);
   Value whole = e.mul(e.div(count, e.width), e.width);
-  e.loop(fromK, toK, 1, [&](Value k) {
+  bool pairs = form == PanelForm::Dots;
+  e.loop(fromK, toK, pairs ? 2 : 1, [&](Value k) {
     Value from = e.add(first, e.mul(k, leftStride));
     Value to = e.mul(e.sub(k, fromK), paddedRows());
     auto copy = [&](Value r, Value mask) {
       Value x = e.loadVector(base, e.add(from, r), element, mask);
-      e.storeVector(x, left, e.add(to, r), f32, mask);
+      if (!pairs)
+        return e.storeVector(x, left, e.add(to, r), f32, mask);
+      Value next = stepAfter(k, [&](Value after) {
+        Value at = e.add(first, e.mul(after, leftStride));
+        return e.loadVector(base, e.add(at, r), element, mask);
+      });
+      e.storeVector(packPairs(e, x, next), left, e.add(e.div(to, 2), r),
+                    e.builder.getI32Type(), mask);
     };
     e.loop(e.constant(0), whole, e.width, [&](Value r) { copy(r, Value()); });
     if (rows % e.width != 0 || blockRows % e.width != 0) {
@@ -306,26 +339,42 @@ void ContractionEmitter::fillPanelAlongDepth(Value number, Value fromK,
         rows.push_back(e.splat(evaluator.evaluate(op.getRhs(), at, mask)));
       }
       auto steps = e.transposed(rows);
-      for (int64_t i = 0; i < count; ++i)
+      Value zero = e.splat(e.floatConstant(0.0, e.builder.getF32Type()));
+      for (int64_t i = 0; i < count; ++i) {
+        if (form == PanelForm::Dots && i % 2 == 0)
+          storePairs(steps[size_t(i)],
+                     i + 1 < count ? steps[size_t(i + 1)] : zero,
+                     e.add(e.sub(k, fromK), e.constant(i)), v);
+        if (form == PanelForm::Dots)
+          continue;
         e.storeVector(
             steps[size_t(i)], panel,
             e.add(e.mul(e.add(e.sub(k, fromK), e.constant(i)), panelWidth), v),
             e.builder.getF32Type());
+      }
     };
     // Blocks but for the last are whole vectors.
     int64_t whole = depth / e.width * e.width;
     e.loop(fromK, e.min(toK, e.constant(whole)), e.width,
            [&](Value k) { block(k, e.width, Value()); });
     if (int64_t rest = depth - whole)
-      e.when(e.compare(mlir::arith::CmpIPredicate::eq, toK, e.constant(depth)),
+      e.when(e.compare(mlir::arith::CmpIPredicate::sge, toK, e.constant(depth)),
              [&] {
                block(e.constant(whole), rest, e.maskBelow(e.constant(rest)));
              });
   });
 }
 
+/// Stores a pair of rows of the packed block of k: the one of that number and
+/// the next, from column `v` on.
+void ContractionEmitter::storePairs(Value low, Value high, Value row, Value v) {
+  e.storeVector(packPairs(e, low, high), panel,
+                e.add(e.mul(e.div(row, 2), panelWidth), v),
+                e.builder.getI32Type());
+}
+
 /// Packs a block of k of one panel of a right operand that is not packed, as
-/// f32.
+/// f32 or as pairs of bf16.
 void ContractionEmitter::fillPanel(Value number, Value fromK, Value toK) {
   if (panelRunsAlongDepth())
     return fillPanelAlongDepth(number, fromK, toK);
@@ -335,7 +384,8 @@ void ContractionEmitter::fillPanel(Value number, Value fromK, Value toK) {
     leading = e.delinearize(product, shape.drop_back(2));
   Value firstColumn = e.mul(number, panelWidth);
   auto f32 = e.builder.getF32Type();
-  e.loop(fromK, toK, 1, [&](Value k) {
+  bool pairs = form == PanelForm::Dots;
+  e.loop(fromK, toK, pairs ? 2 : 1, [&](Value k) {
     for (int64_t v = 0; v < panelWidth; v += e.width) {
       Value n = e.add(firstColumn, e.constant(v));
       Value offset = e.add(e.mul(e.sub(k, fromK), panelWidth), e.constant(v));
@@ -345,13 +395,19 @@ void ContractionEmitter::fillPanel(Value number, Value fromK, Value toK) {
         Value mask;
         if (columns % e.width != 0)
           mask = e.maskBelow(e.sub(e.constant(columns), n));
-        Coordinates at{leading, -1};
-        at.index.push_back(op.getTransposeRhs() ? n : k);
-        at.index.push_back(op.getTransposeRhs() ? k : n);
-        if (e.width > 1)
-          at.lanes = int(at.index.size()) - (op.getTransposeRhs() ? 2 : 1);
-        Value x = e.splat(evaluator.evaluate(op.getRhs(), at, mask));
-        e.storeVector(x, panel, offset, f32);
+        auto step = [&](Value k) {
+          Coordinates at{leading, -1};
+          at.index.push_back(op.getTransposeRhs() ? n : k);
+          at.index.push_back(op.getTransposeRhs() ? k : n);
+          if (e.width > 1)
+            at.lanes = int(at.index.size()) - (op.getTransposeRhs() ? 2 : 1);
+          return e.splat(evaluator.evaluate(op.getRhs(), at, mask));
+        };
+        Value x = step(k);
+        if (pairs)
+          storePairs(x, stepAfter(k, step), e.sub(k, fromK), e.constant(v));
+        else
+          e.storeVector(x, panel, offset, f32);
       });
     }
   });
@@ -361,9 +417,15 @@ TilePanel ContractionEmitter::panelAt(Value number, int64_t column,
                                       Value fromK) {
   if (!packed) {
     // The scratch has the block alone.
-    Value start = e.sub(e.constant(column), e.mul(fromK, panelWidth));
-    return {panel,           start,      e.builder.getF32Type(),
-            PanelForm::Rows, panelWidth, Value()};
+    bool dots = form == PanelForm::Dots;
+    Value start =
+        e.sub(e.constant(dots ? 2 * column : column), e.mul(fromK, panelWidth));
+    return {panel,
+            start,
+            dots ? mlir::Type(e.builder.getBF16Type()) : e.builder.getF32Type(),
+            form,
+            dots ? 2 * panelWidth : panelWidth,
+            Value()};
   }
   Value start = e.mul(number, paddedDepth * panelWidth);
   bool pairs = form != PanelForm::Rows;
@@ -420,7 +482,9 @@ void ContractionEmitter::multiply(Value number, Value fromK, Value toK,
     TileRows tile{direct && !gathered ? e.input(llvm::cast<mlir::BlockArgument>(
                                             ir::viewRoot(op.getLhs())))
                                       : left,
-                  gathered ? f32 : op.getLhs().getType().getElementType(),
+                  gathered && form == PanelForm::Rows
+                      ? mlir::Type(f32)
+                      : op.getLhs().getType().getElementType(),
                   {},
                   gathered ? paddedRows() : leftStride};
     llvm::SmallVector<Value> sumOffsets;
@@ -428,9 +492,11 @@ void ContractionEmitter::multiply(Value number, Value fromK, Value toK,
       // Rows beyond the block compute the last one again, into padding.
       Value row = e.add(firstRow, e.add(r, e.constant(i)));
       row = i == 0 ? row : e.min(row, lastRow);
-      tile.offsets.push_back(
-          gathered ? e.sub(e.sub(row, firstRow), e.mul(fromK, paddedRows()))
-                   : leftOffset(row));
+      Value place = e.sub(row, firstRow);
+      if (gathered && form == PanelForm::Dots)
+        place = e.mul(place, 2);
+      tile.offsets.push_back(gathered ? e.sub(place, e.mul(fromK, paddedRows()))
+                                      : leftOffset(row));
       sumOffsets.push_back(e.mul(e.add(r, e.constant(i)), panelWidth));
     }
     llvm::SmallVector<Value> initial;
@@ -529,7 +595,7 @@ void ContractionEmitter::divide() {
   perTile = std::max<int64_t>(1, panels * rowBlocks / 64);
   // What is gathered serves several panels.
   constexpr int64_t manyTiles = 24;
-  if (gathered && stepsOfBlock() == depth)
+  if (gathered && stepsOfBlock() >= depth)
     perTile = std::max<int64_t>(1, panels * rowBlocks * products / manyTiles);
   else if (direct && rows > e.target.tileRows)
     perTile = 1;
@@ -560,7 +626,7 @@ bool ContractionEmitter::takesPrologue() {
 /// Called once scratch is laid out: sums, then the left operand.
 std::optional<LibraryProduct> ContractionEmitter::libraryProduct() {
   constexpr int64_t fewRows = 16;
-  if (form != PanelForm::Dots || products != 1 || rows < fewRows ||
+  if (!packed || form != PanelForm::Dots || products != 1 || rows < fewRows ||
       !op.getLhs().getType().getElementType().isBF16())
     return std::nullopt;
   LibraryProduct result;
@@ -657,8 +723,8 @@ void ContractionEmitter::emit(ContractionPart part) {
     panel = e.scratch(uint64_t(stepsOfBlock() * panelWidth * 4));
   if (gathered) {
     left = e.scratch(uint64_t(stepsOfBlock() * paddedRows() * 4));
-    if (stepsOfBlock() == depth)
-      gatherLeft(e.constant(0), e.constant(depth));
+    if (stepsOfBlock() >= depth)
+      gatherLeft(e.constant(0), e.constant(stepsOfBlock()));
   }
   if (!direct) {
     left = e.scratch(uint64_t((blockRows * paddedDepth + 16) * 4));

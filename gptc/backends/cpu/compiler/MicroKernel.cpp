@@ -108,7 +108,8 @@ private:
       b.push_back(LLVM::BitcastOp::create(e.builder, e.loc, bf16, pairs(k, v)));
     for (size_t r = 0; r < rows.offsets.size(); ++r) {
       Value address =
-          e.address(rows.base, e.add(rows.offsets[r], k), rows.element);
+          e.address(rows.base, e.add(rows.offsets[r], e.mul(k, rows.stride)),
+                    rows.element);
       Value pair = LLVM::LoadOp::create(e.builder, e.loc, i32, address, 2);
       Value a = LLVM::BitcastOp::create(e.builder, e.loc, bf16, e.splat(pair));
       for (int v = 0; v < vectors; ++v) {
@@ -125,6 +126,22 @@ private:
 };
 
 } // namespace
+
+Value packPairs(Emitter &e, Value low, Value high) {
+  auto i32 = e.builder.getI32Type();
+  auto bitsOf = [&](Value x) -> Value {
+    return arith::BitcastOp::create(e.builder, e.loc, e.vectorOf(i32),
+                                    e.splat(x));
+  };
+  Value shift = e.splat(arith::ConstantOp::create(
+      e.builder, e.loc, e.builder.getI32IntegerAttr(16)));
+  Value upper = e.splat(arith::ConstantOp::create(
+      e.builder, e.loc, e.builder.getIntegerAttr(i32, 0xffff0000U)));
+  return arith::OrIOp::create(
+      e.builder, e.loc,
+      arith::ShRUIOp::create(e.builder, e.loc, bitsOf(low), shift),
+      arith::AndIOp::create(e.builder, e.loc, bitsOf(high), upper));
+}
 
 Values emitRegisterTile(Emitter &e, const TileRows &rows,
                         const TilePanel &panel, int vectors, Value from,

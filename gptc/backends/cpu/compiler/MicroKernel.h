@@ -19,7 +19,8 @@ struct TileRows {
   mlir::Value base;
   mlir::Type element;
   llvm::SmallVector<mlir::Value> offsets; ///< In elements, one a row.
-  int64_t stride = 1;                     ///< In k; 1 for bf16 pairs.
+  int64_t stride = 1; ///< In k; of bf16 pairs, which lie together, half of that
+                      ///< from pair to pair.
 };
 
 /// The right operand: `vectors` vectors of columns from `offset` on.
@@ -39,6 +40,10 @@ llvm::SmallVector<mlir::Value>
 emitRegisterTile(Emitter &emitter, const TileRows &rows, const TilePanel &panel,
                  int vectors, mlir::Value from, mlir::Value to,
                  llvm::ArrayRef<mlir::Value> initial);
+
+/// The bf16 pairs of two vectors of f32 that bf16 can express, `low` first, as
+/// i32.
+mlir::Value packPairs(Emitter &emitter, mlir::Value low, mlir::Value high);
 
 } // namespace gptc::cpu
 
