@@ -365,12 +365,34 @@ Value Evaluator::reduce(ir::ReduceOp op, const Coordinates &at, Value mask) {
     if (across && depth + 1 == reduced.size()) {
       source.lanes = int(dimension);
       int64_t whole = extent / e.width * e.width;
+      auto termAt = [&](Value i) {
+        source.index[dimension] = i;
+        return e.splat(evaluate(op.getX(), source));
+      };
+      // One accumulator would wait for itself: long rows have several.
+      constexpr int64_t several = 4;
+      int64_t step = several * e.width;
+      int64_t unrolled = extent >= 4 * step ? extent / step * step : 0;
+      if (unrolled > 0) {
+        llvm::SmallVector<Value> parts(
+            several, e.splat(e.floatConstant(identity, scalar)));
+        parts[0] = accumulator;
+        parts = e.loopWith(e.constant(0), e.constant(unrolled), step, parts,
+                           [&](Value i, mlir::ValueRange carried) {
+                             llvm::SmallVector<Value> next;
+                             for (int64_t p = 0; p < several; ++p)
+                               next.push_back(combine(
+                                   carried[size_t(p)],
+                                   termAt(e.add(i, e.constant(p * e.width)))));
+                             return next;
+                           });
+        accumulator =
+            combine(combine(parts[0], parts[1]), combine(parts[2], parts[3]));
+      }
       accumulator = e.loopWith(
-          e.constant(0), e.constant(whole), e.width, accumulator,
+          e.constant(unrolled), e.constant(whole), e.width, accumulator,
           [&](Value i, mlir::ValueRange carried) {
-            source.index[dimension] = i;
-            Value x = evaluate(op.getX(), source);
-            return llvm::SmallVector<Value>{combine(carried[0], e.splat(x))};
+            return llvm::SmallVector<Value>{combine(carried[0], termAt(i))};
           })[0];
       if (whole < extent) {
         source.index[dimension] = e.constant(whole);
