@@ -220,7 +220,7 @@ TEST_F(Command, GenerateRefusesPromptsThatDoNotFit) {
 }
 
 TEST_F(Command, AFullOutputIsAnError) {
-  for (std::vector<std::string> arguments :
+  for (const std::vector<std::string> &arguments :
        {std::vector<std::string>{"generate", all, "--prompt-ids", "1,2"},
         {"score", all, "--ids", "1,2"},
         {"inspect", all},
@@ -242,12 +242,12 @@ TEST_F(Command, WeightsThatAreGoneOrOthersAreTold) {
                 copy + "/model.safetensors",
                 fs::copy_options::overwrite_existing);
   std::string output = *folder / "copy-exported";
-  for (std::vector<std::string> arguments :
+  for (const std::vector<std::string> &arguments :
        {std::vector<std::string>{"generate", file, "--prompt-ids", "1"},
         {"export", file, output}})
     expectFailure(gptcCommand(arguments), "is not what");
   fs::remove_all(copy);
-  for (std::vector<std::string> arguments :
+  for (const std::vector<std::string> &arguments :
        {std::vector<std::string>{"generate", file, "--prompt-ids", "1"},
         {"export", file, output}})
     expectFailure(gptcCommand(arguments), "does not exist");

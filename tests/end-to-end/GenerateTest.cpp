@@ -50,7 +50,7 @@ protected:
 TemporaryFolder *Generate::folder = nullptr;
 
 TEST_F(Generate, AnyNumberOfThreadsGivesTheSameIds) {
-  for (std::vector<std::string> more :
+  for (const std::vector<std::string> &more :
        {std::vector<std::string>{},
         {"--temperature", "1.2", "--top-k", "50", "--seed", "11"}}) {
     std::string ids[3];

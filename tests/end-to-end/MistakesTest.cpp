@@ -197,7 +197,7 @@ TEST_F(Mistakes, DamagedBlobsAreToldBeforeTheyRun) {
     for (uint64_t i = 0; i < damage.bytes; ++i)
       damaged[damage.at + i] = char(damaged[damage.at + i] ^ 0x5a);
     std::string file = folder->write("damaged.gptc", damaged);
-    for (std::vector<std::string> arguments :
+    for (const std::vector<std::string> &arguments :
          {std::vector<std::string>{"generate", file, "--prompt-ids", "1"},
           {"score", file, "--ids", "1,2"},
           {"inspect", file}})
@@ -287,7 +287,7 @@ TEST_F(Mistakes, NumbersBelowZeroAndEmptyValuesAreRefused) {
       {"score", all, "--ids", "1,2", "--stride", "-1"}};
   for (const auto &arguments : numbers)
     expectFailure(gptcCommand(arguments), "is no whole number");
-  for (std::vector<std::string> arguments :
+  for (const std::vector<std::string> &arguments :
        {std::vector<std::string>{"generate", text, "--prompt-file", ""},
         {"generate", text, "--prompts", ""},
         {"generate", text, "--prompt-ids", ""},
@@ -331,7 +331,7 @@ TEST_F(Mistakes, TextsComeThroughPipesUpToASize) {
   std::string prompt = *folder / "prompt", lines = *folder / "lines";
   folder->write("prompt", "ROMEO:");
   folder->write("lines", "{\"prompt\": \"ROMEO:\"}\n{\"prompt\": \"To\"}\n");
-  for (std::string command :
+  for (const std::string &command :
        {"generate " + text + " --max-tokens 5 --prompt-file ",
         "generate " + text + " --max-tokens 5 --prompts ",
         "score " + text + " --file "}) {
@@ -352,7 +352,7 @@ TEST_F(Mistakes, TextsComeThroughPipesUpToASize) {
 }
 
 TEST_F(Mistakes, HelpThatCannotBeWrittenIsAnError) {
-  for (std::vector<std::string> arguments :
+  for (const std::vector<std::string> &arguments :
        {std::vector<std::string>{"--help"}, {"--version"}, {"run", "--help"}})
     expectFailure(gptcCommand(arguments, "", "/dev/full"),
                   "No space left on device");

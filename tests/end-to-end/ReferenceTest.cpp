@@ -93,7 +93,7 @@ TEST(ReferenceTarget, GeneratesAndScoresAsTheCpuDoes) {
                                "--entry", "prefill,decode,score", "--cpu",
                                "x86-64-v3", "--batch", "2"});
   ASSERT_EQ(compiled.code, 0) << compiled.err;
-  for (std::vector<std::string> more :
+  for (const std::vector<std::string> &more :
        {std::vector<std::string>{},
         {"--temperature", "1", "--seed", "7", "--max-tokens", "5"}}) {
     std::string ids[2];
@@ -131,7 +131,7 @@ TEST(ReferenceTarget, IsAskedForWhereItIsMissing) {
   auto compiled = gptcCommand({"compile", models + "/gpt2-gelu", "-o", file,
                                "--cpu", "x86-64-v3", "--entry", "decode"});
   ASSERT_EQ(compiled.code, 0) << compiled.err;
-  for (std::vector<std::string> arguments :
+  for (const std::vector<std::string> &arguments :
        {std::vector<std::string>{"compare", file, "--backends",
                                  "cpu,reference"},
         {"generate", file, "--prompt-ids", "1", "--backend", "reference"},

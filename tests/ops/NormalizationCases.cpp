@@ -106,7 +106,7 @@ void addSoftmax(std::vector<OpCase> &table) {
       return std::vector<Tensor>{softmax(in[0])};
     };
     made.expected = [](const HostTensors &in) {
-      return eachRow(in[0], [](std::vector<double> row) {
+      return eachRow(in[0], [](const std::vector<double> &row) {
         // Each probability by the sum of ratios: no maximum is needed.
         std::vector<double> values;
         for (double x : row) {
@@ -120,7 +120,7 @@ void addSoftmax(std::vector<OpCase> &table) {
     };
     table.push_back(std::move(made));
   };
-  for (auto [type, shape] : everyTypeAndShape())
+  for (const auto &[type, shape] : everyTypeAndShape())
     add(type, shape, 3);
   add(DataType::F32, {5, 67}, 300);
   add(DataType::F32, {3, 7}, 1, {-1e30, 0, 1, 2, -1e30, 3, 88});
@@ -158,7 +158,7 @@ void addLayerNorm(std::vector<OpCase> &table) {
     made.tolerance = 1e-5;
     table.push_back(std::move(made));
   };
-  for (auto [type, shape] : everyTypeAndShape())
+  for (const auto &[type, shape] : everyTypeAndShape())
     add(type, shape, -2, 2);
   // A mean far from zero: one pass over x and x² would lose the variance.
   add(DataType::F32, {5, 97}, 100, 101);

@@ -15,8 +15,9 @@ constexpr DataType viewTypes[] = {DataType::F32, DataType::BF16,
 /// Results that pick elements of the one input: `source` names, for each
 /// element of the result, its place in the input.
 void addView(std::vector<OpCase> &table, const std::string &name,
-             const Shape &shape, std::function<Tensor(const Tensor &)> view,
-             std::function<std::vector<int64_t>()> source) {
+             const Shape &shape,
+             const std::function<Tensor(const Tensor &)> &view,
+             const std::function<std::vector<int64_t>()> &source) {
   for (DataType type : viewTypes) {
     OpCase made{name + "/" + std::string(toString(type)),
                 {{"x", {type, shape}, -9, 9}},

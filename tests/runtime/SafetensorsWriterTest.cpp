@@ -9,7 +9,7 @@ namespace gptc {
 namespace {
 
 PendingTensor tensor(std::string name, DataType type,
-                     std::vector<uint64_t> shape, std::string bytes) {
+                     std::vector<uint64_t> shape, const std::string &bytes) {
   return {std::move(name), type, std::move(shape),
           [bytes](const PendingTensor::Sink &sink) {
             return sink(std::as_bytes(std::span(bytes)));
