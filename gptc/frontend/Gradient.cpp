@@ -1,30 +1,9 @@
-//===- Gradient.cpp - Losses and gradients of the DSL ---------------------===//
+//===- Gradient.cpp - Gradients of the DSL --------------------------------===//
 
 #include "gptc/frontend/GraphState.h"
 #include "gptc/frontend/Operators.h"
 
 namespace gptc {
-
-namespace {
-
-Tensor sumOfAll(Tensor x, Where where) {
-  while (x.valid() && !x.shape().empty())
-    x = reduceSum(x, -1, where);
-  return x;
-}
-
-} // namespace
-
-Tensor crossEntropy(const Tensor &logits, const Tensor &targets, Where where) {
-  Tensor likelihoods = logLikelihood(logits, targets, where);
-  if (!likelihoods.valid())
-    return {};
-  Tensor counts = lessEqual(full(targets, 0, where), targets, where);
-  Tensor count =
-      sumOfAll(cast(counts, likelihoods.type().element, where), where);
-  count = maximum(count, full(count, 1, where), where);
-  return divide(negate(sumOfAll(likelihoods, where), where), count, where);
-}
 
 std::vector<Tensor> gradient(const Tensor &loss,
                              const std::vector<Tensor> &parameters,

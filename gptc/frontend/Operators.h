@@ -125,6 +125,18 @@ Tensor logLikelihood(const Tensor &logits, const Tensor &targets,
 Tensor crossEntropy(const Tensor &logits, const Tensor &targets,
                     Where where = Where::current());
 
+/// logLikelihood of the logits of x [..., C] over the rows of a table [V, C].
+/// Many rows are taken in blocks, one after the other, so that a program never
+/// holds all logits: `rowsAtOnce`, or where that is 0, 64 MiB of them or an
+/// eighth; in training as much of their gradients.
+Tensor linearLogLikelihood(const Tensor &x, const Tensor &table,
+                           const Tensor &targets, int64_t rowsAtOnce = 0,
+                           Where where = Where::current());
+/// crossEntropy of the same logits.
+Tensor linearCrossEntropy(const Tensor &x, const Tensor &table,
+                          const Tensor &targets, int64_t rowsAtOnce = 0,
+                          Where where = Where::current());
+
 // Gradients.
 /// How a loss, a floating point tensor [], changes with each element of each
 /// parameter, or of any other tensor that it was computed from: one gradient

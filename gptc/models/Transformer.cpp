@@ -42,7 +42,7 @@ private:
   Tensor attend(const std::string &layer, int64_t index, const Tensor &x);
   Tensor feedForward(const std::string &layer, const Tensor &x);
   Tensor activate(const Tensor &x);
-  Tensor head(const Tensor &x);
+  Tensor headTable();
   std::string tokenTable() const {
     return config.family == Family::Gpt1 ? "tokens_embed.weight" : "wte.weight";
   }
@@ -164,13 +164,10 @@ Tensor Builder::feedForward(const std::string &layer, const Tensor &x) {
                  residualDeviation());
 }
 
-Tensor Builder::head(const Tensor &x) {
-  Scope scope(graph, "head");
+Tensor Builder::headTable() {
   TensorType type{DataType::F32, {config.vocabulary, config.width}};
   std::string name = config.tieHead ? tokenTable() : "lm_head.weight";
-  Tensor table =
-      graph.parameter(name, type, Initializer::normal(0, initialDeviation));
-  return matmul(x, table, false, true);
+  return graph.parameter(name, type, Initializer::normal(0, initialDeviation));
 }
 
 void Builder::build() {
@@ -202,13 +199,20 @@ void Builder::build() {
     x = selectRow(x, lengths - full(lengths, 1));
   if (!config.postNorm())
     x = norm("ln_f", x);
-  Tensor logits = head(x);
-  if (request.kind == Kind::Score)
-    graph.result("log_likelihood", logLikelihood(logits, targets));
-  else if (request.kind == Kind::Loss)
-    request.useLoss(graph, crossEntropy(logits, targets));
+  Tensor result;
+  {
+    Scope scope(graph, "head");
+    Tensor table = headTable();
+    result =
+        request.kind == Kind::Score  ? linearLogLikelihood(x, table, targets)
+        : request.kind == Kind::Loss ? linearCrossEntropy(x, table, targets)
+                                     : matmul(x, table, false, true);
+  }
+  if (request.kind == Kind::Loss)
+    request.useLoss(graph, result);
   else
-    graph.result("logits", logits);
+    graph.result(request.kind == Kind::Score ? "log_likelihood" : "logits",
+                 result);
   graph.endEntry();
 }
 

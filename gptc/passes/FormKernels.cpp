@@ -34,6 +34,37 @@ bool readsStorage(Value value,
          });
 }
 
+/// Makes concatenations of more parts than a kernel has buffers for out of
+/// shorter ones.
+void shortenConcats(mlir::Block &block, int64_t mostBuffers) {
+  if (mostBuffers < 3)
+    return; // Any number.
+  size_t most = size_t(mostBuffers - 1);
+  for (auto concat : llvm::to_vector(block.getOps<ir::ConcatOp>())) {
+    mlir::OpBuilder builder(concat);
+    int64_t dimension = concat.getDimension();
+    while (concat.getInputs().size() > most) {
+      llvm::SmallVector<Value> parts(concat.getInputs()), joined;
+      for (llvm::ArrayRef<Value> rest = parts; !rest.empty();) {
+        llvm::ArrayRef<Value> some = rest.take_front(most);
+        rest = rest.drop_front(some.size());
+        auto type = llvm::cast<RankedTensorType>(some[0].getType());
+        llvm::SmallVector<int64_t> shape(type.getShape());
+        shape[dimension] = 0;
+        for (Value part : some)
+          shape[dimension] += llvm::cast<RankedTensorType>(part.getType())
+                                  .getDimSize(dimension);
+        joined.push_back(some.size() == 1
+                             ? some[0]
+                             : ir::ConcatOp::create(builder, concat.getLoc(),
+                                                    type.clone(shape), some,
+                                                    concat.getDimensionAttr()));
+      }
+      concat.getInputsMutable().assign(joined);
+    }
+  }
+}
+
 /// Brings a function into the form in which each result and each assigned
 /// value is computed by an op, for it alone, and an appended cache is
 /// overwritten only where nobody else reads the old one. Returns the copies
@@ -178,6 +209,7 @@ struct FormKernels : impl::FormKernelsBase<FormKernels> {
     for (Operation &op : block)
       if (mlir::failed(checkSupported(&op)))
         return signalPassFailure();
+    shortenConcats(block, mostBuffers);
     llvm::DenseSet<Operation *> late = separateDestinations(function);
     Grouping grouping(block, {prologueRows, appendQueries, mostBuffers});
     computeStateInPlace(block, grouping, late);

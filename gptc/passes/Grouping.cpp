@@ -307,7 +307,20 @@ bool Grouping::placeInEpilogue(Operation *op) {
   auto type = llvm::cast<RankedTensorType>(op->getResult(0).getType());
   llvm::SmallVector<int> from = producers(op);
   llvm::StringRef refusedBy, reason;
+  // The product that is computed last need not wait for the other operands.
+  auto rootOf = [](Value operand) {
+    return ir::viewRoot(operand).getDefiningOp();
+  };
+  llvm::SmallVector<Value> operands;
   for (Value operand : op->getOperands()) {
+    auto *at = llvm::find_if(operands, [&](Value other) {
+      return rootOf(operand) &&
+             (!rootOf(other) ||
+              rootOf(other)->isBeforeInBlock(rootOf(operand)));
+    });
+    operands.insert(at, operand);
+  }
+  for (Value operand : operands) {
     Value root = ir::viewRoot(operand);
     int group = groupOf(root);
     if (group < 0)

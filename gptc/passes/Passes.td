@@ -96,6 +96,18 @@ def OutlineKernels : Pass<"gptc-outline-kernels", "::mlir::ModuleOp"> {
   let dependentDialects = ["::gptc::ir::GptcDialect"];
 }
 
+def OrderDispatches : Pass<"gptc-order-dispatches", "::mlir::ModuleOp"> {
+  let summary = "Orders dispatches so that less memory is in use at once";
+  let description = [{
+    Tries the order of the program, one that follows chains to their ends and
+    one that takes first what adds least to the memory in use, and keeps the
+    one with the smallest sum of live bytes; the program's where others spare
+    less than 2 %. Who overwrites a variable, or a value that must share
+    memory, stays after everybody who reads it.
+  }];
+  let dependentDialects = ["::gptc::ir::GptcDialect"];
+}
+
 def PackWeights : Pass<"gptc-pack-weights", "::mlir::ModuleOp"> {
   let summary = "Gives weights the layout that contractions read";
   let description = [{
@@ -118,7 +130,7 @@ def PlanMemory : Pass<"gptc-plan-memory", "::mlir::func::FuncOp"> {
 }
 
 def ScheduleDispatches : Pass<"gptc-schedule-dispatches", "::mlir::ModuleOp"> {
-  let summary = "Orders dispatches and gives them buffers";
+  let summary = "Gives dispatches buffers";
   let description = [{
     Tensors become buffers: arguments, results (arguments after the
     arguments), the storage of variables, and `memref.alloc` for everything

@@ -26,6 +26,7 @@ void buildKernelsPipeline(mlir::OpPassManager &manager) {
 }
 
 void buildProgramPipeline(mlir::OpPassManager &manager) {
+  manager.addPass(createOrderDispatches());
   manager.addPass(createScheduleDispatches());
   manager.addNestedPass<mlir::func::FuncOp>(createPlanMemory());
 }

@@ -197,6 +197,47 @@ void addLogLikelihood(std::vector<OpCase> &table) {
   }
 }
 
+/// The same from hidden rows in blocks, which are one row, or of which the
+/// last one is shorter.
+void addLinearLogLikelihood(std::vector<OpCase> &table) {
+  for (int64_t rowsAtOnce : {1, 3}) {
+    OpCase made{fmt::format("logLikelihood/linear_{}_rows", rowsAtOnce),
+                {{"x", {DataType::F32, {2, 7, 5}}},
+                 {"table", {DataType::F32, {11, 5}}, -1, 1, Source::Parameter},
+                 {"targets", {DataType::I32, {2, 7}}, -2, 13}},
+                {}};
+    made.build = [rowsAtOnce](Graph &, const std::vector<Tensor> &in) {
+      return std::vector<Tensor>{
+          linearLogLikelihood(in[0], in[1], in[2], rowsAtOnce),
+          linearCrossEntropy(in[0], in[1], in[2], rowsAtOnce)};
+    };
+    made.expected = [](const HostTensors &in) {
+      Expectation result(2);
+      double counted = 0, total = 0;
+      for (size_t row = 0; row < 14; ++row) {
+        double logits[11], sum = 0;
+        for (size_t v = 0; v < 11; ++v) {
+          logits[v] = 0;
+          for (size_t c = 0; c < 5; ++c)
+            logits[v] += in[0].values[row * 5 + c] * in[1].values[v * 5 + c];
+          sum += std::exp(logits[v]);
+        }
+        auto target = int64_t(in[2].values[row]);
+        double found =
+            target < 0 ? 0
+                       : logits[std::min<int64_t>(target, 10)] - std::log(sum);
+        result[0].push_back(found);
+        total -= found;
+        counted += target >= 0 ? 1 : 0;
+      }
+      result[1].push_back(total / std::max(counted, 1.0));
+      return result;
+    };
+    made.tolerance = 1e-5;
+    table.push_back(std::move(made));
+  }
+}
+
 } // namespace
 
 void addNormalizationCases(std::vector<OpCase> &table) {
@@ -204,6 +245,7 @@ void addNormalizationCases(std::vector<OpCase> &table) {
   addSoftmax(table);
   addLayerNorm(table);
   addLogLikelihood(table);
+  addLinearLogLikelihood(table);
 }
 
 } // namespace gptc::tests

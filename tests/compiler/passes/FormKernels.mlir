@@ -209,6 +209,17 @@ func.func @clipped(%x: tensor<8xf32>, %y: tensor<8xf32>) -> (tensor<8xf32>, tens
   return %2, %3 : tensor<8xf32>, tensor<8xf32>
 }
 
+// As many parts as a kernel has buffers for.
+// FEW-LABEL: func.func @joined
+// FEW: %[[A:.*]] = gptc.group gather
+// FEW-NEXT: gptc.concat {{.*}} : tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32> -> tensor<8xf32>
+// FEW: gptc.group gather
+// FEW-NEXT: gptc.concat {{.*}} : tensor<8xf32>, tensor<2xf32> -> tensor<10xf32>
+func.func @joined(%a: tensor<2xf32>, %b: tensor<2xf32>, %c: tensor<2xf32>, %d: tensor<2xf32>, %e: tensor<2xf32>) -> tensor<10xf32> {
+  %0 = gptc.concat %a, %b, %c, %d, %e along 0 : tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32> -> tensor<10xf32>
+  return %0 : tensor<10xf32>
+}
+
 // Swapped variables: what is read from a variable that is assigned as well is
 // copied before, and the copies into the variables come last.
 // CHECK-LABEL: func.func @swapped
