@@ -210,6 +210,7 @@ func.func @clipped(%x: tensor<8xf32>, %y: tensor<8xf32>) -> (tensor<8xf32>, tens
 }
 
 // As many parts as a kernel has buffers for.
+// CHECK-LABEL: func.func @joined
 // FEW-LABEL: func.func @joined
 // FEW: %[[A:.*]] = gptc.group gather
 // FEW-NEXT: gptc.concat {{.*}} : tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32> -> tensor<8xf32>
