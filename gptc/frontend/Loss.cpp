@@ -29,8 +29,9 @@ Tensor lossOf(const Tensor &likelihoods, const Tensor &targets, Where where) {
 /// there is one near.
 int64_t rowsOfBlock(int64_t rows, int64_t vocabulary) {
   constexpr int64_t mostBlocks = 8, elements = int64_t(1) << 24;
-  int64_t most = std::max({int64_t(16), elements / std::max<int64_t>(1, vocabulary),
-                           (rows + mostBlocks - 1) / mostBlocks});
+  int64_t most =
+      std::max({int64_t(16), elements / std::max<int64_t>(1, vocabulary),
+                (rows + mostBlocks - 1) / mostBlocks});
   if (rows <= most)
     return rows;
   int64_t blocks = (rows + most - 1) / most;

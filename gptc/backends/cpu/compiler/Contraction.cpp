@@ -123,8 +123,9 @@ void ContractionEmitter::chooseTiles() {
   bool runsAlongRows =
       inBuffer && op.getTransposeLhs() && view->strides.back() == 1;
   // Pairs of k must lie together.
-  bool together = form == PanelForm::Rows ||
-                  (depth % 2 == 0 && (stride == 1 || depth == 1));
+  bool together = form == PanelForm::Rows || stride == 1 || depth == 1;
+  if (packed && form != PanelForm::Rows)
+    together = together && depth % 2 == 0;
   direct = inBuffer && together &&
            (stride == 1 || depth == 1 || op.getTransposeLhs());
   if (direct && depth > 1)
@@ -486,7 +487,10 @@ void ContractionEmitter::multiply(Value number, Value fromK, Value toK,
                       ? mlir::Type(f32)
                       : op.getLhs().getType().getElementType(),
                   {},
-                  gathered ? paddedRows() : leftStride};
+                  gathered ? paddedRows() : leftStride,
+                  {}};
+    if (form == PanelForm::Dots && direct && !gathered && depth % 2 != 0)
+      tile.single = depth - 1;
     llvm::SmallVector<Value> sumOffsets;
     for (int64_t i = 0; i < tileRows; ++i) {
       // Rows beyond the block compute the last one again, into padding.

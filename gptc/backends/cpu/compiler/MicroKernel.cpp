@@ -18,6 +18,11 @@ public:
               int vectors)
       : e(emitter), rows(rows), panel(panel), vectors(vectors) {}
 
+  /// The last step of k, without a second of its pair.
+  Values singleStep(Value k, Values sums) {
+    return stepDots(k, std::move(sums), true);
+  }
+
   /// One step in k: a row of the panel, or a pair of rows.
   Values step(Value k, Values sums) {
     switch (panel.form) {
@@ -26,7 +31,7 @@ public:
     case PanelForm::Pairs:
       return stepPairs(k, std::move(sums));
     case PanelForm::Dots:
-      return stepDots(k, std::move(sums));
+      return stepDots(k, std::move(sums), false);
     }
     return sums;
   }
@@ -99,7 +104,7 @@ private:
     return sums;
   }
 
-  Values stepDots(Value k, Values sums) {
+  Values stepDots(Value k, Values sums, bool single) {
     auto bf16 = mlir::VectorType::get({2 * e.width}, e.builder.getBF16Type());
     auto f32 = e.vectorOf(e.builder.getF32Type());
     auto i32 = e.builder.getI32Type();
@@ -110,7 +115,14 @@ private:
       Value address =
           e.address(rows.base, e.add(rows.offsets[r], e.mul(k, rows.stride)),
                     rows.element);
-      Value pair = LLVM::LoadOp::create(e.builder, e.loc, i32, address, 2);
+      Value pair;
+      if (single)
+        pair = arith::ExtUIOp::create(
+            e.builder, e.loc, i32,
+            LLVM::LoadOp::create(e.builder, e.loc, e.builder.getI16Type(),
+                                 address, 2));
+      else
+        pair = LLVM::LoadOp::create(e.builder, e.loc, i32, address, 2);
       Value a = LLVM::BitcastOp::create(e.builder, e.loc, bf16, e.splat(pair));
       for (int v = 0; v < vectors; ++v) {
         Value &sum = sums[r * vectors + v];
@@ -149,6 +161,9 @@ Values emitRegisterTile(Emitter &e, const TileRows &rows,
   TileEmitter tile(e, rows, panel, vectors);
   int64_t step = panel.form == PanelForm::Rows ? 1 : 2;
   size_t count = initial.size();
+  Value end = to;
+  if (rows.single)
+    to = e.min(to, e.constant(*rows.single));
   // Few accumulators would wait for one another: several partial sums, as many
   // as registers hold beside a row of the panel and an element of the left.
   int64_t unroll = count <= 4 ? 4 : count <= 8 ? 2 : 1;
@@ -178,9 +193,15 @@ Values emitRegisterTile(Emitter &e, const TileRows &rows,
     sums.truncate(count);
     from = whole;
   }
-  return e.loopWith(from, to, step, sums,
+  sums =
+      e.loopWith(from, to, step, sums, [&](Value k, mlir::ValueRange carried) {
+        return tile.step(k, Values(carried));
+      });
+  if (!rows.single)
+    return sums;
+  return e.loopWith(e.max(from, e.constant(*rows.single)), end, step, sums,
                     [&](Value k, mlir::ValueRange carried) {
-                      return tile.step(k, Values(carried));
+                      return tile.singleStep(k, Values(carried));
                     });
 }
 

@@ -21,6 +21,9 @@ struct TileRows {
   llvm::SmallVector<mlir::Value> offsets; ///< In elements, one a row.
   int64_t stride = 1; ///< In k; of bf16 pairs, which lie together, half of that
                       ///< from pair to pair.
+  /// Of bf16 pairs, where the last step of k stands alone: that step. Nothing
+  /// behind it is read.
+  std::optional<int64_t> single = {};
 };
 
 /// The right operand: `vectors` vectors of columns from `offset` on.
