@@ -3,6 +3,7 @@
 #include "gptc/runtime/session/Comparison.h"
 
 #include "gptc/runtime/session/Arguments.h"
+#include "gptc/runtime/session/VariableSnapshot.h"
 
 #include <algorithm>
 #include <chrono>
@@ -124,22 +125,30 @@ Expected<uint64_t> fillCaches(Runner &first, Runner &second, uint64_t seed) {
   return most;
 }
 
-Expected<double> medianOf(Runner &runner, uint32_t entry,
-                          std::span<const NpyArray> arguments, uint64_t repeats,
-                          std::vector<NpyArray> &results, Trace &trace) {
+/// Runs an entry for its results, then for the median time of `repeats` runs.
+/// What it writes is as before afterwards, but for caches.
+Expected<double> measure(Runner &runner, uint32_t entry,
+                         std::span<const NpyArray> arguments, uint64_t repeats,
+                         std::vector<NpyArray> &results, Trace &trace) {
   using Clock = std::chrono::steady_clock;
   if (runner.traces()) { // What traces is slow, and needs no warmth.
     Clock::time_point begin = Clock::now();
     GPTC_TRY(results, runner.runTraced(entry, arguments, trace));
     return std::chrono::duration<double>(Clock::now() - begin).count();
   }
+  std::optional<VariableSnapshot> before;
+  if (Executable *program = runner.program()) {
+    GPTC_TRY(before, VariableSnapshot::take(*program, entry));
+  }
+  GPTC_TRY(results, runner.run(entry, arguments)); // Warms up as well.
   std::vector<double> times;
-  GPTC_TRY(results, runner.run(entry, arguments)); // Warms up.
   for (uint64_t i = 0; i < std::max<uint64_t>(repeats, 1); ++i) {
     double seconds = 0;
-    GPTC_TRY(results, runner.run(entry, arguments, &seconds));
+    GPTC_CHECK(runner.run(entry, arguments, &seconds));
     times.push_back(seconds);
   }
+  if (before)
+    GPTC_CHECK(before->restore(*runner.program()));
   std::sort(times.begin(), times.end());
   return times[times.size() / 2];
 }
@@ -418,8 +427,8 @@ Expected<Comparison> compare(Runner &first, Runner &second,
     if (Executable *other = runners[1 - i]->program())
       traces[i].counts = outputCounts(other->describe(sides.entries[1 - i]));
     GPTC_TRY(comparison.seconds[i],
-             medianOf(*runners[i], sides.entries[i], arguments, options.repeats,
-                      results[i], traces[i]));
+             measure(*runners[i], sides.entries[i], arguments, options.repeats,
+                     results[i], traces[i]));
   }
   for (size_t i = 0; i < results[0].size(); ++i)
     comparison.results.push_back(

@@ -2,6 +2,7 @@
 
 #include "gptc/runtime/session/Scoring.h"
 
+#include "gptc/runtime/session/FiniteValues.h"
 #include <algorithm>
 
 namespace gptc {
@@ -87,8 +88,11 @@ score(Runner &runner, std::span<const int32_t> ids, uint64_t stride) {
     for (size_t b = 0; b < count; ++b) {
       auto [begin, firstNew] = windows[first + b];
       uint64_t end = std::min<uint64_t>(scores.size(), begin + rows);
-      for (uint64_t i = firstNew; i < end; ++i)
-        scores[i] = results[b * rows + i - begin];
+      for (uint64_t i = firstNew; i < end; ++i) {
+        float score = results[b * rows + i - begin];
+        GPTC_CHECK(checkFinite(std::span(&score, 1), "log-likelihood", i + 1));
+        scores[i] = score;
+      }
     }
   }
   return scores;

@@ -2,6 +2,7 @@
 
 #include "gptc/runtime/session/TextGeneration.h"
 
+#include "gptc/runtime/session/FiniteValues.h"
 #include "gptc/runtime/text/StopMatcher.h"
 #include "gptc/runtime/text/StreamDecoder.h"
 
@@ -184,6 +185,8 @@ generate(Session &session, const Tokenizer *tokenizer,
       next[i] = {};
       if (!stream.running)
         continue;
+      GPTC_CHECK(checkFinite(session.logits(i), "distribution",
+                             stream.history.size()));
       int32_t id = stream.sampler.sample(session.logits(i), stream.history);
       if (id == endOfText && !options.ignoreEnd) {
         end(i, Finish::EndOfText);

@@ -52,22 +52,32 @@ Json sideJson(Runner &runner, double seconds) {
           {"seconds", seconds}};
 }
 
-/// A table's line, for reading or as Markdown.
-std::string row(bool markdown, const std::string &a, const std::string &b,
-                const std::string &c) {
-  return markdown ? fmt::format("| {} | {} | {} |\n", a, b, c)
-                  : fmt::format("{:<52}{:>12}{:>12}\n", a, b, c);
+using Row = std::array<std::string, 3>;
+
+/// Prints a table, the first line of which is its head.
+void printTable(bool markdown, const std::vector<Row> &rows) {
+  size_t width = 40;
+  for (const Row &row : rows)
+    width = std::max(width, row[0].size());
+  std::string text = "\n";
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto &[a, b, c] = rows[i];
+    text += markdown ? fmt::format("| {} | {} | {} |\n", a, b, c)
+                     : fmt::format("{:<{}}{:>12}{:>12}\n", a, width, b, c);
+    if (markdown && i == 0)
+      text += "|---|---:|---:|\n";
+  }
+  print(text);
 }
 
-std::string header(bool markdown, const std::string &a, const std::string &b,
-                   const std::string &c) {
-  return "\n" + row(markdown, a, b, c) + (markdown ? "|---|---:|---:|\n" : "");
-}
-
-std::string errorRow(bool markdown, const NamedError &error) {
-  const std::string &name = error.name.empty() ? "(no scope)" : error.name;
-  return row(markdown, name, fmt::format("{:.3e}", error.size.absolute),
-             fmt::format("{:.3e}", error.size.relative));
+void printErrors(bool markdown, const std::string &head,
+                 const std::vector<NamedError> &errors) {
+  std::vector<Row> rows{{head, "abs. error", "rel. error"}};
+  for (const NamedError &error : errors)
+    rows.push_back({error.name.empty() ? "(no scope)" : error.name,
+                    fmt::format("{:.3e}", error.size.absolute),
+                    fmt::format("{:.3e}", error.size.relative)});
+  printTable(markdown, rows);
 }
 
 void printText(const Comparison &comparison, Runner *runners[2],
@@ -75,16 +85,14 @@ void printText(const Comparison &comparison, Runner *runners[2],
   print(fmt::format("{}{} after {} tokens, gptc {}, {}\n",
                     markdown ? "### " : "", comparison.entry,
                     comparison.position, GPTC_VERSION, cpuName()));
-  print(header(markdown, "side", "ms", "compiler"));
+  std::vector<Row> sides{{"side", "ms", "compiler"}};
   for (int i : {0, 1})
-    print(row(markdown,
-              fmt::format("{} ({})", runners[i]->artifact().path(),
-                          runners[i]->name()),
-              fmt::format("{:.3f}", comparison.seconds[i] * 1e3),
-              runners[i]->artifact().manifest().compiler_version));
-  print(header(markdown, "result", "abs. error", "rel. error"));
-  for (const NamedError &error : comparison.results)
-    print(errorRow(markdown, error));
+    sides.push_back({fmt::format("{} ({})", runners[i]->artifact().path(),
+                                 runners[i]->name()),
+                     fmt::format("{:.3f}", comparison.seconds[i] * 1e3),
+                     runners[i]->artifact().manifest().compiler_version});
+  printTable(markdown, sides);
+  printErrors(markdown, "result", comparison.results);
   if (comparison.matched + comparison.unmatched == 0)
     return;
   // The worst ones tell where it begins; --json has all.
@@ -96,15 +104,17 @@ void printText(const Comparison &comparison, Runner *runners[2],
                          : a.name < b.name;
             });
   constexpr size_t shown = 12;
+  std::erase_if(worst, [](const NamedError &error) {
+    return error.size.absolute == 0 && error.size.relative == 0;
+  });
+  size_t differ = worst.size();
   worst.resize(std::min(worst.size(), shown));
-  print(header(markdown, "scope, largest errors first", "abs. error",
-               "rel. error"));
-  for (const NamedError &error : worst)
-    print(errorRow(markdown, error));
-  print(fmt::format("\n{} of {} scopes; {} dispatches compared, {} have no "
-                    "counterpart\n",
-                    worst.size(), comparison.scopes.size(), comparison.matched,
-                    comparison.unmatched));
+  if (differ > 0)
+    printErrors(markdown, "scope, largest errors first", worst);
+  print(fmt::format("\n{} of {} scopes differ, {} shown; {} dispatches "
+                    "compared, {} have no counterpart\n",
+                    differ, comparison.scopes.size(), worst.size(),
+                    comparison.matched, comparison.unmatched));
 }
 
 Status run(const Options &options) {
