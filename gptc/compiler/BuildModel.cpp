@@ -58,11 +58,15 @@ Status addEntry(std::vector<EntryRequest> &entries, const std::string &name,
   return {};
 }
 
-/// bf16 if every weight of the checkpoint is, else f32.
+/// bf16 if every matrix of the checkpoint is, else f32. Vectors are computed
+/// with in f32 either way.
 std::string typeOf(const Checkpoint &checkpoint) {
   bool any = false;
   for (const std::string &name : checkpoint.names()) {
-    DataType type = checkpoint.find(name)->type;
+    const TensorView &tensor = *checkpoint.find(name);
+    DataType type = tensor.type;
+    if (tensor.shape.size() < 2)
+      continue;
     if (type == DataType::F32 || type == DataType::F16 || type == DataType::F64)
       return "f32";
     any = any || type == DataType::BF16;

@@ -322,6 +322,12 @@ Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
 Expected<CompileSummary> compileModel(const CompileRequest &request) {
   Clock::time_point begin = Clock::now();
   GPTC_CHECK(checkTargets(request.targets));
+  if (!request.cpu.empty() && !request.targets.empty() &&
+      !llvm::is_contained(request.targets, "cpu"))
+    return failure(ErrorCode::InvalidArgument,
+                   "--cpu: '{}' is an instruction set of the CPU, which "
+                   "--target leaves out; drop one of them",
+                   request.cpu);
   if (request.output.empty() &&
       (request.toPhase.empty() || request.toPhase == "artifact"))
     return failure(ErrorCode::InvalidArgument,

@@ -112,7 +112,12 @@ parseModule(const std::string &path, mlir::MLIRContext &context) {
   mlir::ScopedDiagnosticHandler handler(
       &context, [&](mlir::Diagnostic &diagnostic) {
         std::string place;
-        llvm::raw_string_ostream(place) << diagnostic.getLocation();
+        if (auto at =
+                llvm::dyn_cast<mlir::FileLineColLoc>(diagnostic.getLocation()))
+          place =
+              fmt::format("line {}, column {}", at.getLine(), at.getColumn());
+        else
+          llvm::raw_string_ostream(place) << diagnostic.getLocation();
         errors += fmt::format("{}{}: {}", errors.empty() ? "" : "; ", place,
                               diagnostic.str());
         return mlir::success();

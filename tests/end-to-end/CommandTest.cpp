@@ -335,7 +335,7 @@ TEST_F(Command, BenchMeasuresEveryEntryAgainstTheRoof) {
   }
   auto text = gptcCommand({"bench", all, "--entry", "decode", "--repeat", "1"});
   EXPECT_EQ(text.code, 0) << text.err;
-  EXPECT_THAT(text.out, HasSubstr("decode: 1 tokens after 11"));
+  EXPECT_THAT(text.out, HasSubstr("decode: 1 token after 11"));
   EXPECT_EQ(text.err, "");
   expectFailure(gptcCommand({"bench", all, "--entry", "nope"}),
                 "it has prefill_16");

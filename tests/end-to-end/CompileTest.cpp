@@ -110,7 +110,7 @@ TEST(Compile, BrokenModulesAreToldByLine) {
   auto result = gptcCommand({"compile", file, "-o", folder / "a.gptc"});
   EXPECT_EQ(result.code, 1);
   EXPECT_THAT(result.err, HasSubstr("a.mlir"));
-  EXPECT_THAT(result.err, HasSubstr(":2:"));
+  EXPECT_THAT(result.err, HasSubstr("line 2, column 3: "));
   EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
       << result.err;
   file = folder.write("b.mlir", "module {}\n");

@@ -12,6 +12,7 @@
 #include "gptc/runtime/data/TokenizerDigest.h"
 #include "gptc/runtime/program/Threads.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <new>
 #include <nlohmann/json.hpp>
@@ -58,6 +59,21 @@ RecordKind kindOf(const std::string &path, const PrepareOptions &options) {
   return options.separator ? RecordKind::Separated : RecordKind::Text;
 }
 
+/// A key that nothing is read by is a mistake.
+Status checkKey(const PrepareOptions &options) {
+  bool any =
+      std::any_of(options.inputs.begin(), options.inputs.end(),
+                  [&](const std::string &path) {
+                    return kindOf(path, options) == RecordKind::JsonLines;
+                  });
+  if (any || options.key == PrepareOptions().key)
+    return {};
+  return failure(ErrorCode::InvalidArgument,
+                 "the key '{}' is for JSON lines, and no input is one by its "
+                 "name; say --format jsonl, or drop the key",
+                 options.key);
+}
+
 tl::unexpected<Error> noMemory() {
   return failure(ErrorCode::OutOfMemory,
                  "there is not enough memory to go on; ask for fewer threads "
@@ -79,6 +95,7 @@ public:
 
   Expected<PrepareSummary> run() {
     GPTC_CHECK(checkOptions(options));
+    GPTC_CHECK(checkKey(options));
     GPTC_CHECK(examineInputs());
     GPTC_TRY(team, ThreadTeam::create(options.threads));
     makeHeader();

@@ -76,8 +76,8 @@ int32_t greedy(std::span<const float> scores) {
 Status validate(const SamplingOptions &options) {
   if (!std::isfinite(options.temperature) || options.temperature < 0)
     return failure(ErrorCode::InvalidArgument,
-                   "temperature is {}, expected a number of at least 0 (0 is "
-                   "greedy)",
+                   "temperature is {}, expected a finite number of at least 0 "
+                   "(0 is greedy)",
                    options.temperature);
   if (!(options.topP >= 0 && options.topP <= 1))
     return failure(ErrorCode::InvalidArgument,

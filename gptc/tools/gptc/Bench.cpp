@@ -71,8 +71,9 @@ Json roofJson(const Roof &roof) {
   return json;
 }
 
-std::string orNone(const std::optional<double> &peak) {
-  return peak ? fmt::format("{:.0f}", giga(*peak)) : std::string("no");
+/// ", 455 in bf16"; nothing where no peak was measured.
+std::string peakOf(const std::optional<double> &peak, const char *type) {
+  return peak ? fmt::format(", {:.0f} in {}", giga(*peak), type) : "";
 }
 
 /// "GFLOP/s GB/s share" in columns.
@@ -83,22 +84,29 @@ std::string ratesOf(const MeasuredWork &work) {
 }
 
 void printEntry(const MeasuredEntry &entry) {
-  print(fmt::format("\n{}: {} tokens after {}, median of {} runs {:.3f} ms, "
+  print(fmt::format("\n{}: {} token{} after {}, median of {} runs {:.3f} ms, "
                     "{:.1f} tokens/s\n",
-                    entry.name, entry.tokens, entry.position, entry.repeats,
-                    entry.work.seconds * 1e3,
+                    entry.name, entry.tokens, entry.tokens == 1 ? "" : "s",
+                    entry.position, entry.repeats, entry.work.seconds * 1e3,
                     double(entry.tokens) / entry.work.seconds));
-  print(fmt::format("  {:<34}{:>6}{:>10}{:>9}{:>10}{:>9}{:>10}\n", "", "runs",
-                    "ms", "time", "GFLOP/s", "GB/s", "of roof"));
-  print(fmt::format("  {:<34}{:>6}{:>10.3f}{:>9}{}\n", "all", "",
+  std::vector<std::string> names;
+  size_t width = 33;
+  for (const MeasuredKernel &kernel : entry.kernels) {
+    names.push_back(fmt::format("{} {}", kernel.family, kernel.name));
+    width = std::max(width, names.back().size());
+  }
+  print(fmt::format("  {:<{}} {:>6}{:>10}{:>9}{:>10}{:>9}{:>10}\n", "", width,
+                    "runs", "ms", "time", "GFLOP/s", "GB/s", "of roof"));
+  print(fmt::format("  {:<{}} {:>6}{:>10.3f}{:>9}{}\n", "all", width, "",
                     entry.work.seconds * 1e3, "", ratesOf(entry.work)));
-  for (const MeasuredKernel &kernel : entry.kernels)
+  for (size_t i = 0; i < names.size(); ++i) {
+    const MeasuredKernel &kernel = entry.kernels[i];
     print(fmt::format(
-        "  {:<34}{:>6}{:>10.3f}{:>7.1f} %{}{}\n",
-        fmt::format("{} {}", kernel.family, kernel.name).substr(0, 33),
+        "  {:<{}} {:>6}{:>10.3f}{:>7.1f} %{}{}\n", names[i], width,
         kernel.dispatches, kernel.work.seconds * 1e3,
         100 * kernel.work.seconds / sumOf(entry.kernels), ratesOf(kernel.work),
         kernel.library.empty() ? "" : "  oneDNN " + kernel.library));
+  }
 }
 
 /// Says on a terminal what is going on; an empty text takes it away.
@@ -189,11 +197,11 @@ Status run(const Options &options) {
     return {};
   }
   print(fmt::format("{}: {}, {}, gptc {}\n"
-                    "roof: {:.1f} GB/s of reading; GFLOP/s: {:.0f} in f32, {} "
-                    "in bf16, {} in int8\n",
+                    "roof: {:.1f} GB/s of reading; GFLOP/s: {:.0f} in "
+                    "f32{}{}\n",
                     options.file, cpuName(), program->name(), GPTC_VERSION,
-                    giga(roof.readBytes), giga(roof.f32), orNone(roof.bf16),
-                    orNone(roof.int8)));
+                    giga(roof.readBytes), giga(roof.f32),
+                    peakOf(roof.bf16, "bf16"), peakOf(roof.int8, "int8")));
   for (const MeasuredEntry &entry : measured)
     printEntry(entry);
   return {};

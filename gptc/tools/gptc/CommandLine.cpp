@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <dlfcn.h>
 #include <fmt/ranges.h>
@@ -56,8 +57,10 @@ void RunOptions::add(CLI::App &command) {
 }
 
 void RunOptions::addMachine(CLI::App &command) {
-  command.add_option("--threads", threads,
-                     "Threads to use (default: one for each CPU)");
+  command
+      .add_option("--threads", threads,
+                  "Threads to use (default: one for each CPU)")
+      ->check(wholeUpTo(1024));
   command.add_option("--device", device,
                      "Vulkan device to run on: its number in 'gptc devices', "
                      "a part of its name, its PCI address or UUID (default: "
@@ -70,11 +73,28 @@ bool RunOptions::usesVulkan(const Artifact &artifact) const {
   return backend == "vulkan" || backend.starts_with("vulkan:");
 }
 
+/// Weights that an artifact carries are not those of a folder.
+static Status checkWeights(const Artifact &artifact,
+                           const RunOptions &options) {
+  if (options.checkpoint.empty() || !artifact.manifest().source->embedded)
+    return {};
+  return failure(ErrorCode::InvalidArgument,
+                 "--checkpoint: '{}' carries its weights, and takes none from "
+                 "'{}'; compile it without --embed-weights",
+                 artifact.path(), options.checkpoint);
+}
+
 Expected<std::unique_ptr<Program>>
 loadProgram(std::shared_ptr<const Artifact> artifact,
             const RunOptions &options) {
+  GPTC_CHECK(checkWeights(*artifact, options));
   LoadOptions load{options.threads, options.cpu, options.checkpoint};
   std::string_view backend = options.backend;
+  if (!options.cpu.empty() && backend.starts_with("cpu:x86"))
+    return failure(ErrorCode::InvalidArgument,
+                   "--cpu: '{}' chooses an instruction set, and so does "
+                   "--backend {}; drop one of them",
+                   options.cpu, options.backend);
   if (backend == "cpu:onednn")
     load.products = Products::OneDnn;
   else if (backend == "cpu:generated")
@@ -105,6 +125,7 @@ loadExecutable(std::shared_ptr<const Artifact> artifact,
                    "--cpu: '{}' is an instruction set of the CPU, and '{}' is "
                    "to run on a Vulkan device",
                    options.cpu, artifact->path());
+  GPTC_CHECK(checkWeights(*artifact, options));
   vulkan::VulkanOptions load;
   load.device = options.device;
   load.checkpoint = options.checkpoint;
@@ -117,6 +138,7 @@ loadExecutable(std::shared_ptr<const Artifact> artifact,
 Expected<std::unique_ptr<Runner>>
 loadRunner(std::shared_ptr<const Artifact> artifact,
            const RunOptions &options) {
+  GPTC_CHECK(checkWeights(*artifact, options));
   if (options.backend == "reference")
     return createReferenceRunner(std::move(artifact), options.checkpoint);
   GPTC_TRY(auto program, loadExecutable(std::move(artifact), options));
@@ -129,10 +151,6 @@ Expected<std::unique_ptr<Runner>> loadRunner(const std::string &file,
   return loadRunner(std::move(artifact), options);
 }
 
-void print(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-}
-
 void say(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
@@ -141,11 +159,28 @@ void printJson(const Json &json) {
   print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-Status flushOutput() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout))
-    return tl::unexpected(systemError(errno, "write to", "standard output"));
-  return {};
+namespace {
+int outputError = 0; ///< Of the first write to standard output that failed.
+} // namespace
+
+void print(std::string_view text) {
+  errno = 0;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() &&
+      outputError == 0)
+    outputError = errno;
 }
+
+Status flushOutput() {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout))
+    return {};
+  if (outputError == 0)
+    outputError = errno;
+  return tl::unexpected(
+      systemError(outputError, "write to", "standard output"));
+}
+
+bool outputWasClosed() { return outputError == EPIPE; }
 
 Expected<std::string> readStandardInput() {
   return readToEnd(STDIN_FILENO, "standard input");
@@ -189,6 +224,30 @@ CLI::Validator aboveZero() {
   return CLI::Validator(check, "above 0");
 }
 
+CLI::Validator finiteAboveZero() {
+  auto check = [](const std::string &text) -> std::string {
+    double value = 0;
+    const char *end = text.data() + text.size();
+    auto [next, code] = std::from_chars(text.data(), end, value);
+    if (code == std::errc() && next == end && std::isfinite(value) && value > 0)
+      return "";
+    return fmt::format("'{}' is no finite number above 0", text);
+  };
+  return CLI::Validator(check, "above 0");
+}
+
+CLI::Validator wholeUpTo(uint64_t most) {
+  auto check = [most](const std::string &text) -> std::string {
+    uint64_t value = 0;
+    const char *end = text.data() + text.size();
+    auto [next, code] = std::from_chars(text.data(), end, value);
+    if (code == std::errc() && next == end && value <= most)
+      return "";
+    return fmt::format("'{}' is no whole number from 0 to {}", text, most);
+  };
+  return CLI::Validator(check, fmt::format("up to {}", most));
+}
+
 void checkValues(CLI::App &app) {
   // An empty text is a text, of which its command says what it makes.
   const std::set<std::string> texts{"--prompt", "--separator", "--text"};
@@ -211,8 +270,10 @@ void checkValues(CLI::App &app) {
     if (option->get_items_expected_max() == 0 ||
         texts.contains(option->get_name()))
       continue;
+    // A check of its own says what is expected.
+    bool checked = option->get_type_name().find("up to") != std::string::npos;
     option->check(CLI::Validator(notEmpty, ""));
-    if (option->get_type_name().find("UINT") != std::string::npos)
+    if (!checked && option->get_type_name().find("UINT") != std::string::npos)
       option->transform(CLI::Validator(whole, ""));
   }
 }

@@ -78,6 +78,8 @@ void say(std::string_view text);
 void printJson(const Json &json);
 /// Everything written so far arrives, or the error says why not.
 Status flushOutput();
+/// Whether whoever read standard output closed it.
+bool outputWasClosed();
 /// All of standard input, up to the size that a text may have.
 Expected<std::string> readStandardInput();
 /// "5,9,2" as ids; errors name the option.
@@ -90,6 +92,10 @@ std::string cpuName();
 void checkValues(CLI::App &app);
 /// Lets whole numbers above 0 pass, for an option's check().
 CLI::Validator aboveZero();
+/// Lets finite numbers above 0 pass.
+CLI::Validator finiteAboveZero();
+/// Lets whole numbers from 0 to `most` pass.
+CLI::Validator wholeUpTo(uint64_t most);
 /// "1.5 GiB", "12.0 MiB", "3.0 KiB", "17 B".
 std::string formatBytes(uint64_t bytes);
 /// Ids separated by `separator`.

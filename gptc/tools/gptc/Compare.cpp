@@ -5,6 +5,7 @@
 #include "gptc/runtime/session/Comparison.h"
 
 #include <algorithm>
+#include <array>
 
 namespace gptc::tool {
 

@@ -78,7 +78,8 @@ Expected<Prompt> readPrompt(const Options &options,
 
 /// The lines of --prompts, each an object with a prompt.
 Expected<std::vector<Prompt>> readPrompts(const std::string &path,
-                                          const Tokenizer &tokenizer) {
+                                          const Tokenizer &tokenizer,
+                                          uint64_t capacity) {
   GPTC_TRY(std::string text, readTextInput(path));
   std::vector<Prompt> prompts;
   size_t number = 0;
@@ -101,6 +102,11 @@ Expected<std::vector<Prompt>> readPrompts(const std::string &path,
     if (prompt.ids.empty())
       return failure(ErrorCode::InvalidArgument,
                      "'{}' line {}: the prompt is empty", path, number);
+    if (prompt.ids.size() > capacity)
+      return failure(ErrorCode::InvalidArgument,
+                     "'{}' line {}: the prompt has {} tokens, more than the "
+                     "context of {}",
+                     path, number, prompt.ids.size(), capacity);
     prompts.push_back(std::move(prompt));
   }
   if (prompts.empty())
@@ -111,7 +117,7 @@ Expected<std::vector<Prompt>> readPrompts(const std::string &path,
 Status runBatches(const Options &options, Session &session,
                   const Tokenizer &tokenizer) {
   GPTC_TRY(std::vector<Prompt> prompts,
-           readPrompts(options.promptsFile, tokenizer));
+           readPrompts(options.promptsFile, tokenizer, session.capacity()));
   for (size_t from = 0; from < prompts.size(); from += session.batch()) {
     size_t count = std::min<size_t>(session.batch(), prompts.size() - from);
     std::vector<std::vector<int32_t>> ids;
@@ -217,16 +223,17 @@ void addGenerate(CLI::App &app, Action &action) {
   from->add_option("--prompt", options->prompt, "Text");
   from->add_option("--prompt-file", options->promptFile, "File with the text");
   from->add_option("--prompt-ids", options->promptIds, "Token ids: 5,9,2");
-  from->add_option("--prompts", options->promptsFile,
-                   "JSON lines with `prompt`, run in batches of the compiled "
-                   "size, the first with the seed, the next with the seed + "
-                   "1, ...; JSON lines out");
+  auto *prompts = from->add_option(
+      "--prompts", options->promptsFile,
+      "JSON lines with `prompt`, run in batches of the compiled "
+      "size, the first with the seed, the next with the seed + "
+      "1, ...; JSON lines out");
   from->require_option(0, 1);
   command
       ->add_option("--max-tokens", generation.maxTokens,
                    "Tokens to generate at most")
       ->capture_default_str()
-      ->check(CLI::Range(uint64_t(0), uint64_t(1) << 24));
+      ->check(wholeUpTo(uint64_t(1) << 24));
   command
       ->add_option("--temperature", generation.sampling.temperature,
                    "0 takes the most likely token")
@@ -244,8 +251,10 @@ void addGenerate(CLI::App &app, Action &action) {
                       "Text to stop at; may be given more than once");
   command->add_flag("--ignore-end", generation.ignoreEnd,
                     "Go on past end-of-text");
-  command->add_flag("--print-ids", options->printIds,
-                    "Print token ids in place of text");
+  command
+      ->add_flag("--print-ids", options->printIds,
+                 "Print token ids in place of text")
+      ->excludes(prompts);
   options->run.add(*command);
   command->add_flag("--json", options->json, "Print JSON at the end");
   command->footer("Example: gptc generate gpt2.gptc --prompt 'Hello' "

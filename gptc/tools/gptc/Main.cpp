@@ -88,5 +88,8 @@ int main(int argc, char **argv) {
   Status status = action();
   if (status)
     status = tool::flushOutput();
+  // Who closed the pipe has read enough, as after 'gptc inspect FILE | head'.
+  if (!status && tool::outputWasClosed())
+    return 0;
   return status ? 0 : report(status.error());
 }

@@ -12,11 +12,53 @@ struct Options {
   bool json = false;
 };
 
-Status run(Options &options) {
+/// What an artifact says of its first target that runs programs.
+Expected<PlanSummary> planOf(const Artifact &artifact) {
+  const artifact::ManifestT &manifest = artifact.manifest();
+  PlanSummary plan;
+  plan.parameters = manifest.model->parameters;
+  for (const auto &target : manifest.targets) {
+    if (target->programs.empty())
+      continue;
+    for (size_t i = 0; i < manifest.variables.size(); ++i) {
+      artifact::Role role = manifest.variables[i]->role;
+      (role == artifact::Role::Parameter   ? plan.weightsBytes
+       : role == artifact::Role::Optimizer ? plan.optimizerBytes
+                                           : plan.cacheBytes) +=
+          target->storages[i]->bytes;
+    }
+    for (const auto &program : target->programs) {
+      const artifact::EntryT &entry = *manifest.entries[program->entry];
+      plan.arenaBytes = std::max(plan.arenaBytes, program->arena_bytes);
+      plan.entries.push_back({entry.name, entry.flops, entry.bytes});
+    }
+    return plan;
+  }
+  return failure(ErrorCode::NotFound, "'{}' has no programs to plan for",
+                 artifact.path());
+}
+
+Expected<PlanSummary> makePlan(Options &options) {
+  const CompileRequest &request = options.request;
+  if (request.model.ends_with(".gptc")) {
+    if (options.train || request.batch || request.context ||
+        !request.dtype.empty() || !request.entries.empty() ||
+        !request.recipe.empty())
+      return failure(ErrorCode::InvalidArgument,
+                     "'{}' is compiled already: sizes, types and entry points "
+                     "are for models",
+                     request.model);
+    GPTC_TRY(auto artifact, Artifact::open(request.model));
+    return planOf(*artifact);
+  }
   if (options.train)
     options.request.entries.emplace_back("train_step");
   GPTC_TRY(CompilerService * compiler, loadCompiler());
-  GPTC_TRY(PlanSummary plan, compiler->plan(options.request));
+  return compiler->plan(request);
+}
+
+Status run(Options &options) {
+  GPTC_TRY(PlanSummary plan, makePlan(options));
   uint64_t peak = plan.weightsBytes + plan.arenaBytes + plan.cacheBytes +
                   plan.optimizerBytes;
   if (options.json) {
@@ -60,8 +102,8 @@ void addPlan(CLI::App &app, Action &action) {
   CompileRequest &request = options->request;
   command
       ->add_option("MODEL", request.model,
-                   "A name of 'gptc models', a checkpoint folder or a library "
-                   "with a definition")
+                   "A name of 'gptc models', a checkpoint folder, a library "
+                   "with a definition, or an artifact")
       ->required();
   command->add_option("--batch", request.batch, "Sequences side by side")
       ->check(aboveZero());

@@ -2,6 +2,7 @@
 
 #include "CommandLine.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace gptc::tool {
@@ -22,12 +23,15 @@ Expected<std::vector<int32_t>> readIds(std::string_view text) {
       return ids;
     int32_t id = 0;
     auto [next, code] = std::from_chars(at, end, id);
-    if (code != std::errc() || (next != end && !isSpace(*next)))
+    if (code != std::errc() || (next != end && !isSpace(*next))) {
+      const char *last = std::find_if(at, end, isSpace);
+      bool isLong = last - at > 40;
       return failure(ErrorCode::InvalidArgument,
-                     "standard input holds '{}' at byte {}; expected token "
+                     "standard input holds '{}{}' at byte {}; expected token "
                      "ids separated by spaces",
-                     std::string(at, std::min<size_t>(16, size_t(end - at))),
-                     at - text.data());
+                     std::string(at, isLong ? at + 40 : last),
+                     isLong ? "…" : "", at - text.data());
+    }
     ids.push_back(id);
     at = next;
   }

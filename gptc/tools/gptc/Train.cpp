@@ -251,7 +251,7 @@ void addTrain(CLI::App &app, Action &action) {
   command
       ->add_option("--learning-rate", trainer.schedule.peak,
                    "Learning rate at its peak (6e-4)")
-      ->check(CLI::PositiveNumber);
+      ->check(finiteAboveZero());
   command->add_option("--warm-up", trainer.schedule.warmUp,
                       "Steps in which the learning rate rises (0)");
   command->add_option("--schedule", options->schedule,

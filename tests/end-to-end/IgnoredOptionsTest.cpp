@@ -1,0 +1,193 @@
+//===- IgnoredOptionsTest.cpp - Options that would do nothing -------------===//
+//
+// What is given and cannot be honoured is an error; values that mean nothing
+// say what is expected.
+//
+//===----------------------------------------------------------------------===//
+
+#include "gptc/runtime/artifact/Artifact.h"
+#include "tests/support/Command.h"
+
+#include <algorithm>
+#include <cstring>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace gptc {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+using testing::HasSubstr;
+
+const std::string model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-gelu";
+const std::string shakespeare = GPTC_SOURCE_DIR "/examples/shakespeare";
+
+void expectFailure(const CommandResult &result, const std::string &text) {
+  EXPECT_EQ(result.code, 1) << result.err;
+  EXPECT_THAT(result.err, testing::StartsWith("gptc: "));
+  EXPECT_THAT(result.err, HasSubstr(text));
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
+      << result.err;
+}
+
+class IgnoredOptions : public testing::Test {
+protected:
+  static void SetUpTestSuite() {
+    folder = new TemporaryFolder();
+    embedded = *folder / "embedded.gptc";
+    auto made = gptcCommand({"compile", shakespeare, "-o", embedded, "--cpu",
+                             "x86-64-v3", "--embed-weights", "--context", "32",
+                             "--entry", "prefill,decode,score"});
+    ASSERT_EQ(made.code, 0) << made.err;
+  }
+  static void TearDownTestSuite() {
+    delete folder;
+    folder = nullptr;
+  }
+  /// Generates two tokens with more options.
+  static CommandResult generate(std::vector<std::string> more) {
+    more.insert(more.begin(),
+                {"generate", embedded, "--max-tokens", "2", "--prompt", "A"});
+    return gptcCommand(more);
+  }
+
+  static TemporaryFolder *folder;
+  static std::string embedded;
+};
+
+TemporaryFolder *IgnoredOptions::folder = nullptr;
+std::string IgnoredOptions::embedded;
+
+TEST_F(IgnoredOptions, TwoWaysToSayOneThing) {
+  expectFailure(generate({"--backend", "cpu:x86-64-v3", "--cpu", "x86-64-v3"}),
+                "chooses an instruction set, and so does --backend");
+  expectFailure(gptcCommand({"generate", embedded, "--prompts", "-",
+                             "--print-ids"}),
+                "--print-ids excludes --prompts");
+}
+
+TEST_F(IgnoredOptions, WeightsThatAreNotTaken) {
+  for (const char *command : {"generate", "bench"})
+    expectFailure(gptcCommand({command, embedded, "--checkpoint", "/nowhere"}),
+                  "carries its weights, and takes none from '/nowhere'");
+}
+
+TEST_F(IgnoredOptions, AnInstructionSetForNoTarget) {
+  std::string output = *folder / "v.gptc";
+  expectFailure(gptcCommand({"compile", model, "--target", "vulkan", "--cpu",
+                             "host", "-o", output}),
+                "--cpu: 'host' is an instruction set of the CPU");
+  EXPECT_FALSE(fs::exists(output));
+}
+
+TEST_F(IgnoredOptions, AKeyWithoutJson) {
+  auto text = folder->write("a.txt", "To be.\n");
+  auto lines = folder->write("a.jsonl", "{\"body\": \"To be.\"}\n");
+  auto prepare = [&](const std::string &input) {
+    return gptcCommand({"prepare", input, "--key", "body", "-o",
+                        *folder / "data", "--tokenizer", shakespeare});
+  };
+  expectFailure(prepare(text), "the key 'body' is for JSON lines");
+  EXPECT_EQ(prepare(lines).code, 0);
+}
+
+TEST_F(IgnoredOptions, NumbersSayWhichOnesAreExpected) {
+  expectFailure(generate({"--threads", "4294967297"}),
+                "'4294967297' is no whole number from 0 to 1024");
+  expectFailure(gptcCommand({"generate", embedded, "--max-tokens", "-1"}),
+                "'-1' is no whole number from 0 to 16777216");
+  expectFailure(generate({"--temperature", "inf"}),
+                "expected a finite number of at least 0");
+  expectFailure(gptcCommand({"train", shakespeare, "--data", "d", "--out",
+                             *folder / "o", "--learning-rate", "inf"}),
+                "'inf' is no finite number above 0");
+  expectFailure(gptcCommand({"tokenize", shakespeare, "--decode"},
+                            "12345678901234567890\n"),
+                "'12345678901234567890' at byte 0");
+}
+
+TEST_F(IgnoredOptions, ALongPromptIsNamedByItsLine) {
+  std::string words;
+  for (int i = 0; i < 100; ++i)
+    words += "word ";
+  auto prompts = folder->write("prompts", "{\"prompt\": \"A\"}\n{\"prompt\": \"" +
+                                              words + "\"}\n");
+  expectFailure(gptcCommand({"generate", embedded, "--prompts", prompts}),
+                "' line 2: the prompt has ");
+}
+
+TEST_F(IgnoredOptions, APlanOfAnArtifactIsWhatItSays) {
+  auto planned = gptcCommand({"plan", embedded, "--json"});
+  ASSERT_EQ(planned.code, 0) << planned.err;
+  Json plan = Json::parse(planned.out);
+  auto artifact = Artifact::open(embedded);
+  ASSERT_TRUE(artifact);
+  const artifact::TargetT &target = *(*artifact)->findTarget("cpu");
+  uint64_t arena = 0, variables = 0;
+  for (const auto &program : target.programs)
+    arena = std::max(arena, program->arena_bytes);
+  for (const auto &storage : target.storages)
+    variables += storage->bytes;
+  EXPECT_EQ(plan["arena_bytes"], arena);
+  EXPECT_EQ(plan["weights_bytes"].get<uint64_t>() +
+                plan["cache_bytes"].get<uint64_t>(),
+            variables);
+  EXPECT_EQ(plan["peak_bytes"].get<uint64_t>(), variables + arena);
+  EXPECT_EQ(plan["entries"].size(), (*artifact)->manifest().entries.size());
+  expectFailure(gptcCommand({"plan", embedded, "--batch", "2"}),
+                "is compiled already");
+}
+
+/// A copy of a model with the first element of a tensor exchanged.
+void damage(const TemporaryFolder &own, const std::string &tensor,
+            float value) {
+  fs::copy(shakespeare, own / "model");
+  std::string bytes = own.read("model/model.safetensors");
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  Json json = Json::parse(bytes.substr(8, header));
+  auto found = std::find_if(
+      json.items().begin(), json.items().end(), [&](const auto &item) {
+        return item.key().ends_with(tensor);
+      });
+  ASSERT_NE(found, json.items().end());
+  ASSERT_EQ(found.value()["dtype"], "F32");
+  uint64_t at = 8 + header + found.value()["data_offsets"][0].get<uint64_t>();
+  std::memcpy(bytes.data() + at, &value, sizeof(value));
+  own.write("model/model.safetensors", bytes);
+}
+
+TEST_F(IgnoredOptions, LogitsThatAreNoNumbers) {
+  for (float value : {std::numeric_limits<float>::quiet_NaN(),
+                      std::numeric_limits<float>::infinity()}) {
+    TemporaryFolder own;
+    damage(own, "ln_f.weight", value);
+    std::string file = own / "a.gptc";
+    auto made = gptcCommand({"compile", own / "model", "-o", file, "--cpu",
+                             "x86-64-v3", "--entry", "prefill,decode,score"});
+    ASSERT_EQ(made.code, 0) << made.err;
+    expectFailure(gptcCommand({"generate", file, "--prompt-ids", "1,2,3",
+                               "--max-tokens", "4"}),
+                  "the distribution after 3 tokens has ");
+    expectFailure(gptcCommand({"score", file, "--text", "To be"}),
+                  "the log-likelihood after 1 tokens has ");
+  }
+}
+
+TEST_F(IgnoredOptions, WhoReadEnoughIsNoFailure) {
+  TemporaryFolder own;
+  // The pipe is closed long before all is written.
+  std::string command = "set -o pipefail; " GPTC_COMMAND " inspect " +
+                        embedded + " --json | head -c 10 >" + (own / "out") +
+                        " 2>" + (own / "err");
+  int status = std::system(("bash -c '" + command + "' 2>" + (own / "all"))
+                               .c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(own.read("all"), "");
+  EXPECT_EQ(own.read("out").size(), 10U);
+}
+
+} // namespace
+} // namespace gptc
