@@ -6,9 +6,12 @@
 #include "gptc/models/Catalogue.h"
 #include "gptc/models/Transformer.h"
 #include "gptc/models/checkpoint/HuggingFaceConfig.h"
+#include "gptc/runtime/base/File.h"
 #include "gptc/runtime/tensors/Pack.h"
 
+#include <cstring>
 #include <dlfcn.h>
+#include <elf.h>
 #include <filesystem>
 #include <fmt/ranges.h>
 
@@ -44,6 +47,42 @@ Status openCheckpoint(ModelSource &source, const std::string &folder) {
   return {};
 }
 
+/// Whether all that the loader maps of a shared library lies in the file: it
+/// does not check, and reading beyond the end is a bus error.
+Status checkLibrary(const std::string &path) {
+  GPTC_TRY(MappedFile file, MappedFile::open(path));
+  std::span<const std::byte> bytes = file.bytes();
+  auto bad = [&](const char *what) {
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' is no shared library for this machine, or truncated: "
+                   "{}",
+                   path, what);
+  };
+  Elf64_Ehdr header;
+  if (bytes.size() < sizeof(header))
+    return bad("it is too short");
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+      header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_type != ET_DYN)
+    return bad("its first bytes are not those of one");
+  auto inside = [&](uint64_t offset, uint64_t size) {
+    return offset <= bytes.size() && size <= bytes.size() - offset;
+  };
+  uint64_t tables = uint64_t(header.e_phnum) * sizeof(Elf64_Phdr);
+  if (header.e_phentsize != sizeof(Elf64_Phdr) ||
+      !inside(header.e_phoff, tables) ||
+      !inside(header.e_shoff, uint64_t(header.e_shnum) * header.e_shentsize))
+    return bad("its tables lie outside of it");
+  for (uint64_t i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr segment;
+    std::memcpy(&segment, bytes.data() + header.e_phoff + i * sizeof(segment),
+                sizeof(segment));
+    if (!inside(segment.p_offset, segment.p_filesz))
+      return bad("a segment lies outside of it");
+  }
+  return {};
+}
+
 Expected<Definition> loadDefinition(const std::string &model) {
   size_t colon = model.rfind(':');
   std::string path = model.substr(0, colon), name;
@@ -54,6 +93,7 @@ Expected<Definition> loadDefinition(const std::string &model) {
   if (code)
     return failure(ErrorCode::NotFound, "cannot open '{}': {}", path,
                    code.message());
+  GPTC_CHECK(checkLibrary(absolute));
   void *library = ::dlopen(absolute.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {
     const char *reason = ::dlerror();

@@ -81,6 +81,42 @@ Expected<Phase> phaseOf(mlir::ModuleOp module) {
   return parsePhase(phase.str());
 }
 
+namespace {
+
+/// Whether a dump writes something of that name into its folder.
+bool isOfDump(const std::string &name) {
+  bool numbered = name.size() > 4 && name[3] == '-' &&
+                  llvm::all_of(name.substr(0, 3), llvm::isDigit) &&
+                  llvm::StringRef(name).ends_with(".mlir");
+  return numbered || name == "kernels" ||
+         llvm::StringRef(name).ends_with("remarks.txt");
+}
+
+/// Takes an earlier dump out of its folder, so that two do not mix.
+Status clearDump(const std::string &folder) {
+  namespace fs = std::filesystem;
+  std::error_code code;
+  std::vector<fs::path> found;
+  for (const fs::directory_entry &entry :
+       fs::directory_iterator(folder, code)) {
+    found.push_back(entry.path());
+    if (!isOfDump(entry.path().filename()))
+      return failure(ErrorCode::InvalidArgument,
+                     "--dump-dir: '{}' holds '{}', which is of no dump; give "
+                     "an empty folder or a new one",
+                     folder, entry.path().filename().string());
+  }
+  for (const fs::path &path : found)
+    if (!code)
+      fs::remove_all(path, code);
+  if (code)
+    return failure(ErrorCode::Io, "cannot clear the folder '{}': {}", folder,
+                   code.message());
+  return {};
+}
+
+} // namespace
+
 Expected<std::unique_ptr<Dump>> Dump::create(const std::string &folder) {
   auto dump = std::make_unique<Dump>();
   if (folder.empty())
@@ -90,6 +126,7 @@ Expected<std::unique_ptr<Dump>> Dump::create(const std::string &folder) {
   if (code)
     return failure(ErrorCode::Io, "cannot create the folder '{}': {}", folder,
                    code.message());
+  GPTC_CHECK(clearDump(folder));
   dump->folder_ = folder;
   return dump;
 }

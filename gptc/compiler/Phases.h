@@ -24,7 +24,8 @@ Expected<Phase> phaseOf(mlir::ModuleOp module);
 /// pass that changed something.
 class Dump {
 public:
-  /// Creates the folder; an empty path dumps nothing.
+  /// Creates the folder, or replaces the dump that it holds; an error where it
+  /// holds anything else. An empty path dumps nothing.
   static Expected<std::unique_ptr<Dump>> create(const std::string &folder);
   bool active() const { return !folder_.empty(); }
   /// "NNN-name": the next numbered file, in the format of its extension.

@@ -63,9 +63,9 @@ std::string IgnoredOptions::embedded;
 TEST_F(IgnoredOptions, TwoWaysToSayOneThing) {
   expectFailure(generate({"--backend", "cpu:x86-64-v3", "--cpu", "x86-64-v3"}),
                 "chooses an instruction set, and so does --backend");
-  expectFailure(gptcCommand({"generate", embedded, "--prompts", "-",
-                             "--print-ids"}),
-                "--print-ids excludes --prompts");
+  expectFailure(
+      gptcCommand({"generate", embedded, "--prompts", "-", "--print-ids"}),
+      "--print-ids excludes --prompts");
 }
 
 TEST_F(IgnoredOptions, WeightsThatAreNotTaken) {
@@ -112,8 +112,8 @@ TEST_F(IgnoredOptions, ALongPromptIsNamedByItsLine) {
   std::string words;
   for (int i = 0; i < 100; ++i)
     words += "word ";
-  auto prompts = folder->write("prompts", "{\"prompt\": \"A\"}\n{\"prompt\": \"" +
-                                              words + "\"}\n");
+  auto prompts = folder->write(
+      "prompts", "{\"prompt\": \"A\"}\n{\"prompt\": \"" + words + "\"}\n");
   expectFailure(gptcCommand({"generate", embedded, "--prompts", prompts}),
                 "' line 2: the prompt has ");
 }
@@ -149,9 +149,8 @@ void damage(const TemporaryFolder &own, const std::string &tensor,
   std::memcpy(&header, bytes.data(), sizeof(header));
   Json json = Json::parse(bytes.substr(8, header));
   auto found = std::find_if(
-      json.items().begin(), json.items().end(), [&](const auto &item) {
-        return item.key().ends_with(tensor);
-      });
+      json.items().begin(), json.items().end(),
+      [&](const auto &item) { return item.key().ends_with(tensor); });
   ASSERT_NE(found, json.items().end());
   ASSERT_EQ(found.value()["dtype"], "F32");
   uint64_t at = 8 + header + found.value()["data_offsets"][0].get<uint64_t>();
@@ -176,14 +175,55 @@ TEST_F(IgnoredOptions, LogitsThatAreNoNumbers) {
   }
 }
 
+TEST_F(IgnoredOptions, ADumpReplacesADumpAndNothingElse) {
+  TemporaryFolder own;
+  auto dump = [&](const std::string &entry) {
+    return gptcCommand({"compile", model, "-o", own / "a.gptc", "--cpu",
+                        "x86-64-v3", "--entry", entry, "--dump-dir",
+                        own / "dump"});
+  };
+  ASSERT_EQ(dump("loss_and_gradients").code, 0);
+  size_t first = size_t(std::distance(fs::directory_iterator(own / "dump"),
+                                      fs::directory_iterator()));
+  ASSERT_EQ(dump("decode").code, 0);
+  size_t second = size_t(std::distance(fs::directory_iterator(own / "dump"),
+                                       fs::directory_iterator()));
+  EXPECT_LT(second, first); // Inference has fewer steps; none is left over.
+  own.write("dump/notes.txt", "mine");
+  expectFailure(dump("decode"), "holds 'notes.txt', which is of no dump");
+  EXPECT_EQ(own.read("dump/notes.txt"), "mine");
+}
+
+TEST_F(IgnoredOptions, LibrariesThatAreCutShort) {
+  TemporaryFolder own;
+  std::string whole = TemporaryFolder::readFile(GPTC_COMPILER_LIBRARY);
+  ASSERT_GT(whole.size(), 100'000U);
+  for (size_t size : {size_t(0), size_t(63), size_t(64), size_t(5000),
+                      whole.size() / 2, whole.size() - 1}) {
+    auto path = own.write("cut.so", std::string_view(whole).substr(0, size));
+    expectFailure(gptcCommand({"compile", path, "-o", own / "a.gptc"}),
+                  size == 0 ? "cut.so" : "or truncated: ");
+  }
+}
+
+TEST_F(IgnoredOptions, WeightsThatDoNotFitOnTheDisk) {
+  TemporaryFolder own;
+  // 650 GiB.
+  expectFailure(
+      gptcCommand({"compile", "gpt3-175b", "--embed-weights", "--entry",
+                   "decode", "--cpu", "x86-64-v3", "-o", own / "a.gptc"}),
+      "its file system has ");
+  EXPECT_EQ(own.count(), 0U);
+}
+
 TEST_F(IgnoredOptions, WhoReadEnoughIsNoFailure) {
   TemporaryFolder own;
   // The pipe is closed long before all is written.
   std::string command = "set -o pipefail; " GPTC_COMMAND " inspect " +
                         embedded + " --json | head -c 10 >" + (own / "out") +
                         " 2>" + (own / "err");
-  int status = std::system(("bash -c '" + command + "' 2>" + (own / "all"))
-                               .c_str());
+  int status =
+      std::system(("bash -c '" + command + "' 2>" + (own / "all")).c_str());
   EXPECT_EQ(WEXITSTATUS(status), 0);
   EXPECT_EQ(own.read("all"), "");
   EXPECT_EQ(own.read("out").size(), 10U);

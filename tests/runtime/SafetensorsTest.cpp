@@ -94,12 +94,11 @@ TEST(Safetensors, RefusesMalformedHeaders) {
         R"("a": {"dtype": "F32", "shape": [1], "data_offsets": [0]})",
         R"("a": {"dtype": "F32", "shape": [1], "data_offsets": [0, -4]})",
         R"("a": {"dtype": "F32", "shape": [1], "data_offsets": ["0", 4]})"}) {
-    auto result = parse(safetensors(header, "abcd"));
-    if (*header == '\0')
-      EXPECT_TRUE(result); // No tensors: odd, not wrong.
-    else
-      EXPECT_THAT(result, FailsWith(ErrorCode::Corrupt, "'f' is damaged"));
+    // No tensors with bytes behind them are damage, too.
+    EXPECT_THAT(parse(safetensors(header, "abcd")),
+                FailsWith(ErrorCode::Corrupt, "'f' is damaged"));
   }
+  EXPECT_TRUE(parse(safetensors("", ""))); // No tensors: odd, not wrong.
   std::string entry = tensorEntry("a", "F32", "1", 0, 4);
   EXPECT_THAT(parse(safetensors(entry + "," + entry, "abcd")),
               FailsWith(ErrorCode::Corrupt, "'a' twice"));
@@ -119,6 +118,13 @@ TEST(Safetensors, RefusesOverlap) {
   for (uint64_t begin : {0, 1, 3})
     EXPECT_THAT(two(begin),
                 FailsWith(ErrorCode::Corrupt, "'a' and 'b' overlap"));
+}
+
+TEST(Safetensors, RefusesBytesBehindTheLastTensor) {
+  std::string entry = tensorEntry("a", "U8", "4", 0, 4);
+  EXPECT_TRUE(parse(safetensors(entry, "1234")));
+  EXPECT_THAT(parse(safetensors(entry, "12345")),
+              FailsWith(ErrorCode::Corrupt, "1 bytes follow its last tensor"));
 }
 
 TEST(Safetensors, OpenNamesTheFile) {

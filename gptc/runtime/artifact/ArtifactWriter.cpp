@@ -53,6 +53,7 @@ Expected<uint64_t> writeArtifact(const std::string &path,
     return failure(ErrorCode::InvalidArgument,
                    "the artifact would be malformed: {}",
                    valid.error().message());
+  GPTC_CHECK(checkSpace(path, offset));
 
   // What a blob's digest is shows when it has been produced: header and
   // manifest come last, into the room left for them.

@@ -11,6 +11,7 @@
 #include <functional>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <utility>
 
@@ -156,6 +157,23 @@ static int makeUnique(const std::string &path, std::string &name,
       break;
   }
   return result;
+}
+
+Status checkSpace(const std::string &path, uint64_t bytes) {
+  std::error_code code;
+  std::filesystem::path folder =
+      std::filesystem::absolute(path, code).parent_path();
+  struct statvfs system;
+  // What cannot be asked shows when it is written.
+  if (code || ::statvfs(folder.c_str(), &system) != 0)
+    return {};
+  uint64_t available = uint64_t(system.f_bavail) * system.f_frsize;
+  if (bytes <= available)
+    return {};
+  return failure(ErrorCode::Io,
+                 "'{}' will have {} bytes, and its file system has {} free; "
+                 "write it elsewhere or make room",
+                 path, bytes, available);
 }
 
 Expected<AtomicFile> AtomicFile::create(const std::string &path) {

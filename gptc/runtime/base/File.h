@@ -44,6 +44,10 @@ Expected<std::string> readToEnd(int descriptor, const std::string &name,
 Expected<std::string> readTextInput(const std::string &path,
                                     size_t limit = size_t(256) << 20);
 
+/// Whether the file system of a file that is to be written has `bytes` free;
+/// an error says how many it has. Another process may take them meanwhile.
+Status checkSpace(const std::string &path, uint64_t bytes);
+
 /// A file that appears under its name only when commit() succeeds: written
 /// without a name in the same folder, synchronized, renamed. Gone if it is not
 /// committed, also when the process is killed; only file systems without

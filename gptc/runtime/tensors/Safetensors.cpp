@@ -115,6 +115,14 @@ SafetensorsFile::parse(std::span<const std::byte> bytes,
       return failure(ErrorCode::Corrupt,
                      "'{}' is damaged: tensors '{}' and '{}' overlap", name,
                      order[i - 1].second, order[i].second);
+  uint64_t end = 0;
+  if (!order.empty())
+    end = order.back().first + tensors[order.back().second].bytes.size();
+  if (end != data.size())
+    return failure(ErrorCode::Corrupt,
+                   "'{}' is damaged: {} bytes follow its last tensor, expected "
+                   "none",
+                   name, data.size() - end);
   return tensors;
 }
 

@@ -89,7 +89,8 @@ void addCompile(CLI::App &app, Action &action) {
   command->add_option("--from", request.fromPhase,
                       "The phase that a .mlir file must be in");
   command->add_option("--dump-dir", request.dumpDirectory,
-                      "Folder for IR after each pass, kernels and remarks");
+                      "Folder for IR after each pass, kernels and remarks; an "
+                      "earlier dump in it is replaced");
   command->add_flag("--json", options->json, "Print JSON");
   command->footer(
       "Example: gptc compile gpt2/ -o gpt2.gptc --dtype bf16 --embed-weights");

@@ -191,7 +191,7 @@ Status run(Options &options) {
   uint64_t peak =
       program.weightsBytes() + program.stateBytes() + program.arenaBytes();
   say(fmt::format("{}: {} of memory planned ({} of weights, {} of state, {} of "
-                  "activations); {} windows of data, {} tokens a step\n",
+                  "arena); {} windows of data, {} tokens a step\n",
                   artifact->manifest().model->name, formatBytes(peak),
                   formatBytes(program.weightsBytes()),
                   formatBytes(program.stateBytes()),
