@@ -131,9 +131,11 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
                    "--recipe: '{}' is for the entry train_step, which is not "
                    "among those asked for; add --entry train_step",
                    request.recipe);
+  // The optimizer does not depend on the size, which is not known yet.
   GPTC_TRY(Recipe recipe,
-           findRecipe(request.recipe.empty() ? recipeOf(model.family)
-                                             : request.recipe));
+           findRecipe(request.recipe.empty() ? recipeOf(model.family, 0)
+                                             : request.recipe,
+                      0));
   std::vector<EntryRequest> entries;
   for (size_t i = 0; i < names.size(); ++i)
     if (std::find(names.begin(), names.begin() + i, names[i]) !=
@@ -162,6 +164,10 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
   if (source.checkpoint)
     GPTC_CHECK(checkCheckpoint(module, *source.checkpoint));
   info.parameters = countParameters(module);
+  if (llvm::is_contained(names, "train_step"))
+    info.recipe = request.recipe.empty()
+                      ? recipeOf(model.family, info.parameters)
+                      : request.recipe;
   GPTC_CHECK(addCosts(module, info));
   attach(module, info);
   std::string text = printModule(module);

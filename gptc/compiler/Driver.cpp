@@ -9,10 +9,12 @@
 #include "gptc/compiler/Variants.h"
 #include "gptc/frontend/GraphState.h"
 #include "gptc/models/Catalogue.h"
+#include "gptc/models/Recipes.h"
 #include "gptc/models/Transformer.h"
 #include "gptc/runtime/artifact/ArtifactWriter.h"
 #include "gptc/runtime/program/VariableSource.h"
 #include "gptc/runtime/text/Tokenizer.h"
+#include "gptc/runtime/training/CarriedRecipe.h"
 
 #include <chrono>
 #include <filesystem>
@@ -254,7 +256,12 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
     GPTC_CHECK(addVariants(name, own, info, *target, blobs, dump));
     targets.push_back(std::move(target));
   }
-  for (const auto &[name, content] : files) {
+  CarriedFiles carried = files;
+  if (!info.recipe.empty()) {
+    GPTC_TRY(Recipe recipe, findRecipe(info.recipe, info.parameters));
+    carried[recipeFile] = describe(recipe);
+  }
+  for (const auto &[name, content] : carried) {
     auto file = std::make_unique<artifact::FileT>();
     file->name = name;
     file->blob = std::make_unique<artifact::BlobT>();

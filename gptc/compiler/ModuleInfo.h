@@ -28,6 +28,7 @@ struct ModuleInfo {
   std::string digest; ///< Of the checkpoint.
   uint64_t initSeed = 0;
   bool embed = false;
+  std::string recipe; ///< Of the entry train_step; empty without it.
   std::string sourceHash;
   struct Cost {
     uint64_t flops = 0;

@@ -45,7 +45,7 @@ struct CompileRequest {
   std::vector<std::string> entries;
   uint64_t batch = 0;
   uint64_t context = 0;
-  std::string recipe; ///< Of train_step: gpt1, gpt2 or gpt3.
+  std::string recipe; ///< Of train_step: gpt1, gpt2 or gpt3-SIZE.
   std::string cpu;    ///< host, x86-64-v3, x86-64-v4.
   std::string toPhase;
   std::string fromPhase;

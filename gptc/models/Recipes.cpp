@@ -3,6 +3,7 @@
 #include "gptc/models/Recipes.h"
 
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 namespace gptc {
 
@@ -12,26 +13,67 @@ namespace {
 /// neither bias nor gain; betas, epsilon and the norm of 1 are those of the
 /// code published with it (openai/finetune-transformer-lm, train.py).
 Recipe gpt1() {
-  return {"gpt1", {.beta1 = 0.9, .beta2 = 0.999, .decay = 0.01}, 1};
+  Recipe recipe;
+  recipe.name = "gpt1";
+  recipe.adam = {.beta1 = 0.9, .beta2 = 0.999, .decay = 0.01};
+  recipe.clip = 1;
+  recipe.learningRate = 2.5e-4;
+  recipe.warmUpSteps = 2000;
+  recipe.source = "Radford et al., 2018, section 4.1";
+  return recipe;
 }
 
-/// Brown et al., 2020, appendix B.
-Recipe gpt3() {
-  return {"gpt3", {.beta1 = 0.9, .beta2 = 0.95, .decay = 0.1}, 1};
+/// A row of Brown et al., 2020, table 2.1.
+struct Size {
+  const char *name;
+  uint64_t parameters; ///< Of models that are trained by it, at most.
+  double learningRate;
+};
+
+constexpr Size sizes[] = {
+    {"125m", 126'000'000, 6e-4},     {"350m", 356'000'000, 3e-4},
+    {"760m", 775'000'000, 2.5e-4},   {"1.3b", 1'560'000'000, 2e-4},
+    {"2.7b", 2'700'000'000, 1.6e-4}, {"6.7b", 6'700'000'000, 1.2e-4},
+    {"13b", 13'000'000'000, 1e-4},   {"175b", 175'000'000'000, 0.6e-4}};
+
+/// Brown et al., 2020, table 2.1 and appendix B: the rate falls to a tenth.
+Recipe gpt3(const Size &size) {
+  Recipe recipe;
+  recipe.name = fmt::format("gpt3-{}", size.name);
+  recipe.adam = {.beta1 = 0.9, .beta2 = 0.95, .decay = 0.1};
+  recipe.clip = 1;
+  recipe.learningRate = size.learningRate;
+  recipe.warmUpTokens = 375'000'000;
+  recipe.lastRate = 0.1;
+  recipe.source = "Brown et al., 2020, table 2.1 and appendix B";
+  return recipe;
 }
 
-/// GPT-2's paper tells of none; those who reproduced it took GPT-3's.
-Recipe gpt2() {
-  Recipe recipe = gpt3();
+/// The smallest row with as many parameters.
+const Size &sizeOf(uint64_t parameters) {
+  for (const Size &size : sizes)
+    if (parameters <= size.parameters)
+      return size;
+  return std::end(sizes)[-1];
+}
+
+/// GPT-2's paper tells of none; those who reproduced it took GPT-3's, of the
+/// row of its size.
+Recipe gpt2(uint64_t parameters) {
+  Recipe recipe = gpt3(sizeOf(parameters));
   recipe.name = "gpt2";
+  recipe.source += ", as GPT-2's own is not published";
   return recipe;
 }
 
 } // namespace
 
-Expected<Recipe> findRecipe(const std::string &name) {
+Expected<Recipe> findRecipe(const std::string &name, uint64_t parameters) {
+  std::vector<Recipe> all{gpt1(), gpt2(parameters)};
+  for (const Size &size : sizes)
+    all.push_back(gpt3(size));
   std::vector<std::string> names;
-  for (Recipe &recipe : std::vector{gpt1(), gpt2(), gpt3()}) {
+  for (Recipe &recipe : all) {
     if (recipe.name == name)
       return std::move(recipe);
     names.push_back(recipe.name);
@@ -41,10 +83,22 @@ Expected<Recipe> findRecipe(const std::string &name) {
                  fmt::join(names, ", "));
 }
 
-std::string recipeOf(const std::string &family) {
+std::string recipeOf(const std::string &family, uint64_t parameters) {
   if (family == "gpt1" || family == "gpt2")
     return family;
-  return "gpt3"; // GPT-Neo follows it.
+  return gpt3(sizeOf(parameters)).name; // GPT-Neo follows it.
+}
+
+std::string describe(const Recipe &recipe) {
+  return nlohmann::ordered_json{{"name", recipe.name},
+                                {"learning_rate", recipe.learningRate},
+                                {"warm_up_steps", recipe.warmUpSteps},
+                                {"warm_up_tokens", recipe.warmUpTokens},
+                                {"schedule", "cosine"},
+                                {"last_rate", recipe.lastRate},
+                                {"source", recipe.source}}
+             .dump(2) +
+         "\n";
 }
 
 void trainingStep(Graph &graph, const Tensor &loss, const Recipe &recipe) {

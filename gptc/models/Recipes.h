@@ -7,18 +7,27 @@
 
 namespace gptc {
 
-/// A published way of training, as far as it is part of a step. The learning
-/// rate is an argument of each step.
+/// A published way of training: what is part of a step, and the learning rate,
+/// which is an argument of each.
 struct Recipe {
   std::string name;
   AdamOptions adam;
-  double clip = 0; ///< Norm of all gradients at most.
+  double clip = 0;         ///< Norm of all gradients at most.
+  double learningRate = 0; ///< At its peak.
+  /// How long the rate rises, in steps or in tokens; one of them is 0.
+  uint64_t warmUpSteps = 0, warmUpTokens = 0;
+  double lastRate = 0; ///< Share of the peak at the end of a cosine.
+  std::string source;
 };
 
-/// Finds a recipe by its name; the error lists those that there are.
-Expected<Recipe> findRecipe(const std::string &name);
-/// Name of the recipe that suits a family of models.
-std::string recipeOf(const std::string &family);
+/// Finds a recipe by its name for a model of that many parameters; the error
+/// lists those that there are.
+Expected<Recipe> findRecipe(const std::string &name, uint64_t parameters);
+/// Name of the recipe that suits a model.
+std::string recipeOf(const std::string &family, uint64_t parameters);
+/// What an artifact carries of a recipe, as JSON: name, learning_rate,
+/// warm_up_steps, warm_up_tokens, schedule, last_rate, source.
+std::string describe(const Recipe &recipe);
 
 /// Gives the present entry the rest of a training step after its loss: clipped
 /// gradients, Adam with the scalar argument `learning_rate` (f32), the results

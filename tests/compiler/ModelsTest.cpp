@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "gptc/compiler/Driver.h"
+#include "gptc/models/Recipes.h"
 
 #include <gtest/gtest.h>
 
@@ -131,6 +132,30 @@ TEST(Plan, GradientsCostTwiceWhatTheLossDoes) {
       double(plan->entries[1].flops) / double(plan->entries[0].flops);
   EXPECT_GT(ratio, 2.95);
   EXPECT_LT(ratio, 3.05);
+}
+
+/// Brown et al. 2020, table 2.1; GPT-2 takes the row of its size.
+TEST(Recipes, HaveTheRateOfTheSize) {
+  const std::pair<const char *, double> rates[] = {
+      {"gpt1", 2.5e-4},      {"gpt2-124m", 6e-4},   {"gpt2-355m", 3e-4},
+      {"gpt2-774m", 2.5e-4}, {"gpt2-1558m", 2e-4},  {"gpt3-125m", 6e-4},
+      {"gpt3-350m", 3e-4},   {"gpt3-760m", 2.5e-4}, {"gpt3-1.3b", 2e-4},
+      {"gpt3-2.7b", 1.6e-4}, {"gpt3-6.7b", 1.2e-4}, {"gpt3-13b", 1e-4},
+      {"gpt3-175b", 0.6e-4}};
+  for (auto [name, rate] : rates) {
+    uint64_t parameters = 0;
+    for (const Published &model : published)
+      if (std::string(model.name) == name)
+        parameters = model.parameters;
+    ASSERT_GT(parameters, 0U) << name;
+    std::string family = std::string(name).substr(0, 4);
+    auto recipe = findRecipe(recipeOf(family, parameters), parameters);
+    ASSERT_TRUE(recipe) << recipe.error().message();
+    EXPECT_EQ(recipe->learningRate, rate) << name;
+    if (family == "gpt3")
+      EXPECT_EQ(recipe->name, name);
+    EXPECT_FALSE(recipe->source.empty());
+  }
 }
 
 } // namespace

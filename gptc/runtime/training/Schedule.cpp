@@ -18,6 +18,18 @@ double Schedule::at(uint64_t step) const {
   return peak * (last + (1 - last) * height);
 }
 
+const char *toString(Schedule::Fall fall) {
+  switch (fall) {
+  case Schedule::Fall::Constant:
+    return "constant";
+  case Schedule::Fall::Linear:
+    return "linear";
+  case Schedule::Fall::Cosine:
+    return "cosine";
+  }
+  return "";
+}
+
 Expected<Schedule::Fall> parseFall(const std::string &name) {
   if (name == "constant")
     return Schedule::Fall::Constant;

@@ -25,6 +25,7 @@ struct Schedule {
 };
 
 /// "constant", "linear" or "cosine".
+const char *toString(Schedule::Fall fall);
 Expected<Schedule::Fall> parseFall(const std::string &name);
 
 } // namespace gptc

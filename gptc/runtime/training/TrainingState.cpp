@@ -8,6 +8,7 @@
 #include "gptc/runtime/program/WeightsWriter.h"
 #include "gptc/runtime/tensors/Safetensors.h"
 #include "gptc/runtime/tensors/SafetensorsWriter.h"
+#include "gptc/runtime/training/CarriedRecipe.h"
 
 #include <algorithm>
 #include <charconv>
@@ -83,7 +84,8 @@ Status saveState(const std::string &output, uint64_t step, uint64_t keep,
   std::string path = statePath(output, step);
   GPTC_TRY(AtomicFolder folder, AtomicFolder::create(path));
   for (const auto &file : artifact.manifest().files)
-    GPTC_CHECK(writeText(folder / file->name, artifact.text(*file)));
+    if (file->name != recipeFile)
+      GPTC_CHECK(writeText(folder / file->name, artifact.text(*file)));
   GPTC_TRY(WrittenWeights written,
            writeWeights(program, folder / "model.safetensors"));
   std::vector<PendingTensor> tensors;

@@ -63,9 +63,9 @@ void addCompile(CLI::App &app, Action &action) {
                    "Targets: cpu (default), vulkan or both, and reference "
                    "beside them")
       ->delimiter(',');
-  command->add_option("--recipe", request.recipe,
-                      "Optimizer of train_step: gpt1, gpt2 or gpt3 (the "
-                      "model's)");
+  command->add_option(
+      "--recipe", request.recipe,
+      "Optimizer of train_step: gpt1, gpt2 or gpt3-SIZE (the model's)");
   command->add_option("--dtype", request.dtype,
                       "Type of weights and products, f32 or bf16 (default: "
                       "the checkpoint's)");

@@ -2,6 +2,8 @@
 
 #include "CommandLine.h"
 
+#include "gptc/runtime/training/CarriedRecipe.h"
+
 #include "gptc/runtime/base/AtomicFolder.h"
 #include "gptc/runtime/program/WeightsWriter.h"
 
@@ -25,6 +27,8 @@ Status run(const Options &options) {
   GPTC_TRY(AtomicFolder folder, AtomicFolder::create(options.folder));
   Json files = Json::array();
   for (const auto &file : artifact->manifest().files) {
+    if (file->name == recipeFile) // Of training, not of the model.
+      continue;
     GPTC_CHECK(writeFile(folder / file->name, artifact->text(*file)));
     files.push_back(file->name);
   }

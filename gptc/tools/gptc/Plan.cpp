@@ -117,7 +117,7 @@ void addPlan(CLI::App &app, Action &action) {
   command->add_flag("--train", options->train,
                     "A step of training, the entry train_step");
   command->add_option("--recipe", request.recipe,
-                      "Its optimizer: gpt1, gpt2 or gpt3 (the model's)");
+                      "Its optimizer: gpt1, gpt2 or gpt3-SIZE (the model's)");
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example: gptc plan gpt3-175b --dtype bf16");
   command->callback(

@@ -3,6 +3,7 @@
 #include "CommandLine.h"
 
 #include "gptc/runtime/base/File.h"
+#include "gptc/runtime/training/CarriedRecipe.h"
 #include "gptc/runtime/training/Plot.h"
 #include "gptc/runtime/training/Trainer.h"
 
@@ -24,7 +25,9 @@ struct Options {
   CompileRequest compile; ///< With the model or the artifact.
   TrainerOptions trainer;
   RunOptions run; ///< Backend, device and threads.
-  std::string schedule = "cosine";
+  std::optional<double> learningRate, lastRate;
+  std::optional<uint64_t> warmUp;
+  std::string schedule; ///< Empty: the recipe's.
   uint64_t steps = 1000, saveEvery = 100, validateEvery = 100;
   uint64_t validationWindows = 64;
   bool json = false;
@@ -158,6 +161,47 @@ Status trainAll(const Options &options, Trainer &trainer, TrainingLog &log,
   return {};
 }
 
+/// Tokens of an artifact's step, or 0.
+uint64_t tokensOfStep(const Artifact &artifact) {
+  int index = artifact.findEntry("train_step");
+  if (index < 0)
+    return 0;
+  for (const auto &argument :
+       artifact.manifest().entries[size_t(index)]->arguments)
+    if (argument->name == "tokens")
+      return elementCount(argument->shape);
+  return 0;
+}
+
+/// Sets the learning rate's course: the recipe's, where no option says
+/// otherwise. Returns what to tell of it.
+Expected<std::string> chooseSchedule(Options &options,
+                                     const Artifact &artifact) {
+  Schedule &schedule = options.trainer.schedule;
+  GPTC_TRY(auto recipe, carriedRecipe(artifact));
+  if (recipe)
+    schedule = recipe->scheduleFor(options.steps, tokensOfStep(artifact));
+  else if (!options.learningRate)
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' carries no recipe with a learning rate; give one as "
+                   "--learning-rate",
+                   artifact.path());
+  schedule.steps = options.steps;
+  schedule.peak = options.learningRate.value_or(schedule.peak);
+  schedule.last = options.lastRate.value_or(schedule.last);
+  schedule.warmUp = options.warmUp.value_or(schedule.warmUp);
+  if (!options.schedule.empty()) {
+    GPTC_TRY(schedule.fall, parseFall(options.schedule));
+  }
+  return fmt::format(
+      "learning rate {:.3g} after {} steps, {} to {:.3g}{}", schedule.peak,
+      schedule.warmUp, toString(schedule.fall),
+      schedule.fall == Schedule::Fall::Constant ? schedule.peak
+                                                : schedule.peak * schedule.last,
+      recipe ? fmt::format("; recipe {} ({})", recipe->name, recipe->source)
+             : "");
+}
+
 Status run(Options &options) {
   const std::string &output = options.trainer.output;
   std::error_code code;
@@ -174,9 +218,6 @@ Status run(Options &options) {
         "'{}' holds a run of {} steps; go on with --resume, or train "
         "into another folder",
         output, newest);
-  Schedule &schedule = options.trainer.schedule;
-  GPTC_TRY(schedule.fall, parseFall(options.schedule));
-  schedule.steps = options.steps;
   options.trainer.load.checkpoint = options.compile.checkpoint;
   options.trainer.loader =
       [run = options.run](std::shared_ptr<const Artifact> artifact,
@@ -186,6 +227,7 @@ Status run(Options &options) {
         return loadExecutable(std::move(artifact), where);
       };
   GPTC_TRY(auto artifact, openArtifact(options));
+  GPTC_TRY(std::string recipe, chooseSchedule(options, *artifact));
   GPTC_TRY(auto trainer, Trainer::create(artifact, options.trainer));
   const Executable &program = trainer->program();
   uint64_t peak =
@@ -197,6 +239,7 @@ Status run(Options &options) {
                   formatBytes(program.stateBytes()),
                   formatBytes(program.arenaBytes()), trainer->windows(),
                   trainer->tokensPerStep()));
+  say(recipe + "\n");
   GPTC_TRY(TrainingLog log, TrainingLog::open(output, trainer->step()));
   std::signal(SIGINT, [](int) { interrupted = 1; });
   std::signal(SIGTERM, [](int) { interrupted = 1; });
@@ -223,8 +266,6 @@ void addTrain(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
   CompileRequest &compile = options->compile;
   TrainerOptions &trainer = options->trainer;
-  trainer.schedule.peak = 6e-4;
-  trainer.schedule.last = 0.1;
   command
       ->add_option("MODEL", compile.model,
                    "An artifact with the entry train_step, or what 'gptc "
@@ -243,22 +284,25 @@ void addTrain(CLI::App &app, Action &action) {
   command->add_option("--context", compile.context, "Tokens of a sequence")
       ->check(aboveZero());
   command->add_option("--recipe", compile.recipe,
-                      "Optimizer of a paper: gpt1, gpt2 or gpt3 (the model's)");
+                      "Training of a paper: gpt1, gpt2 or gpt3-SIZE (the "
+                      "model's)");
   command->add_option("--checkpoint", compile.checkpoint,
                       "Folder with the weights to begin with");
   command->add_option("--init-seed", compile.initSeed,
                       "Seed of weights that no checkpoint gives");
   command
-      ->add_option("--learning-rate", trainer.schedule.peak,
-                   "Learning rate at its peak (6e-4)")
+      ->add_option("--learning-rate", options->learningRate,
+                   "Learning rate at its peak (the recipe's)")
       ->check(finiteAboveZero());
-  command->add_option("--warm-up", trainer.schedule.warmUp,
-                      "Steps in which the learning rate rises (0)");
+  command->add_option("--warm-up", options->warmUp,
+                      "Steps in which the learning rate rises (the recipe's, "
+                      "at most a hundredth of the run)");
   command->add_option("--schedule", options->schedule,
-                      "How it falls then: constant, linear or cosine (cosine)");
+                      "How it falls then: constant, linear or cosine (the "
+                      "recipe's)");
   command
-      ->add_option("--last-rate", trainer.schedule.last,
-                   "Share of the peak at the end (0.1)")
+      ->add_option("--last-rate", options->lastRate,
+                   "Share of the peak at the end (the recipe's)")
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", trainer.seed, "Orders the data (0)");
   command

@@ -1,0 +1,63 @@
+//===- CarriedRecipe.cpp --------------------------------------------------===//
+
+#include "gptc/runtime/training/CarriedRecipe.h"
+
+#include "gptc/runtime/base/Json.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace gptc {
+
+Schedule CarriedRecipe::scheduleFor(uint64_t steps,
+                                    uint64_t tokensPerStep) const {
+  uint64_t published =
+      warmUpSteps + warmUpTokens / std::max<uint64_t>(1, tokensPerStep);
+  Schedule schedule;
+  schedule.peak = learningRate;
+  schedule.last = lastRate;
+  schedule.fall = fall;
+  schedule.steps = steps;
+  schedule.warmUp = std::min(published, steps / 100);
+  return schedule;
+}
+
+Expected<std::optional<CarriedRecipe>> carriedRecipe(const Artifact &artifact) {
+  const artifact::FileT *file = artifact.findFile(recipeFile);
+  if (!file)
+    return std::optional<CarriedRecipe>();
+  std::string where = fmt::format("'{}' in '{}'", recipeFile, artifact.path());
+  GPTC_TRY(nlohmann::json json, parseJson(artifact.text(*file), where));
+  CarriedRecipe recipe;
+  auto number = [&](const char *key, double most) {
+    auto found = json.find(key);
+    if (found == json.end() || !found->is_number())
+      return -1.0;
+    auto value = found->get<double>();
+    return value <= most ? value : -1.0;
+  };
+  constexpr double mostSteps = 1e15;
+  recipe.learningRate = number("learning_rate", 1e6);
+  recipe.lastRate = number("last_rate", 1);
+  double steps = number("warm_up_steps", mostSteps);
+  double tokens = number("warm_up_tokens", mostSteps);
+  bool texts = json.is_object() && json.contains("name") &&
+               json["name"].is_string() && json.contains("source") &&
+               json["source"].is_string() && json.contains("schedule") &&
+               json["schedule"].is_string();
+  if (!texts || !(recipe.learningRate > 0) || !(recipe.lastRate >= 0) ||
+      !(steps >= 0) || !(tokens >= 0))
+    return failure(ErrorCode::Corrupt,
+                   "{} is no recipe: expected name, source, schedule, "
+                   "learning_rate, last_rate, warm_up_steps and "
+                   "warm_up_tokens",
+                   where);
+  recipe.name = json["name"].get<std::string>();
+  recipe.source = json["source"].get<std::string>();
+  recipe.warmUpSteps = uint64_t(steps);
+  recipe.warmUpTokens = uint64_t(tokens);
+  GPTC_TRY(recipe.fall, parseFall(json["schedule"].get<std::string>()));
+  return std::optional(std::move(recipe));
+}
+
+} // namespace gptc
