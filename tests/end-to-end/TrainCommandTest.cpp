@@ -148,6 +148,28 @@ TEST_F(TrainCommand, AnInterruptedRunSavesAndSaysHowToGoOn) {
   EXPECT_EQ(states, 1U);
 }
 
+TEST_F(TrainCommand, EmbeddedWeightsAreThoseToBeginWith) {
+  std::string artifact = folder / "embedded.gptc";
+  expectSuccess({"compile", model, "-o", artifact, "--entry",
+                 "train_step,score,prefill,decode", "--batch", "1", "--context",
+                 "23", "--embed-weights", "--cpu", "x86-64-v3"});
+  auto arguments = train("embedded", {"--sample", "JULIET:"}, "3");
+  arguments[1] = artifact;
+  CommandResult first = gptcCommand(arguments);
+  ASSERT_EQ(first.code, 0) << first.err;
+  // The recipe's course, but for the option; and what the model writes.
+  EXPECT_NE(first.err.find("learning rate 0.001 after 0 steps, cosine to "
+                           "0.0001; recipe gpt2"),
+            std::string::npos)
+      << first.err;
+  EXPECT_NE(first.err.find("\n  | JULIET:"), std::string::npos) << first.err;
+  auto more = train("embedded", {"--resume"}, "6");
+  more[1] = artifact;
+  expectSuccess(more);
+  std::string whole = folder.read("embedded/step-00000006/model.safetensors");
+  EXPECT_FALSE(whole.empty());
+}
+
 TEST_F(TrainCommand, MistakesAreSentences) {
   auto expectError = [&](const std::vector<std::string> &arguments,
                          const std::string &part) {

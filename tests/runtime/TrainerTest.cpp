@@ -129,6 +129,53 @@ TEST_F(TrainerTest, StatesAreCheckpoints) {
   EXPECT_EQ(*again, *loss);
 }
 
+TEST_F(TrainerTest, TheBestStateStays) {
+  options.keep = 1;
+  auto trainer = open("run");
+  ASSERT_NE(trainer, nullptr);
+  ASSERT_VALUE(uint64_t none, bestState(options.output));
+  EXPECT_EQ(none, 0U);
+  const std::optional<double> losses[] = {5.0, 3.0, std::nullopt, 3.0, 4.5};
+  for (std::optional<double> loss : losses) {
+    ASSERT_TRUE(trainer->train());
+    ASSERT_SUCCESS(trainer->save(loss));
+  }
+  ASSERT_VALUE(uint64_t best, bestState(options.output));
+  EXPECT_EQ(best, 2U); // Of equal ones the earlier.
+  for (uint64_t step : {1, 3, 4})
+    EXPECT_FALSE(fs::exists(statePath(options.output, step))) << step;
+  for (uint64_t step : {2, 5})
+    EXPECT_TRUE(fs::exists(statePath(options.output, step))) << step;
+}
+
+TEST_F(TrainerTest, AStateThatIsDamagedIsNotGoneOnFrom) {
+  for (const char *name : {"model.safetensors", "optimizer.safetensors"}) {
+    auto trainer = open(name);
+    ASSERT_NE(trainer, nullptr);
+    for (int step = 0; step < 2; ++step) {
+      ASSERT_TRUE(trainer->train());
+      ASSERT_SUCCESS(trainer->save());
+    }
+    // One bit in the middle of the data.
+    std::string path = statePath(options.output, 2) + "/" + name;
+    auto size = std::streamoff(fs::file_size(path));
+    {
+      std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekg(size * 3 / 4);
+      auto byte = char(file.get() ^ 1);
+      file.seekp(size * 3 / 4);
+      file.put(byte);
+    }
+    options.resume = true;
+    auto artifact = compiledModel(model, sizes);
+    EXPECT_THAT(Trainer::create(artifact, options),
+                FailsWith(ErrorCode::Corrupt, "is not what was saved; remove"));
+    fs::remove_all(statePath(options.output, 2));
+    ASSERT_VALUE(auto again, Trainer::create(artifact, options));
+    EXPECT_EQ(again->step(), 1U);
+  }
+}
+
 TEST_F(TrainerTest, EveryNumberOfThreadsGivesTheSameBits) {
   std::string first;
   for (unsigned threads : {1U, 3U}) {

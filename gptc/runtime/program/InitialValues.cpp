@@ -29,6 +29,11 @@ Expected<InitialValues> InitialValues::open(const Artifact &artifact,
   bool any = false;
   for (size_t i = 0; i < target.storages.size(); ++i)
     any = any || values.kindOf(i) == Kind::Source;
+  if (!any && !folder.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' carries its weights, and takes none from '{}'; "
+                   "compile it without --embed-weights",
+                   artifact.path(), folder);
   if (!any || path.empty())
     return values;
   auto opened = Checkpoint::open(path);

@@ -19,7 +19,8 @@ public:
   /// `folder` has the weights in place of the checkpoint that the artifact
   /// names; empty for that one. What is embedded is used, but where another
   /// folder is given for a variable that training goes on with. Fails when a
-  /// checkpoint that is needed cannot be opened or is another one.
+  /// checkpoint that is needed cannot be opened or is another one, and when
+  /// nothing is needed of a folder that is given.
   static Expected<InitialValues> open(const Artifact &artifact,
                                       const artifact::TargetT &target,
                                       const std::string &folder);

@@ -207,8 +207,9 @@ Expected<std::optional<double>> Trainer::validate(uint64_t windows) {
   return std::optional<double>(sum / double(std::max<uint64_t>(count, 1)));
 }
 
-Status Trainer::save() {
-  return saveState(options_.output, step_, options_.keep, identity_, *program_);
+Status Trainer::save(std::optional<double> validationLoss) {
+  return saveState(options_.output, step_, {options_.keep, validationLoss},
+                   identity_, *program_);
 }
 
 } // namespace gptc

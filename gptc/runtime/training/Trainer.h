@@ -17,7 +17,7 @@ struct TrainerOptions {
   std::string output; ///< The folder with the states; it must exist.
   uint64_t seed = 0;  ///< Orders the data.
   Schedule schedule;
-  uint64_t keep = 2; ///< States that stay.
+  uint64_t keep = 2; ///< Newest states that stay, beside the best.
   bool resume = false;
   LoadOptions load;
   /// Loads the artifact on another backend than the CPU, with the weights of
@@ -58,6 +58,7 @@ public:
   /// Useful operations of a step.
   uint64_t flopsPerStep() const;
   const Executable &program() const { return *program_; }
+  Executable &program() { return *program_; }
 
   /// Does the next step. An error where the loss or the gradients' norm is no
   /// finite number, or the device fails: the weights are then worthless, and
@@ -66,8 +67,8 @@ public:
   /// The mean loss of at most `windows` windows of the validation part, by the
   /// entry `score`; nothing where the artifact or the data has none.
   Expected<std::optional<double>> validate(uint64_t windows);
-  /// Writes the present state.
-  Status save();
+  /// Writes the present state, with the validation loss if it was measured.
+  Status save(std::optional<double> validationLoss = {});
 
 private:
   Trainer() = default;

@@ -5,6 +5,7 @@
 #include "gptc/runtime/base/AtomicFolder.h"
 #include "gptc/runtime/base/File.h"
 #include "gptc/runtime/base/Json.h"
+#include "gptc/runtime/base/Sha256.h"
 #include "gptc/runtime/program/WeightsWriter.h"
 #include "gptc/runtime/tensors/Safetensors.h"
 #include "gptc/runtime/tensors/SafetensorsWriter.h"
@@ -14,6 +15,7 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 
 namespace gptc {
 
@@ -67,7 +69,71 @@ nlohmann::json describe(const TrainingIdentity &identity) {
           {"source_hash", identity.sourceHash}};
 }
 
+constexpr const char *hashedFiles[] = {"model.safetensors",
+                                       "optimizer.safetensors"};
+
+Expected<std::string> digestOf(const std::string &path) {
+  GPTC_TRY(MappedFile file, MappedFile::open(path));
+  return Sha256::hex(Sha256::of(file.bytes()));
+}
+
+/// A state's training.json.
+Expected<nlohmann::json> readRecord(const std::string &folder) {
+  std::string path = folder + "/training.json";
+  GPTC_TRY(std::string text, readTextFile(path));
+  GPTC_TRY(nlohmann::json json, parseJson(text, path));
+  if (!json.is_object())
+    return failure(ErrorCode::Corrupt, "'{}' is no record of a state", path);
+  return json;
+}
+
+Status checkFiles(const std::string &folder, const nlohmann::json &record) {
+  auto digests = record.find("sha256");
+  for (const char *name : hashedFiles) {
+    GPTC_TRY(std::string found, digestOf(folder + "/" + name));
+    if (digests == record.end() || !digests->is_object() ||
+        !digests->contains(name) || (*digests)[name] != found)
+      return failure(ErrorCode::Corrupt,
+                     "'{}/{}' is not what was saved; remove '{}' to go on from "
+                     "the state before it",
+                     folder, name, folder);
+  }
+  return {};
+}
+
+/// Removes all states but the newest and the best.
+Status prune(const std::string &output, uint64_t keep) {
+  GPTC_TRY(std::vector<uint64_t> states, statesOf(output));
+  GPTC_TRY(uint64_t best, bestState(output));
+  for (size_t i = 0; i + keep < states.size(); ++i) {
+    if (states[i] == best)
+      continue;
+    std::error_code code;
+    fs::remove_all(statePath(output, states[i]), code);
+    if (code)
+      return failure(ErrorCode::Io, "cannot remove '{}': {}",
+                     statePath(output, states[i]), code.message());
+  }
+  return {};
+}
+
 } // namespace
+
+Expected<uint64_t> bestState(const std::string &output) {
+  GPTC_TRY(std::vector<uint64_t> states, statesOf(output));
+  uint64_t best = 0;
+  double least = std::numeric_limits<double>::infinity();
+  for (uint64_t step : states) {
+    GPTC_TRY(nlohmann::json record, readRecord(statePath(output, step)));
+    auto loss = record.find("validation_loss");
+    if (loss == record.end() || !loss->is_number() ||
+        !(loss->get<double>() < least))
+      continue;
+    least = loss->get<double>();
+    best = step;
+  }
+  return best;
+}
 
 std::string statePath(const std::string &output, uint64_t step) {
   return fmt::format("{}/{}{:08}", output, prefix, step);
@@ -78,8 +144,9 @@ Expected<uint64_t> newestState(const std::string &output) {
   return states.empty() ? 0 : states.back();
 }
 
-Status saveState(const std::string &output, uint64_t step, uint64_t keep,
-                 const TrainingIdentity &identity, Executable &program) {
+Status saveState(const std::string &output, uint64_t step,
+                 const SaveOptions &options, const TrainingIdentity &identity,
+                 Executable &program) {
   const Artifact &artifact = program.artifact();
   std::string path = statePath(output, step);
   GPTC_TRY(AtomicFolder folder, AtomicFolder::create(path));
@@ -103,26 +170,20 @@ Status saveState(const std::string &output, uint64_t step, uint64_t keep,
       writeSafetensors(folder / "optimizer.safetensors", std::move(tensors)));
   nlohmann::json json = describe(identity);
   json["step"] = step;
+  if (options.validationLoss)
+    json["validation_loss"] = *options.validationLoss;
+  for (const char *name : hashedFiles) {
+    GPTC_TRY(json["sha256"][name], digestOf(folder / name));
+  }
   GPTC_CHECK(writeText(folder / "training.json", json.dump(2) + "\n"));
   GPTC_CHECK(folder.commit());
-
-  GPTC_TRY(std::vector<uint64_t> states, statesOf(output));
-  for (size_t i = 0; i + keep < states.size(); ++i) {
-    std::error_code code;
-    fs::remove_all(statePath(output, states[i]), code);
-    if (code)
-      return failure(ErrorCode::Io, "cannot remove '{}': {}",
-                     statePath(output, states[i]), code.message());
-  }
-  return {};
+  return prune(output, options.keep);
 }
 
 Status loadState(const std::string &output, uint64_t step,
                  const TrainingIdentity &identity, Executable &program) {
   std::string folder = statePath(output, step);
-  std::string path = folder + "/training.json";
-  GPTC_TRY(std::string text, readTextFile(path));
-  GPTC_TRY(nlohmann::json json, parseJson(text, path));
+  GPTC_TRY(nlohmann::json json, readRecord(folder));
   nlohmann::json wanted = describe(identity);
   for (const auto &[key, value] : wanted.items())
     if (!json.contains(key) || json[key] != value)
@@ -132,6 +193,7 @@ Status loadState(const std::string &output, uint64_t step,
           "began with, or train into another folder",
           folder, key, json.contains(key) ? json[key].dump() : "unknown",
           value.dump());
+  GPTC_CHECK(checkFiles(folder, json));
   GPTC_TRY(SafetensorsFile file,
            SafetensorsFile::open(folder + "/optimizer.safetensors"));
   const auto &variables = program.artifact().manifest().variables;

@@ -4,7 +4,8 @@
 //
 //   model.safetensors       all parameters, as `gptc export` writes them
 //   optimizer.safetensors   all other variables that are no caches, by name
-//   training.json           the step and what the run depends on
+//   training.json           the step, the validation loss, what the run
+//                           depends on, and SHA-256 of both files
 //
 // with the configuration and the tokenizer that the artifact carries: it is a
 // checkpoint folder like others, which can be compiled, or loaded elsewhere.
@@ -15,6 +16,8 @@
 #define GPTC_RUNTIME_TRAINING_TRAININGSTATE_H
 
 #include "gptc/runtime/program/Executable.h"
+
+#include <optional>
 
 namespace gptc {
 
@@ -34,14 +37,24 @@ Expected<uint64_t> newestState(const std::string &output);
 /// "OUT/step-00000100".
 std::string statePath(const std::string &output, uint64_t step);
 
-/// Writes the state after `step` steps, and removes all states but the newest
-/// `keep`.
-Status saveState(const std::string &output, uint64_t step, uint64_t keep,
-                 const TrainingIdentity &identity, Executable &program);
+/// The number of the state with the lowest validation loss, the earlier of
+/// equal ones; 0 where none has one.
+Expected<uint64_t> bestState(const std::string &output);
+
+struct SaveOptions {
+  uint64_t keep = 2; ///< Newest states that stay, beside the best.
+  std::optional<double> validationLoss; ///< After these steps.
+};
+
+/// Writes the state after `step` steps, and removes older ones.
+Status saveState(const std::string &output, uint64_t step,
+                 const SaveOptions &options, const TrainingIdentity &identity,
+                 Executable &program);
 
 /// Gives a program, which was loaded with the state's folder as its
 /// checkpoint, what lies beside the parameters. InvalidArgument if the run was
-/// another one; the sentence says in what.
+/// another one, and the sentence says in what; Corrupt if a file is not what
+/// was saved.
 Status loadState(const std::string &output, uint64_t step,
                  const TrainingIdentity &identity, Executable &program);
 

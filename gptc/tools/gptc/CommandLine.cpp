@@ -73,21 +73,9 @@ bool RunOptions::usesVulkan(const Artifact &artifact) const {
   return backend == "vulkan" || backend.starts_with("vulkan:");
 }
 
-/// Weights that an artifact carries are not those of a folder.
-static Status checkWeights(const Artifact &artifact,
-                           const RunOptions &options) {
-  if (options.checkpoint.empty() || !artifact.manifest().source->embedded)
-    return {};
-  return failure(ErrorCode::InvalidArgument,
-                 "--checkpoint: '{}' carries its weights, and takes none from "
-                 "'{}'; compile it without --embed-weights",
-                 artifact.path(), options.checkpoint);
-}
-
 Expected<std::unique_ptr<Program>>
 loadProgram(std::shared_ptr<const Artifact> artifact,
             const RunOptions &options) {
-  GPTC_CHECK(checkWeights(*artifact, options));
   LoadOptions load{options.threads, options.cpu, options.checkpoint};
   std::string_view backend = options.backend;
   if (!options.cpu.empty() && backend.starts_with("cpu:x86"))
@@ -125,7 +113,6 @@ loadExecutable(std::shared_ptr<const Artifact> artifact,
                    "--cpu: '{}' is an instruction set of the CPU, and '{}' is "
                    "to run on a Vulkan device",
                    options.cpu, artifact->path());
-  GPTC_CHECK(checkWeights(*artifact, options));
   vulkan::VulkanOptions load;
   load.device = options.device;
   load.checkpoint = options.checkpoint;
@@ -138,7 +125,6 @@ loadExecutable(std::shared_ptr<const Artifact> artifact,
 Expected<std::unique_ptr<Runner>>
 loadRunner(std::shared_ptr<const Artifact> artifact,
            const RunOptions &options) {
-  GPTC_CHECK(checkWeights(*artifact, options));
   if (options.backend == "reference")
     return createReferenceRunner(std::move(artifact), options.checkpoint);
   GPTC_TRY(auto program, loadExecutable(std::move(artifact), options));

@@ -3,6 +3,7 @@
 #include "CommandLine.h"
 
 #include "gptc/runtime/base/File.h"
+#include "gptc/runtime/session/TextGeneration.h"
 #include "gptc/runtime/training/CarriedRecipe.h"
 #include "gptc/runtime/training/Plot.h"
 #include "gptc/runtime/training/Trainer.h"
@@ -28,6 +29,7 @@ struct Options {
   std::optional<double> learningRate, lastRate;
   std::optional<uint64_t> warmUp;
   std::string schedule; ///< Empty: the recipe's.
+  std::string sample;   ///< Prompt; empty: none.
   uint64_t steps = 1000, saveEvery = 100, validateEvery = 100;
   uint64_t validationWindows = 64;
   bool json = false;
@@ -90,6 +92,8 @@ Expected<std::shared_ptr<const Artifact>> openArtifact(const Options &options) {
     CompileRequest request = options.compile;
     request.output = path;
     request.entries = {"train_step", "score"};
+    if (!options.sample.empty())
+      request.entries.insert(request.entries.end(), {"prefill", "decode"});
     if (options.run.backend.starts_with("vulkan"))
       request.targets = {"vulkan"};
     GPTC_TRY(CompilerService * compiler, loadCompiler());
@@ -98,14 +102,33 @@ Expected<std::shared_ptr<const Artifact>> openArtifact(const Options &options) {
   return Artifact::open(path);
 }
 
+/// Continues a prompt with the present weights, and shows it.
+Status writeSample(Trainer &trainer, const std::string &prompt) {
+  GPTC_TRY(
+      auto tokenizer,
+      requireTokenizer(trainer.program().artifact(),
+                       "leave --sample out, or compile a folder with one"));
+  GPTC_TRY(auto session, Session::create(borrowingRunner(trainer.program())));
+  GenerationOptions generation;
+  generation.maxTokens = 40;
+  std::vector<std::vector<int32_t>> prompts{tokenizer->encode(prompt)};
+  GPTC_TRY(auto results,
+           generate(*session, tokenizer.get(), prompts, generation));
+  std::string text = prompt + results.front().text, lines = "  | ";
+  for (char c : text)
+    lines += c == '\n' ? std::string("\n  | ") : std::string(1, c);
+  say(lines + "\n");
+  return {};
+}
+
 /// Does the steps that are left, and says on a terminal how it goes.
 Status trainAll(const Options &options, Trainer &trainer, TrainingLog &log,
                 Json &summary) {
   bool terminal = ::isatty(STDERR_FILENO);
   Clock::time_point begin = Clock::now();
   uint64_t first = trainer.step();
-  auto save = [&]() -> Status {
-    GPTC_CHECK(trainer.save());
+  auto save = [&](std::optional<double> loss) -> Status {
+    GPTC_CHECK(trainer.save(loss));
     const Artifact &artifact = trainer.program().artifact();
     return writePlots(options.trainer.output, artifact.manifest().model->name,
                       log.steps());
@@ -142,12 +165,14 @@ Status trainAll(const Options &options, Trainer &trainer, TrainingLog &log,
                       text, *line.validationLoss));
     else if (terminal)
       say(fmt::format("\r\033[K{}, {:.0f} s left", text, left));
+    if (line.validationLoss && !options.sample.empty())
+      GPTC_CHECK(writeSample(trainer, options.sample));
     saved = end || last.step % options.saveEvery == 0;
     if (saved)
-      GPTC_CHECK(save());
+      GPTC_CHECK(save(line.validationLoss));
   }
   if (!saved)
-    GPTC_CHECK(save());
+    GPTC_CHECK(save(std::nullopt));
   summary = {{"steps", trainer.step()},
              {"steps_done", trainer.step() - first},
              {"tokens_per_step", trainer.tokensPerStep()},
@@ -156,6 +181,9 @@ Status trainAll(const Options &options, Trainer &trainer, TrainingLog &log,
     summary["loss"] = last.loss;
   if (validation)
     summary["validation_loss"] = *validation;
+  GPTC_TRY(uint64_t best, bestState(options.trainer.output));
+  if (best > 0)
+    summary["best_state"] = statePath(options.trainer.output, best);
   if (trainer.step() > 0)
     summary["state"] = statePath(options.trainer.output, trainer.step());
   return {};
@@ -309,7 +337,10 @@ void addTrain(CLI::App &app, Action &action) {
       ->add_option("--save-every", options->saveEvery,
                    "Steps from one saved state to the next (100)")
       ->check(aboveZero());
-  command->add_option("--keep", trainer.keep, "Saved states that stay (2)")
+  command
+      ->add_option("--keep", trainer.keep,
+                   "Newest saved states that stay, beside the best of "
+                   "validation (2)")
       ->check(aboveZero());
   command
       ->add_option("--validate-every", options->validateEvery,
@@ -319,6 +350,9 @@ void addTrain(CLI::App &app, Action &action) {
       ->add_option("--validation-windows", options->validationWindows,
                    "Windows of the validation data, at most (64)")
       ->check(aboveZero());
+  command->add_option("--sample", options->sample,
+                      "Prompt to continue with each validation; of an "
+                      "artifact with prefill and decode");
   command->add_flag("--resume", trainer.resume,
                     "Go on after the newest saved state");
   command->add_option("--backend", options->run.backend,
