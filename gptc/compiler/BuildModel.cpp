@@ -19,7 +19,8 @@ using Kind = EntryRequest::Kind;
 constexpr int64_t chunkRows[] = {16, 64, 512};
 
 Status addEntry(std::vector<EntryRequest> &entries, const std::string &name,
-                int64_t batch, int64_t capacity, const Recipe &recipe) {
+                int64_t batch, int64_t capacity, const Recipe &recipe,
+                bool accumulates) {
   auto add = [&](Kind kind, const std::string &as, int64_t rows) {
     entries.push_back({kind, as, batch, rows, capacity});
   };
@@ -46,13 +47,18 @@ Status addEntry(std::vector<EntryRequest> &entries, const std::string &name,
     };
   } else if (name == "train_step") {
     add(Kind::Loss, name, capacity);
-    entries.back().useLoss = [recipe](Graph &graph, const Tensor &loss) {
-      trainingStep(graph, loss, recipe);
+    entries.back().useLoss = [recipe, accumulates](Graph &graph,
+                                                   const Tensor &loss) {
+      trainingStep(graph, loss, recipe, accumulates);
     };
+  } else if (name == "accumulate_gradients") {
+    add(Kind::Loss, name, capacity);
+    entries.back().useLoss = accumulateGradients;
   } else {
     return failure(ErrorCode::InvalidArgument,
                    "--entry: '{}' is no entry point; choose from prefill, "
-                   "decode, logits, score, loss_and_gradients and train_step",
+                   "decode, logits, score, loss_and_gradients, train_step and "
+                   "accumulate_gradients",
                    name);
   }
   return {};
@@ -132,6 +138,11 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
                    "among those asked for; add --entry train_step",
                    request.recipe);
   // The optimizer does not depend on the size, which is not known yet.
+  if (llvm::is_contained(names, "accumulate_gradients") &&
+      !llvm::is_contained(names, "train_step"))
+    return failure(ErrorCode::InvalidArgument,
+                   "--entry: accumulate_gradients sums for train_step, which "
+                   "is not among the entries asked for; add it");
   GPTC_TRY(Recipe recipe,
            findRecipe(request.recipe.empty() ? recipeOf(model.family, 0)
                                              : request.recipe,
@@ -144,7 +155,8 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
                      names[i]);
   for (const std::string &name : names)
     GPTC_CHECK(addEntry(entries, name, int64_t(info.batch),
-                        int64_t(info.capacity), recipe));
+                        int64_t(info.capacity), recipe,
+                        llvm::is_contained(names, "accumulate_gradients")));
   for (const EntryRequest &entry : entries)
     try { // A definition is a user's code.
       source.definition.build(graph, entry);

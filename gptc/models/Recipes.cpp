@@ -2,6 +2,8 @@
 
 #include "gptc/models/Recipes.h"
 
+#include "gptc/frontend/Operators.h"
+
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
@@ -101,14 +103,48 @@ std::string describe(const Recipe &recipe) {
          "\n";
 }
 
-void trainingStep(Graph &graph, const Tensor &loss, const Recipe &recipe) {
+namespace {
+
+/// A kept sum of gradients, whose values end with the run.
+std::string sumOf(const Parameter &parameter) {
+  return parameter.name + ".gradient_sum";
+}
+
+} // namespace
+
+void trainingStep(Graph &graph, const Tensor &loss, const Recipe &recipe,
+                  bool accumulates) {
   std::vector<Trained> trained = gradientsOf(graph, loss);
   Scope scope(graph, "optimizer");
   Scalar rate = graph.scalarArgument("learning_rate", DataType::F32);
+  if (accumulates) {
+    Scalar weight = graph.scalarArgument("gradient_weight", DataType::F32);
+    Scalar factor = graph.scalarArgument("gradient_scale", DataType::F32);
+    for (auto &[parameter, gradient] : trained) {
+      Scope own(graph, parameter.name);
+      if (!gradient.valid())
+        continue;
+      Tensor sum = graph.cache(sumOf(parameter), gradient.type());
+      graph.assign(sumOf(parameter), full(gradient, 0));
+      gradient = scale(add(sum, scale(gradient, weight)), factor);
+    }
+  }
   Tensor norm = clipByGlobalNorm(trained, recipe.clip);
   adam(graph, trained, rate, recipe.adam);
   graph.result("loss", loss);
   graph.result("gradient_norm", norm);
+}
+
+void accumulateGradients(Graph &graph, const Tensor &loss) {
+  Scalar weight = graph.scalarArgument("gradient_weight", DataType::F32);
+  for (const auto &[parameter, gradient] : gradientsOf(graph, loss)) {
+    Scope scope(graph, parameter.name);
+    if (!gradient.valid())
+      continue;
+    Tensor sum = graph.cache(sumOf(parameter), gradient.type());
+    graph.assign(sumOf(parameter), add(sum, scale(gradient, weight)));
+  }
+  graph.result("loss", loss);
 }
 
 } // namespace gptc

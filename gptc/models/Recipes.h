@@ -32,7 +32,17 @@ std::string describe(const Recipe &recipe);
 /// Gives the present entry the rest of a training step after its loss: clipped
 /// gradients, Adam with the scalar argument `learning_rate` (f32), the results
 /// `loss` and `gradient_norm` (before clipping), both [].
-void trainingStep(Graph &graph, const Tensor &loss, const Recipe &recipe);
+///
+/// With `accumulates` the step's gradients are those of its own batch and of
+/// all that accumulateGradients() has summed since the last step, each times
+/// its scalar argument `gradient_weight`, and all times `gradient_scale` (f32):
+/// the targets of a batch, and one over those of all.
+void trainingStep(Graph &graph, const Tensor &loss, const Recipe &recipe,
+                  bool accumulates);
+
+/// Gives the present entry the rest after its loss: adds its gradients to
+/// those that the next step uses. The result `loss` [].
+void accumulateGradients(Graph &graph, const Tensor &loss);
 
 } // namespace gptc
 

@@ -129,6 +129,58 @@ TEST_F(TrainerTest, StatesAreCheckpoints) {
   EXPECT_EQ(*again, *loss);
 }
 
+TEST_F(TrainerTest, SummedBatchesAreOneLargeBatch) {
+  auto large =
+      compiledModel(model, "--entry train_step,score --batch 6 --context 31");
+  auto small = compiledModel(model, "--entry train_step,accumulate_gradients,"
+                                    "score --batch 2 --context 31");
+  ASSERT_NE(large, nullptr);
+  ASSERT_NE(small, nullptr);
+  auto create = [&](const auto &artifact, uint64_t accumulate,
+                    const std::string &name) {
+    options.accumulate = accumulate;
+    options.output = folder / name;
+    fs::create_directories(options.output);
+    return Trainer::create(artifact, options);
+  };
+  ASSERT_VALUE(auto whole, create(large, 1, "whole"));
+  ASSERT_VALUE(auto summed, create(small, 3, "summed"));
+  EXPECT_EQ(summed->tokensPerStep(), whole->tokensPerStep());
+  EXPECT_NEAR(double(summed->flopsPerStep()), double(whole->flopsPerStep()),
+              0.1 * double(whole->flopsPerStep()));
+  for (int step = 0; step < 3; ++step) {
+    ASSERT_VALUE(TrainedStep a, whole->train());
+    ASSERT_VALUE(TrainedStep b, summed->train());
+    EXPECT_NEAR(a.loss, b.loss, 1e-5 * a.loss) << step;
+    EXPECT_NEAR(a.gradientNorm, b.gradientNorm, 1e-4 * a.gradientNorm) << step;
+    if (step == 1)
+      ASSERT_SUCCESS(summed->save());
+    if (step < 2)
+      continue;
+    // The sums begin anew with each step: none is saved.
+    options.resume = true;
+    ASSERT_VALUE(auto again, create(small, 3, "summed"));
+    EXPECT_EQ(again->step(), 2U);
+    ASSERT_VALUE(TrainedStep c, again->train());
+    EXPECT_EQ(c.loss, b.loss);
+    EXPECT_EQ(c.gradientNorm, b.gradientNorm);
+    EXPECT_THAT(create(small, 2, "summed"),
+                FailsWith(ErrorCode::InvalidArgument, "with accumulate 3"));
+    options.resume = false;
+  }
+  // With one batch a step the sums stay zero.
+  ASSERT_VALUE(auto single, create(small, 1, "single"));
+  ASSERT_VALUE(TrainedStep alone, single->train());
+  auto plain = open("plain");
+  ASSERT_NE(plain, nullptr);
+  options.accumulate = 1;
+  ASSERT_VALUE(TrainedStep expected, plain->train());
+  EXPECT_NEAR(alone.gradientNorm, expected.gradientNorm,
+              1e-5 * expected.gradientNorm);
+  EXPECT_THAT(create(large, 2, "none"),
+              FailsWith(ErrorCode::NotFound, "no entry accumulate_gradients"));
+}
+
 TEST_F(TrainerTest, TheBestStateStays) {
   options.keep = 1;
   auto trainer = open("run");

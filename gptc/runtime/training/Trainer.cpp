@@ -65,6 +65,20 @@ Status Trainer::open(const TrainerOptions &options) {
                    artifact.path());
   learningRate_ = program_->argumentAs<float>(train_.index, *rate);
   norm_ = program_->resultAs<float>(train_.index, *norm);
+  if (auto scale = find(entry.arguments, "gradient_scale"))
+    scale_ = program_->argumentAs<float>(train_.index, *scale);
+  if (int sum = artifact.findEntry("accumulate_gradients");
+      sum >= 0 && program_->has(uint32_t(sum))) {
+    GPTC_TRY(sum_, openEntry(uint32_t(sum), "loss"));
+  }
+  if (options.accumulate > 1 &&
+      (scale_.empty() || train_.weight.empty() || sum_.weight.empty() ||
+       sum_.tokens.size() != train_.tokens.size()))
+    return failure(ErrorCode::NotFound,
+                   "'{}' has no entry accumulate_gradients of train_step's "
+                   "shape, which steps of {} batches need; compile with "
+                   "--entry train_step,accumulate_gradients,score",
+                   artifact.path(), options.accumulate);
   if (int score = artifact.findEntry("score");
       score >= 0 && program_->has(uint32_t(score))) {
     GPTC_TRY(score_, openEntry(uint32_t(score), "log_likelihood"));
@@ -90,7 +104,11 @@ Status Trainer::open(const TrainerOptions &options) {
   if (!score_.tokens.empty() && data_->tokens(DataPart::Validation) > 1) {
     GPTC_TRY(validation_, batchesOf(DataPart::Validation));
   }
-  identity_ = {options.seed, batch, context, data_->tokens(DataPart::Training),
+  identity_ = {options.seed,
+               batch,
+               context,
+               data_->tokens(DataPart::Training),
+               options.accumulate,
                manifest.source_hash};
   if (step_ > 0)
     GPTC_CHECK(loadState(options.output, step_, identity_, *program_));
@@ -117,9 +135,14 @@ Expected<Trainer::Entry> Trainer::openEntry(uint32_t index,
                    "the entry {} of '{}' does not take tokens and targets "
                    "[B, T] and give {}",
                    entry.name, program_->artifact().path(), result);
-  return Entry{index, program_->argumentAs<int32_t>(index, *tokens),
+  Entry opened{index,
+               program_->argumentAs<int32_t>(index, *tokens),
                program_->argumentAs<int32_t>(index, *targets),
-               program_->resultAs<float>(index, *output)};
+               program_->resultAs<float>(index, *output),
+               {}};
+  if (auto weight = find(entry.arguments, "gradient_weight"))
+    opened.weight = program_->argumentAs<float>(index, *weight);
+  return opened;
 }
 
 Status Trainer::checkData() const {
@@ -142,7 +165,11 @@ Status Trainer::checkData() const {
 }
 
 uint64_t Trainer::flopsPerStep() const {
-  return program_->artifact().manifest().entries[train_.index]->flops;
+  const auto &entries = program_->artifact().manifest().entries;
+  uint64_t flops = entries[train_.index]->flops;
+  if (options_.accumulate > 1)
+    flops += (options_.accumulate - 1) * entries[sum_.index]->flops;
+  return flops;
 }
 
 std::string Trainer::whatRemains() const {
@@ -163,11 +190,27 @@ Status Trainer::runEntry(uint32_t index) {
 Expected<TrainedStep> Trainer::train() {
   TrainedStep done;
   done.learningRate = float(options_.schedule.at(step_));
-  GPTC_CHECK(batches_->read(step_, train_.tokens, train_.targets));
-  learningRate_[0] = float(done.learningRate);
-  GPTC_CHECK(runEntry(train_.index));
+  // Each batch counts by its targets, as in one that has them all.
+  uint64_t count = options_.accumulate;
+  double total = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    const Entry &entry = i + 1 < count ? sum_ : train_;
+    GPTC_CHECK(batches_->read(step_ * count + i, entry.tokens, entry.targets));
+    auto targets =
+        double(std::count_if(entry.targets.begin(), entry.targets.end(),
+                             [](int32_t target) { return target >= 0; }));
+    total += targets;
+    learningRate_[0] = float(done.learningRate);
+    if (!entry.weight.empty())
+      entry.weight[0] = float(targets);
+    if (!scale_.empty())
+      scale_[0] = float(1 / std::max(total, 1.0));
+    GPTC_CHECK(runEntry(entry.index));
+    done.loss += double(entry.output[0]) * targets;
+  }
+  done.loss =
+      count == 1 ? double(train_.output[0]) : done.loss / std::max(total, 1.0);
   done.step = ++step_;
-  done.loss = double(train_.output[0]);
   done.gradientNorm = double(norm_[0]);
   if (std::isfinite(done.loss) && std::isfinite(done.gradientNorm))
     return done;

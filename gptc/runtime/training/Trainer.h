@@ -16,6 +16,8 @@ struct TrainerOptions {
   std::string data;   ///< A folder of `gptc prepare`.
   std::string output; ///< The folder with the states; it must exist.
   uint64_t seed = 0;  ///< Orders the data.
+  /// Batches of a step: all but the last by the entry accumulate_gradients.
+  uint64_t accumulate = 1;
   Schedule schedule;
   uint64_t keep = 2; ///< Newest states that stay, beside the best.
   bool resume = false;
@@ -51,7 +53,7 @@ public:
   /// Steps done so far.
   uint64_t step() const { return step_; }
   uint64_t tokensPerStep() const {
-    return batches_->batch() * batches_->context();
+    return options_.accumulate * batches_->batch() * batches_->context();
   }
   /// Windows of the data that each epoch has.
   uint64_t windows() const { return batches_->windows(); }
@@ -79,6 +81,7 @@ private:
     uint32_t index = 0;
     std::span<int32_t> tokens, targets;
     std::span<float> output; ///< The loss, or the log-likelihoods.
+    std::span<float> weight; ///< gradient_weight; empty where it takes none.
   };
   Expected<Entry> openEntry(uint32_t index, const std::string &result);
   /// Runs an entry; an error says what remains.
@@ -93,8 +96,10 @@ private:
   TrainerOptions options_;
   TrainingIdentity identity_;
   Entry train_;
+  Entry sum_;   ///< accumulate_gradients; empty where there is none.
   Entry score_; ///< Empty where there is none.
   std::span<float> learningRate_;
+  std::span<float> scale_; ///< Empty where the step takes none.
   std::span<const float> norm_;
   uint64_t step_ = 0;
 };

@@ -66,6 +66,7 @@ nlohmann::json describe(const TrainingIdentity &identity) {
           {"batch", identity.batch},
           {"context", identity.context},
           {"training_tokens", identity.trainingTokens},
+          {"accumulate", identity.accumulate},
           {"source_hash", identity.sourceHash}};
 }
 

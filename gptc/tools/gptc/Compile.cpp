@@ -72,7 +72,8 @@ void addCompile(CLI::App &app, Action &action) {
   command
       ->add_option("--entry", request.entries,
                    "Entry points: prefill, decode, logits, score, "
-                   "loss_and_gradients, train_step (default: prefill,decode)")
+                   "loss_and_gradients, train_step, accumulate_gradients "
+                   "(default: prefill,decode)")
       ->delimiter(',');
   command->add_option("--batch", request.batch, "Sequences side by side")
       ->check(aboveZero());

@@ -92,6 +92,8 @@ Expected<std::shared_ptr<const Artifact>> openArtifact(const Options &options) {
     CompileRequest request = options.compile;
     request.output = path;
     request.entries = {"train_step", "score"};
+    if (options.trainer.accumulate > 1)
+      request.entries.emplace_back("accumulate_gradients");
     if (!options.sample.empty())
       request.entries.insert(request.entries.end(), {"prefill", "decode"});
     if (options.run.backend.starts_with("vulkan"))
@@ -208,7 +210,8 @@ Expected<std::string> chooseSchedule(Options &options,
   Schedule &schedule = options.trainer.schedule;
   GPTC_TRY(auto recipe, carriedRecipe(artifact));
   if (recipe)
-    schedule = recipe->scheduleFor(options.steps, tokensOfStep(artifact));
+    schedule = recipe->scheduleFor(options.steps, options.trainer.accumulate *
+                                                      tokensOfStep(artifact));
   else if (!options.learningRate)
     return failure(ErrorCode::InvalidArgument,
                    "'{}' carries no recipe with a learning rate; give one as "
@@ -310,6 +313,10 @@ void addTrain(CLI::App &app, Action &action) {
   command->add_option("--batch", compile.batch, "Sequences of a step")
       ->check(aboveZero());
   command->add_option("--context", compile.context, "Tokens of a sequence")
+      ->check(aboveZero());
+  command
+      ->add_option("--accumulate", trainer.accumulate,
+                   "Batches whose gradients make a step together (1)")
       ->check(aboveZero());
   command->add_option("--recipe", compile.recipe,
                       "Training of a paper: gpt1, gpt2 or gpt3-SIZE (the "
