@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "tests/support/Command.h"
 #include "gptc/runtime/tensors/Npy.h"
 #include "gptc/runtime/tensors/Safetensors.h"
+#include "tests/support/CommandExpectations.h"
 
 #include <algorithm>
 #include <cstring>
@@ -32,15 +32,6 @@ const std::vector<std::string> subcommands{
     "models", "plan",    "prepare", "run",     "score",  "tokenize"};
 
 /// Asserts that a command fails as commands should.
-void expectFailure(const CommandResult &result, const std::string &text) {
-  EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.err, testing::StartsWith("gptc: "));
-  EXPECT_THAT(result.err, HasSubstr(text));
-  EXPECT_THAT(result.err, testing::EndsWith("\n"));
-  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
-      << result.err;
-}
-
 Json jsonOf(const CommandResult &result) {
   EXPECT_EQ(result.code, 0) << result.err;
   Json json = Json::parse(result.out, nullptr, false);

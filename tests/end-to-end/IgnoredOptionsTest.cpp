@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "gptc/runtime/artifact/Artifact.h"
-#include "tests/support/Command.h"
+#include "tests/support/CommandExpectations.h"
 
 #include <algorithm>
 #include <cstring>
@@ -19,18 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-using testing::HasSubstr;
 
 const std::string model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-gelu";
 const std::string shakespeare = GPTC_SOURCE_DIR "/examples/shakespeare";
-
-void expectFailure(const CommandResult &result, const std::string &text) {
-  EXPECT_EQ(result.code, 1) << result.err;
-  EXPECT_THAT(result.err, testing::StartsWith("gptc: "));
-  EXPECT_THAT(result.err, HasSubstr(text));
-  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
-      << result.err;
-}
 
 class IgnoredOptions : public testing::Test {
 protected:

@@ -7,7 +7,7 @@
 
 #include "gptc/runtime/artifact/Artifact.h"
 #include "gptc/runtime/tensors/Npy.h"
-#include "tests/support/Command.h"
+#include "tests/support/CommandExpectations.h"
 
 #include <algorithm>
 #include <gmock/gmock.h>
@@ -19,23 +19,10 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-using testing::HasSubstr;
 
 /// Vocabulary 101, context 23.
 const std::string model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-gelu";
 const std::string shakespeare = GPTC_SOURCE_DIR "/examples/shakespeare";
-
-void expectFailure(const CommandResult &result, const std::string &text) {
-  EXPECT_EQ(result.code, 1) << result.err;
-  EXPECT_THAT(result.err, testing::StartsWith("gptc: "));
-  EXPECT_THAT(result.err, HasSubstr(text));
-  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
-      << result.err;
-}
-
-void expectSuccess(const CommandResult &result) {
-  EXPECT_EQ(result.code, 0) << result.err;
-}
 
 /// Runs bash on `script`, in which $gptc is the command.
 CommandResult bash(const std::string &script) {
