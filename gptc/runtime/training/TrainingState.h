@@ -27,7 +27,7 @@ struct TrainingIdentity {
   uint64_t batch = 0, context = 0;
   uint64_t trainingTokens = 0;
   uint64_t accumulate = 1; ///< Batches of a step.
-  std::string sourceHash; ///< Of the artifact.
+  std::string sourceHash;  ///< Of the artifact.
 
   bool operator==(const TrainingIdentity &) const = default;
 };
