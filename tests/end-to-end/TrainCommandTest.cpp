@@ -179,6 +179,14 @@ TEST_F(TrainCommand, MistakesAreSentences) {
     EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
         << result.err;
   };
+  // Told before a step is done, which would be lost.
+  CommandResult sampled =
+      gptcCommand(train("unsampled", {"--sample", "JULIET:"}));
+  EXPECT_EQ(sampled.code, 1);
+  EXPECT_NE(sampled.err.find("has neither of the entries prefill and decode"),
+            std::string::npos)
+      << sampled.err;
+  EXPECT_FALSE(fs::exists(folder / "unsampled/log.jsonl"));
   expectSuccess(train("run", {}, "1"));
   expectError(train("run"), "holds a run of 1 steps; go on with --resume");
   expectError(train("other", {"--schedule", "steep"}),

@@ -271,6 +271,9 @@ Status run(Options &options) {
                   formatBytes(program.arenaBytes()), trainer->windows(),
                   trainer->tokensPerStep()));
   say(recipe + "\n");
+  // A sample that cannot be made is told before the first step.
+  if (!options.sample.empty())
+    GPTC_CHECK(writeSample(*trainer, options.sample));
   GPTC_TRY(TrainingLog log, TrainingLog::open(output, trainer->step()));
   std::signal(SIGINT, [](int) { interrupted = 1; });
   std::signal(SIGTERM, [](int) { interrupted = 1; });
@@ -358,8 +361,8 @@ void addTrain(CLI::App &app, Action &action) {
                    "Windows of the validation data, at most (64)")
       ->check(aboveZero());
   command->add_option("--sample", options->sample,
-                      "Prompt to continue with each validation; of an "
-                      "artifact with prefill and decode");
+                      "Prompt to continue at the beginning and with each "
+                      "validation; of an artifact with prefill and decode");
   command->add_flag("--resume", trainer.resume,
                     "Go on after the newest saved state");
   command->add_option("--backend", options->run.backend,

@@ -130,7 +130,7 @@ void ContractionEmitter::chooseTiles() {
            (stride == 1 || depth == 1 || op.getTransposeLhs());
   if (direct && depth > 1)
     leftStride = stride;
-  // Neither do steps of k that are many pages apart stay in the caches of
+  // Steps of k that are many pages apart do not stay in the caches of
   // addresses; those of a hidden layer are read as quickly where they are.
   constexpr int64_t farApart = 16384;
   gathered = runsAlongRows && depth > 1 && e.width > 1 &&
