@@ -137,12 +137,12 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
                    "--recipe: '{}' is for the entry train_step, which is not "
                    "among those asked for; add --entry train_step",
                    request.recipe);
-  // The optimizer does not depend on the size, which is not known yet.
   if (llvm::is_contained(names, "accumulate_gradients") &&
       !llvm::is_contained(names, "train_step"))
     return failure(ErrorCode::InvalidArgument,
                    "--entry: accumulate_gradients sums for train_step, which "
                    "is not among the entries asked for; add it");
+  // The optimizer does not depend on the size, which is not known yet.
   GPTC_TRY(Recipe recipe,
            findRecipe(request.recipe.empty() ? recipeOf(model.family, 0)
                                              : request.recipe,

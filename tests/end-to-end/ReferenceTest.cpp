@@ -85,6 +85,32 @@ INSTANTIATE_TEST_SUITE_P(Models, Reference,
                            return name;
                          });
 
+/// However often the step is timed, what is compared is one step of both from
+/// equal parameters.
+TEST(ReferenceTarget, AStepOfTrainingIsComparedOnEqualState) {
+  TemporaryFolder folder;
+  std::string file = folder / "both.gptc";
+  auto compiled = gptcCommand({"compile", models + "/gpt2-gelu", "-o", file,
+                               "--target", "cpu,reference", "--dtype", "f32",
+                               "--entry", "train_step", "--cpu", "x86-64-v3"});
+  ASSERT_EQ(compiled.code, 0) << compiled.err;
+  Json first;
+  for (const char *repeats : {"1", "7"}) {
+    auto compared =
+        gptcCommand({"compare", file, "--backends", "cpu,reference", "--entry",
+                     "train_step", "--repeat", repeats, "--json"});
+    ASSERT_EQ(compared.code, 0) << compared.err;
+    Json json = Json::parse(compared.out);
+    for (const Json &result : json["results"])
+      EXPECT_LT(result["relative_error"].get<double>(), 1e-4) << result.dump();
+    ASSERT_GT(json["scopes"].size(), 10u);
+    if (first.is_null())
+      first = json;
+    EXPECT_EQ(json["results"], first["results"]);
+    EXPECT_EQ(json["scopes"], first["scopes"]);
+  }
+}
+
 TEST(ReferenceTarget, GeneratesAndScoresAsTheCpuDoes) {
   TemporaryFolder folder;
   std::string file = folder / "both.gptc";
