@@ -78,6 +78,40 @@ TEST(CpuScalars, AreGivenByEachRun) {
     }
 }
 
+/// Rows of odd length in bf16, whose last step has no second of its pair: what
+/// lies behind a row, the next one's infinity, is none of its business.
+TEST(CpuProducts, OddRowsReadNothingBehindThem) {
+  for (int64_t depth : {5, 523}) {
+    Graph graph;
+    graph.beginEntry("main");
+    Tensor x = graph.argument("x", {DataType::BF16, {7, depth}});
+    Tensor y = graph.argument("y", {DataType::BF16, {depth, 3}});
+    graph.result("product", matmul(x, y));
+    graph.endEntry();
+    ASSERT_TRUE(graph.finish());
+    HostTensor left{DataType::BF16, {7, depth}, {}};
+    left.values.assign(size_t(7 * depth), 1);
+    for (size_t row = 1; row < 7; row += 2)
+      left.values[row * size_t(depth)] =
+          std::numeric_limits<double>::infinity();
+    HostTensor right{DataType::BF16, {depth, 3}, {}};
+    right.values.assign(size_t(3 * depth), 1);
+    auto compiled = CompiledGraph::compile(graph);
+    ASSERT_TRUE(compiled) << compiled.error().message();
+    for (const std::string &variant : (*compiled)->variants()) {
+      HostVariables variables;
+      auto found =
+          (*compiled)->run("main", variant, 1, {left, right}, variables);
+      ASSERT_TRUE(found) << found.error().message();
+      // 523 is 522 or 524 in bf16.
+      for (size_t row = 0; row < 7; row += 2)
+        for (size_t column = 0; column < 3; ++column)
+          EXPECT_NEAR((*found)[0].values[row * 3 + column], double(depth), 2)
+              << variant << " row " << row;
+    }
+  }
+}
+
 class CpuGradientTopic : public testing::TestWithParam<std::string> {};
 
 /// Gradients of every op, fused and encoded, against the interpreter's.
