@@ -96,7 +96,7 @@ TEST(CpuProducts, OddRowsReadNothingBehindThem) {
           std::numeric_limits<double>::infinity();
     HostTensor right{DataType::BF16, {depth, 3}, {}};
     right.values.assign(size_t(3 * depth), 1);
-    auto compiled = CompiledGraph::compile(graph);
+    auto compiled = CompiledGraph::compile(graph, "bf16");
     ASSERT_TRUE(compiled) << compiled.error().message();
     for (const std::string &variant : (*compiled)->variants()) {
       HostVariables variables;
