@@ -21,7 +21,10 @@ Tensor lossOf(const Tensor &likelihoods, const Tensor &targets, Where where) {
   Tensor count =
       sumOfAll(cast(counts, likelihoods.type().element, where), where);
   count = maximum(count, full(count, 1, where), where);
-  return divide(negate(sumOfAll(likelihoods, where), where), count, where);
+  // Weighed before they are summed, so that the gradient of a likelihood waits
+  // for the targets alone, and for no other likelihood.
+  Tensor weight = divide(full(count, -1, where), count, where);
+  return sumOfAll(multiply(likelihoods, weight, where), where);
 }
 
 /// Rows of a block of logits over `vocabulary` tokens: 64 MiB in f32, or an

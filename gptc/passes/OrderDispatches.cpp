@@ -91,25 +91,27 @@ public:
   Order programOrder() const {
     return orderBy([](const Node &, const auto &, const auto &) { return 0; });
   }
-  /// What uses the newest values first: chains are followed to their ends.
-  Order newestFirst() const {
-    return orderBy([](const Node &node, const auto &made, const auto &) {
+  /// What takes next to no memory, which a chain may wait for, then what uses
+  /// the newest values: chains are followed to their ends. Of chains that are
+  /// alike the one that the program has first, or last: gradients of several
+  /// are summed from the last one on.
+  Order newestFirst(bool lastChain) const {
+    uint64_t largest = 0;
+    for (const Stored &value : stored)
+      largest = std::max(largest, value.bytes);
+    return orderBy([&](const Node &node, const auto &made, const auto &left) {
       size_t newest = 0;
       for (size_t other : node.before)
         newest = std::max(newest, made[other]);
-      return -int64_t(newest);
+      bool grows = changeBy(node, left) > int64_t(largest / 64);
+      int64_t place = &node - nodes.data();
+      return std::tuple(grows, -int64_t(newest), lastChain ? -place : place);
     });
   }
   /// What adds least to the memory in use first.
   Order smallestFirst() const {
     return orderBy([&](const Node &node, const auto &, const auto &left) {
-      int64_t change = 0;
-      for (size_t value : node.makes)
-        change += int64_t(stored[value].bytes);
-      for (size_t value : node.reads)
-        if (left[value] == 1)
-          change -= int64_t(stored[value].bytes);
-      return change;
+      return changeBy(node, left);
     });
   }
 
@@ -144,6 +146,17 @@ public:
   }
 
 private:
+  /// Bytes that are in use after a node beyond those before it.
+  int64_t changeBy(const Node &node, llvm::ArrayRef<size_t> left) const {
+    int64_t change = 0;
+    for (size_t value : node.makes)
+      change += int64_t(stored[value].bytes);
+    for (size_t value : node.reads)
+      if (left[value] == 1)
+        change -= int64_t(stored[value].bytes);
+    return change;
+  }
+
   /// Whether a value lies in a result or a variable.
   static bool liesElsewhere(Value value) {
     return llvm::any_of(value.getUsers(), [](Operation *user) {
@@ -228,7 +241,8 @@ private:
     uint64_t least = graph.peakOf(best);
     least -= least / 50;
     for (DispatchGraph::Order &other :
-         std::array{graph.newestFirst(), graph.smallestFirst()}) {
+         std::array{graph.newestFirst(false), graph.newestFirst(true),
+                    graph.smallestFirst()}) {
       uint64_t peak = graph.peakOf(other);
       if (peak < least) {
         least = peak;

@@ -99,11 +99,11 @@ def OutlineKernels : Pass<"gptc-outline-kernels", "::mlir::ModuleOp"> {
 def OrderDispatches : Pass<"gptc-order-dispatches", "::mlir::ModuleOp"> {
   let summary = "Orders dispatches so that less memory is in use at once";
   let description = [{
-    Tries the order of the program, one that follows chains to their ends and
-    one that takes first what adds least to the memory in use, and keeps the
-    one with the smallest sum of live bytes; the program's where others spare
-    less than 2 %. Who overwrites a variable, or a value that must share
-    memory, stays after everybody who reads it.
+    Tries the order of the program, those that follow chains to their ends, from
+    the first or from the last one on, and one that takes first what adds least
+    to the memory in use, and keeps the one with the smallest sum of live bytes;
+    the program's where others spare less than 2 %. Who overwrites a variable,
+    or a value that must share memory, stays after everybody who reads it.
   }];
   let dependentDialects = ["::gptc::ir::GptcDialect"];
 }

@@ -11,6 +11,7 @@
 #include "gptc/compiler/BuildModel.h"
 #include "gptc/compiler/Driver.h"
 #include "gptc/frontend/GraphState.h"
+#include "gptc/frontend/Operators.h"
 #include "gptc/models/Catalogue.h"
 
 #include <gtest/gtest.h>
@@ -39,9 +40,12 @@ struct Planned {
   std::vector<mlir::func::FuncOp> entries;
 };
 
-Planned plan(const std::string &name, const std::string &type) {
+Planned plan(const std::string &name, const std::string &type,
+             std::vector<std::string> entries = {}, uint64_t context = 0) {
   Planned planned;
   CompileRequest request;
+  request.entries = std::move(entries);
+  request.context = context;
   request.model = name;
   request.dtype = type;
   auto status = [&]() -> Status {
@@ -297,6 +301,43 @@ TEST(StatisticsOfLayers, FortyEightHaveTheKernelsOfTwelve) {
     ASSERT_FALSE(large.entries.empty());
     EXPECT_EQ(kernelsOf(large.module), kernelsOf(small.module)) << type;
   }
+}
+
+/// Bytes of the arena of a loss over 4096 tokens, and of its gradients.
+uint64_t arenaOfLoss(int64_t rowsAtOnce) {
+  Graph graph;
+  graph.beginEntry("main");
+  Tensor x = graph.argument("x", {DataType::F32, {64, 8}});
+  Tensor table = graph.parameter("table", {DataType::F32, {4096, 8}},
+                                 Initializer::normal(0, 1));
+  Tensor targets = graph.argument("targets", {DataType::I32, {64}});
+  Tensor loss = linearCrossEntropy(x, table, targets, rowsAtOnce);
+  gradientResults(graph, loss);
+  graph.result("x", gradient(loss, {x})[0]);
+  graph.endEntry();
+  EXPECT_TRUE(graph.finish());
+  auto dump = Dump::create("");
+  EXPECT_TRUE(dump);
+  Status advanced = advance(moduleOf(graph), Phase::Program, "f32", **dump);
+  EXPECT_TRUE(advanced) << advanced.error().message();
+  auto main = moduleOf(graph).lookupSymbol<mlir::func::FuncOp>("main");
+  return uint64_t(number(main, "gptc.arena_bytes"));
+}
+
+TEST(StatisticsOfTraining, NoMoreThanTwoBlocksOfLogitsAreAlive) {
+  constexpr uint64_t logits = uint64_t(64) * 4096 * 4;
+  EXPECT_GE(arenaOfLoss(64), 2 * logits);
+  // Beside them the gradient of the table is summed, an eighth of a block.
+  EXPECT_LT(arenaOfLoss(16), 3 * logits / 4);
+}
+
+/// Copies into variables at the end would double the state in the arena.
+TEST(StatisticsOfTraining, StateIsComputedWhereItLies) {
+  Planned step = plan("gpt2-124m", "f32", {"train_step"}, 64);
+  uint64_t parameters = 124'439'808 * sizeof(float);
+  ASSERT_EQ(step.entries.size(), 1U);
+  EXPECT_LT(uint64_t(number(step.entries[0], "gptc.arena_bytes")),
+            parameters + parameters / 4);
 }
 
 } // namespace

@@ -51,13 +51,14 @@ func.func @chain(%x: tensor<1024xf32> {gptc.name = "x"}) -> (tensor<4xf32> {gptc
 // Who writes over a variable comes after all who read it, however much the
 // others take.
 // CHECK-LABEL: func.func @state
-// CHECK: gptc.dispatch @spread
-// CHECK-NEXT: gptc.dispatch @gather
-// CHECK-NEXT: gptc.dispatch @spread
-// CHECK-NEXT: gptc.dispatch @gather
-// CHECK-NEXT: gptc.dispatch @same(%[[W:.*]]) :
-// CHECK-NEXT: %[[NEW:.*]] = gptc.dispatch @same(%[[W]]) :
-// CHECK-NEXT: gptc.assign @w, %[[NEW]]
+// CHECK: %[[OLD:.*]] = gptc.dispatch @same(%[[W:.*]]) :
+// CHECK: %[[NEW:.*]] = gptc.dispatch @same(%[[W]]) :
+// CHECK: %[[A:.*]] = gptc.dispatch @spread
+// CHECK-NEXT: gptc.dispatch @gather(%[[A]])
+// CHECK-NEXT: %[[B:.*]] = gptc.dispatch @spread
+// CHECK-NEXT: gptc.dispatch @gather(%[[B]])
+// CHECK: gptc.assign @w, %[[NEW]]
+// CHECK-NEXT: return %{{.*}}, %{{.*}}, %[[OLD]]
 func.func @state(%x: tensor<4xf32> {gptc.name = "x"}) -> (tensor<4xf32> {gptc.name = "a"}, tensor<4xf32> {gptc.name = "b"}, tensor<64xf32> {gptc.name = "c"}) {
   %w = gptc.read @w : tensor<64xf32>
   %0 = gptc.dispatch @spread(%x) : (tensor<4xf32>) -> tensor<1024xf32>
