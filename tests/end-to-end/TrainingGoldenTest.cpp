@@ -1,6 +1,6 @@
 //===- TrainingGoldenTest.cpp - Steps of training against PyTorch ---------===//
 //
-// tests/golden/training holds what 20 steps of PyTorch's AdamW, with a warm-up
+// tests/golden/training holds what 200 steps of PyTorch's AdamW, with a warm-up
 // and clipped gradients, make of some of tests/golden/models in double
 // precision.
 //
@@ -35,7 +35,7 @@ protected:
     rates = valuesOf<double>(expected("learning_rates"));
     losses = valuesOf<double>(expected("losses"));
     norms = valuesOf<double>(expected("norms"));
-    ASSERT_EQ(losses.size(), 20U);
+    ASSERT_EQ(losses.size(), 200U);
   }
 
   const TensorView &expected(const std::string &name) const {

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from make_gradients import loss_of, parameters
 from reference import Shape
 
-STEPS = 20
+STEPS = 200
 BATCH = 2
 PEAK = 3e-3
 WARM_UP = 5
