@@ -10,6 +10,9 @@
 
 #include "gptc/runtime/program/WeightsWriter.h"
 
+#include <cmath>
+#include <numbers>
+
 namespace gptc {
 namespace {
 
@@ -48,6 +51,19 @@ protected:
     size_t size = all.size() / losses.size();
     return {all.begin() + int64_t(step * size),
             all.begin() + int64_t((step + 1) * size)};
+  }
+
+  /// Runs one step of a program; its loss and its norm.
+  std::pair<double, double> run(Program &program, size_t step) const {
+    for (size_t i = 0; i < 2; ++i) {
+      auto ids = idsOf(i == 0 ? "tokens" : "targets", step);
+      auto to = program.argumentAs<int32_t>(0, i);
+      EXPECT_EQ(to.size(), ids.size());
+      std::copy(ids.begin(), ids.end(), to.begin());
+    }
+    program.argumentAs<float>(0, 2)[0] = float(rates[step]);
+    program.run(0);
+    return {program.resultAs<float>(0, 0)[0], program.resultAs<float>(0, 1)[0]};
   }
 
   std::unique_ptr<SafetensorsFile> file;
@@ -90,20 +106,9 @@ TEST_P(TrainingGolden, TheCpuIsWithinOneTenThousandth) {
     auto program = Program::load(*artifact, {2, "", ""});
     ASSERT_TRUE(program) << program.error().message();
     for (size_t step = 0; step < losses.size(); ++step) {
-      for (size_t i = 0; i < 2; ++i) {
-        auto ids = idsOf(i == 0 ? "tokens" : "targets", step);
-        auto to = (*program)->argumentAs<int32_t>(0, i);
-        ASSERT_EQ(to.size(), ids.size());
-        std::copy(ids.begin(), ids.end(), to.begin());
-      }
-      (*program)->argumentAs<float>(0, 2)[0] = float(rates[step]);
-      (*program)->run(0);
-      ASSERT_NEAR((*program)->resultAs<float>(0, 0)[0], losses[step],
-                  1e-4 * losses[step])
-          << step;
-      ASSERT_NEAR((*program)->resultAs<float>(0, 1)[0], norms[step],
-                  1e-3 * norms[step])
-          << step;
+      auto [loss, norm] = run(**program, step);
+      ASSERT_NEAR(loss, losses[step], 1e-4 * losses[step]) << step;
+      ASSERT_NEAR(norm, norms[step], 1e-3 * norms[step]) << step;
     }
     std::string path =
         testing::TempDir() + std::to_string(::getpid()) + ".safetensors";
@@ -130,7 +135,41 @@ TEST_P(TrainingGolden, TheCpuIsWithinOneTenThousandth) {
                 1e-3)
           << name;
     }
-    EXPECT_EQ(compared + 5, file->tensors().size());
+    EXPECT_EQ(compared + 6, file->tensors().size());
+  }
+}
+
+/// Root mean square of the relative distance between two curves.
+double distance(std::span<const double> found, std::span<const double> wanted) {
+  double sum = 0;
+  for (size_t i = 0; i < wanted.size(); ++i)
+    sum += std::pow(found[i] / wanted[i] - 1, 2);
+  return std::sqrt(sum / double(wanted.size()));
+}
+
+TEST_P(TrainingGolden, Bf16IsAsNearAsPyTorchs) {
+  request.dtype = "bf16";
+  auto theirs = valuesOf<double>(expected("bf16_losses"));
+  ASSERT_EQ(theirs.size(), losses.size());
+  double most = distance(theirs, losses);
+  ASSERT_LT(most, 0.01);
+  for (std::string variant : {"x86-64-v4", "x86-64-v3"}) {
+    SCOPED_TRACE(variant);
+    auto artifact = compiledFor(variant, request);
+    ASSERT_TRUE(artifact) << artifact.error().message();
+    if (!*artifact)
+      continue;
+    auto program = Program::load(*artifact, {2, "", ""});
+    ASSERT_TRUE(program) << program.error().message();
+    std::vector<double> ours;
+    for (size_t step = 0; step < losses.size(); ++step)
+      ours.push_back(run(**program, step).first);
+    double away = distance(ours, losses);
+    // Where steps amplify what is rounded, two runs that err alike are as far
+    // from each other.
+    EXPECT_LE(away, most * std::numbers::sqrt2);
+    RecordProperty("distance_" + variant.substr(7), std::to_string(away));
+    EXPECT_GT(away, 1e-6) << "no product is bf16";
   }
 }
 
