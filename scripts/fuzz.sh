@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export seconds=${1:-60}
+# Targets that read files write them to memory first: a disk would take most of the time.
+[ -w /dev/shm ] && export TMPDIR=/dev/shm
 shift || true
 scripts/build.sh fuzz "$@"
 targets=("$@")

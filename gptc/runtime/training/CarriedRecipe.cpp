@@ -22,12 +22,9 @@ Schedule CarriedRecipe::scheduleFor(uint64_t steps,
   return schedule;
 }
 
-Expected<std::optional<CarriedRecipe>> carriedRecipe(const Artifact &artifact) {
-  const artifact::FileT *file = artifact.findFile(recipeFile);
-  if (!file)
-    return std::optional<CarriedRecipe>();
-  std::string where = fmt::format("'{}' in '{}'", recipeFile, artifact.path());
-  GPTC_TRY(nlohmann::json json, parseJson(artifact.text(*file), where));
+Expected<CarriedRecipe> parseRecipe(std::string_view text,
+                                    const std::string &where) {
+  GPTC_TRY(nlohmann::json json, parseJson(text, where));
   CarriedRecipe recipe;
   auto number = [&](const char *key, double most) {
     auto found = json.find(key);
@@ -57,6 +54,17 @@ Expected<std::optional<CarriedRecipe>> carriedRecipe(const Artifact &artifact) {
   recipe.warmUpSteps = uint64_t(steps);
   recipe.warmUpTokens = uint64_t(tokens);
   GPTC_TRY(recipe.fall, parseFall(json["schedule"].get<std::string>()));
+  return recipe;
+}
+
+Expected<std::optional<CarriedRecipe>> carriedRecipe(const Artifact &artifact) {
+  const artifact::FileT *file = artifact.findFile(recipeFile);
+  if (!file)
+    return std::optional<CarriedRecipe>();
+  GPTC_TRY(
+      CarriedRecipe recipe,
+      parseRecipe(artifact.text(*file),
+                  fmt::format("'{}' in '{}'", recipeFile, artifact.path())));
   return std::optional(std::move(recipe));
 }
 

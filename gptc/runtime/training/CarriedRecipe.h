@@ -28,6 +28,10 @@ struct CarriedRecipe {
   Schedule scheduleFor(uint64_t steps, uint64_t tokensPerStep) const;
 };
 
+/// Reads a recipe.json; `where` names it in errors.
+Expected<CarriedRecipe> parseRecipe(std::string_view text,
+                                    const std::string &where);
+
 /// What the artifact carries; nothing where it carries none. An error says how
 /// it is malformed.
 Expected<std::optional<CarriedRecipe>> carriedRecipe(const Artifact &artifact);
