@@ -200,6 +200,28 @@ TEST_F(TrainerTest, TheBestStateStays) {
     EXPECT_TRUE(fs::exists(statePath(options.output, step))) << step;
 }
 
+/// As where a run was killed while it removed an old state.
+TEST_F(TrainerTest, WhatIsHalfRemovedIsNoStateAndGoesAway) {
+  options.keep = 1;
+  auto trainer = open("run");
+  ASSERT_NE(trainer, nullptr);
+  ASSERT_TRUE(trainer->train());
+  ASSERT_SUCCESS(trainer->save());
+  std::string left = options.output + "/.removed";
+  fs::create_directory(left);
+  std::ofstream(left + "/model.safetensors") << "half";
+  ASSERT_VALUE(uint64_t best, bestState(options.output));
+  EXPECT_EQ(best, 0U);
+  for (int step = 0; step < 2; ++step) {
+    ASSERT_TRUE(trainer->train());
+    ASSERT_SUCCESS(trainer->save());
+    EXPECT_FALSE(fs::exists(left));
+  }
+  ASSERT_VALUE(uint64_t newest, newestState(options.output));
+  EXPECT_EQ(newest, 3U);
+  EXPECT_FALSE(fs::exists(statePath(options.output, 2)));
+}
+
 TEST_F(TrainerTest, AStateThatIsDamagedIsNotGoneOnFrom) {
   for (const char *name : {"model.safetensors", "optimizer.safetensors"}) {
     auto trainer = open(name);

@@ -102,18 +102,33 @@ Status checkFiles(const std::string &folder, const nlohmann::json &record) {
   return {};
 }
 
-/// Removes all states but the newest and the best.
+Status removeFolder(const std::string &folder) {
+  std::error_code code;
+  fs::remove_all(folder, code);
+  if (code)
+    return failure(ErrorCode::Io, "cannot remove '{}': {}", folder,
+                   code.message());
+  return {};
+}
+
+/// Removes all states but the newest and the best, each whole or not at all:
+/// it first takes a name that no state has, under which the next save removes
+/// what a killed run left of it.
 Status prune(const std::string &output, uint64_t keep) {
+  std::string removed = output + "/.removed";
+  GPTC_CHECK(removeFolder(removed));
   GPTC_TRY(std::vector<uint64_t> states, statesOf(output));
   GPTC_TRY(uint64_t best, bestState(output));
   for (size_t i = 0; i + keep < states.size(); ++i) {
     if (states[i] == best)
       continue;
+    std::string state = statePath(output, states[i]);
     std::error_code code;
-    fs::remove_all(statePath(output, states[i]), code);
+    fs::rename(state, removed, code);
     if (code)
-      return failure(ErrorCode::Io, "cannot remove '{}': {}",
-                     statePath(output, states[i]), code.message());
+      return failure(ErrorCode::Io, "cannot remove '{}': {}", state,
+                     code.message());
+    GPTC_CHECK(removeFolder(removed));
   }
   return {};
 }
