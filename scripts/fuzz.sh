@@ -4,10 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export seconds=${1:-60}
-# Targets that read files write them to memory first: a disk would take most of the time.
-[ -w /dev/shm ] && export TMPDIR=/dev/shm
 shift || true
 scripts/build.sh fuzz "$@"
+# Targets that read files write them to memory first: a disk would take most of the time.
+if [ -w /dev/shm ]; then
+  export TMPDIR=/dev/shm
+fi
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
   for path in build/fuzz/bin/*-fuzz; do

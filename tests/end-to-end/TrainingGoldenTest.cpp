@@ -53,6 +53,15 @@ protected:
             all.begin() + int64_t((step + 1) * size)};
   }
 
+  /// The step compiled for one instruction set; null where this machine lacks
+  /// it.
+  Expected<std::unique_ptr<Program>> load(const std::string &variant) const {
+    GPTC_TRY(auto artifact, compiledFor(variant, request));
+    if (!artifact)
+      return std::unique_ptr<Program>();
+    return Program::load(artifact, {2, "", ""});
+  }
+
   /// Runs one step of a program; its loss and its norm.
   std::pair<double, double> run(Program &program, size_t step) const {
     for (size_t i = 0; i < 2; ++i) {
@@ -99,12 +108,10 @@ TEST_P(TrainingGolden, TheReferenceIsPyTorchInDouble) {
 TEST_P(TrainingGolden, TheCpuIsWithinOneTenThousandth) {
   for (std::string variant : {"x86-64-v4", "x86-64-v3"}) {
     SCOPED_TRACE(variant);
-    auto artifact = compiledFor(variant, request);
-    ASSERT_TRUE(artifact) << artifact.error().message();
-    if (!*artifact)
-      continue;
-    auto program = Program::load(*artifact, {2, "", ""});
+    auto program = load(variant);
     ASSERT_TRUE(program) << program.error().message();
+    if (!*program)
+      continue;
     for (size_t step = 0; step < losses.size(); ++step) {
       auto [loss, norm] = run(**program, step);
       ASSERT_NEAR(loss, losses[step], 1e-4 * losses[step]) << step;
@@ -155,12 +162,10 @@ TEST_P(TrainingGolden, Bf16IsAsNearAsPyTorchs) {
   ASSERT_LT(most, 0.01);
   for (std::string variant : {"x86-64-v4", "x86-64-v3"}) {
     SCOPED_TRACE(variant);
-    auto artifact = compiledFor(variant, request);
-    ASSERT_TRUE(artifact) << artifact.error().message();
-    if (!*artifact)
-      continue;
-    auto program = Program::load(*artifact, {2, "", ""});
+    auto program = load(variant);
     ASSERT_TRUE(program) << program.error().message();
+    if (!*program)
+      continue;
     std::vector<double> ours;
     for (size_t step = 0; step < losses.size(); ++step)
       ours.push_back(run(**program, step).first);
@@ -169,7 +174,8 @@ TEST_P(TrainingGolden, Bf16IsAsNearAsPyTorchs) {
     // from each other.
     EXPECT_LE(away, most * std::numbers::sqrt2);
     RecordProperty("distance_" + variant.substr(7), std::to_string(away));
-    EXPECT_GT(away, 1e-6) << "no product is bf16";
+    // That near is f32.
+    EXPECT_GT(away, 1e-4) << "no product is bf16";
   }
 }
 
