@@ -72,25 +72,14 @@ private:
   }
 };
 
-/// The first byte, from 1, that is no UTF-8; 0 if all is.
-size_t invalidUtf8(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    Character character = characterAt(text, at);
-    if (!character.valid)
-      return at + 1;
-    at += character.length;
-  }
-  return 0;
-}
-
 } // namespace
 
 tl::expected<std::string, std::string> textOfJsonLine(std::string_view line,
                                                       const std::string &key) {
   TextFinder finder(key);
   if (!nlohmann::json::sax_parse(line, &finder)) {
-    if (size_t byte = invalidUtf8(line))
-      return tl::unexpected(fmt::format("it is no UTF-8 at byte {}", byte));
+    if (size_t at = invalidUtf8(line); at != std::string_view::npos)
+      return tl::unexpected(fmt::format("it is no UTF-8 at byte {}", at + 1));
     if (finder.outOfRange)
       return tl::unexpected<std::string>("it has a number out of range");
     return tl::unexpected(

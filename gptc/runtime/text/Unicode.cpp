@@ -63,6 +63,16 @@ void appendUtf8(std::string &text, uint32_t codePoint) {
   text += char(0x80 | (codePoint & 0x3f));
 }
 
+size_t invalidUtf8(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    Character character = characterAt(text, at);
+    if (!character.valid)
+      return at;
+    at += character.length;
+  }
+  return std::string_view::npos;
+}
+
 size_t incompleteAtEnd(std::string_view text) {
   for (size_t length = 1; length <= 3 && length <= text.size(); ++length) {
     std::string_view tail = text.substr(text.size() - length);

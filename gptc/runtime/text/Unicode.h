@@ -84,6 +84,9 @@ inline Character characterAt(std::string_view text, size_t offset) {
 /// Appends a code point (not a surrogate) as UTF-8.
 void appendUtf8(std::string &text, uint32_t codePoint);
 
+/// Where the first byte lies that is no UTF-8; npos if all is.
+size_t invalidUtf8(std::string_view text);
+
 /// How many bytes at the end of a text begin a character that more bytes could
 /// complete: 0 to 3.
 size_t incompleteAtEnd(std::string_view text);
