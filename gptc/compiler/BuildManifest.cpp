@@ -219,6 +219,7 @@ describeVariable(ir::VariableOp op) {
       auto piece = std::make_unique<artifact::PieceT>();
       piece->tensor = attribute.getTensor().str();
       piece->transposed = attribute.getTransposed();
+      piece->optional = attribute.getOptional();
       variable->pieces.push_back(std::move(piece));
     }
   if (auto init = op.getInitAttr()) {

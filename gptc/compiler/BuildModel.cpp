@@ -6,7 +6,11 @@
 #include "gptc/frontend/GraphState.h"
 #include "gptc/frontend/Operators.h"
 #include "gptc/models/Recipes.h"
+#include "gptc/models/TaskHead.h"
 #include "gptc/runtime/base/Sha256.h"
+
+#include <fmt/ranges.h>
+#include <set>
 
 namespace gptc {
 
@@ -18,9 +22,52 @@ using Kind = EntryRequest::Kind;
 /// one padded. Few rows cost little more than one, many fill the machine.
 constexpr int64_t chunkRows[] = {16, 64, 512};
 
+/// How `train_step` and `accumulate_gradients` are asked for.
+struct Training {
+  Recipe recipe;
+  bool accumulates = false;
+};
+
+/// An entry point of a task: its loss, for what becomes of losses, or its
+/// logits.
+Status addTaskEntry(std::vector<EntryRequest> &entries, const std::string &name,
+                    int64_t batch, int64_t capacity, const Training &training,
+                    const Task &task) {
+  EntryRequest entry{EntryRequest::Kind::States, name, batch * task.sequences(),
+                     capacity, capacity};
+  entry.addedTokens = Task::marks;
+  using Use = std::function<void(Graph &, const Tensor &)>;
+  Use use;
+  if (name == "loss_and_gradients") {
+    use = [](Graph &graph, const Tensor &loss) {
+      gradientResults(graph, loss);
+    };
+  } else if (name == "train_step") {
+    use = [training](Graph &graph, const Tensor &loss) {
+      trainingStep(graph, loss, training.recipe, training.accumulates);
+    };
+  } else if (name == "accumulate_gradients") {
+    use = accumulateGradients;
+  } else if (name != "predict") {
+    return failure(ErrorCode::InvalidArgument,
+                   "--entry: '{}' is no entry point of a task; choose from "
+                   "predict, loss_and_gradients, train_step and "
+                   "accumulate_gradients",
+                   name);
+  }
+  entry.useStates = [use, task](Graph &graph, const Tensor &states,
+                                const Tensor &table) {
+    if (use)
+      use(graph, taskLoss(graph, task, states, table));
+    else
+      graph.result("logits", taskLogits(graph, task, states));
+  };
+  entries.push_back(std::move(entry));
+  return {};
+}
+
 Status addEntry(std::vector<EntryRequest> &entries, const std::string &name,
-                int64_t batch, int64_t capacity, const Recipe &recipe,
-                bool accumulates) {
+                int64_t batch, int64_t capacity, const Training &training) {
   auto add = [&](Kind kind, const std::string &as, int64_t rows) {
     entries.push_back({kind, as, batch, rows, capacity});
   };
@@ -47,9 +94,8 @@ Status addEntry(std::vector<EntryRequest> &entries, const std::string &name,
     };
   } else if (name == "train_step") {
     add(Kind::Loss, name, capacity);
-    entries.back().useLoss = [recipe, accumulates](Graph &graph,
-                                                   const Tensor &loss) {
-      trainingStep(graph, loss, recipe, accumulates);
+    entries.back().useLoss = [training](Graph &graph, const Tensor &loss) {
+      trainingStep(graph, loss, training.recipe, training.accumulates);
     };
   } else if (name == "accumulate_gradients") {
     add(Kind::Loss, name, capacity);
@@ -58,9 +104,81 @@ Status addEntry(std::vector<EntryRequest> &entries, const std::string &name,
     return failure(ErrorCode::InvalidArgument,
                    "--entry: '{}' is no entry point; choose from prefill, "
                    "decode, logits, score, loss_and_gradients, train_step and "
-                   "accumulate_gradients",
-                   name);
+                   "accumulate_gradients{}",
+                   name,
+                   name == "predict" ? ", or name what is to be predicted with "
+                                       "--task"
+                                     : "");
   }
+  return {};
+}
+
+/// The task that a request names, if it names one.
+Expected<std::optional<Task>> taskOf(const CompileRequest &request) {
+  if (request.task.empty()) {
+    if (request.outputs)
+      return failure(ErrorCode::InvalidArgument,
+                     "--outputs: {} are those of a task; name it with --task",
+                     request.outputs);
+    return std::optional<Task>();
+  }
+  Task task;
+  GPTC_TRY(task.kind, parseTaskKind(request.task, "--task"));
+  constexpr uint64_t most = 65536;
+  uint64_t least = task.kind == Task::Kind::MultipleChoice ? 2 : 1;
+  if (request.outputs < least || request.outputs > most)
+    return failure(ErrorCode::InvalidArgument,
+                   "--outputs: {} has {} outputs, expected {} to {}: its "
+                   "classes or answers, or 1 for a number",
+                   request.task, request.outputs, least, most);
+  task.outputs = int64_t(request.outputs);
+  task.auxiliary = request.auxiliary;
+  return std::optional<Task>(task);
+}
+
+/// Gives the graph the adapters that a request asks for.
+Status adapt(Graph &graph, const CompileRequest &request) {
+  constexpr uint64_t most = 4096;
+  if (request.loraRank == 0) {
+    if (!request.loraTargets.empty() || request.loraAlpha != 0)
+      return failure(ErrorCode::InvalidArgument,
+                     "--lora-targets and --lora-alpha say how adapters are; "
+                     "ask for them with --lora RANK");
+    return {};
+  }
+  if (request.loraRank > most)
+    return failure(ErrorCode::InvalidArgument, "--lora: {} is more than {}",
+                   request.loraRank, most);
+  auto rank = double(request.loraRank);
+  graph.adapt({int64_t(request.loraRank),
+               request.loraAlpha > 0 ? request.loraAlpha : 2 * rank,
+               request.loraTargets});
+  return {};
+}
+
+/// Whether each target that a request names stands for a weight.
+Status checkAdapted(Graph &graph, const CompileRequest &request) {
+  if (request.loraRank == 0)
+    return {};
+  const auto &adapted = graph.state().adapted;
+  for (const std::string &target : request.loraTargets)
+    if (!adapted.contains(target)) {
+      std::set<std::string> names;
+      for (auto variable : moduleOf(graph).getOps<ir::VariableOp>()) {
+        llvm::StringRef name = variable.getSymName();
+        if (name.consume_back(".weight") && name.contains('.') &&
+            variable.getTensorType().getRank() == 2 &&
+            !name.starts_with("task."))
+          names.insert(name.substr(name.rfind('.') + 1).str());
+      }
+      return failure(ErrorCode::InvalidArgument,
+                     "--lora-targets: no product has a weight '{}'; choose "
+                     "from {}",
+                     target, fmt::join(names, ", "));
+    }
+  if (adapted.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "--lora: no product of the model has a weight to adapt");
   return {};
 }
 
@@ -130,6 +248,9 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
     info.digest = source.checkpoint->digest();
 
   std::vector<std::string> names = request.entries;
+  GPTC_TRY(std::optional<Task> task, taskOf(request));
+  if (names.empty() && task)
+    names = {"predict"};
   if (names.empty())
     names = {"prefill", "decode"};
   if (!request.recipe.empty() && !llvm::is_contained(names, "train_step"))
@@ -143,21 +264,35 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
                    "--entry: accumulate_gradients sums for train_step, which "
                    "is not among the entries asked for; add it");
   // The optimizer does not depend on the size, which is not known yet.
-  GPTC_TRY(Recipe recipe,
-           findRecipe(request.recipe.empty() ? recipeOf(model.family, 0)
-                                             : request.recipe,
-                      0));
+  std::string recipeName = request.recipe;
+  if (recipeName.empty())
+    recipeName = task ? "gpt1-finetune" : recipeOf(model.family, 0);
+  Training training;
+  GPTC_TRY(training.recipe, findRecipe(recipeName, 0));
+  training.accumulates = llvm::is_contained(names, "accumulate_gradients");
   std::vector<EntryRequest> entries;
   for (size_t i = 0; i < names.size(); ++i)
     if (std::find(names.begin(), names.begin() + i, names[i]) !=
         names.begin() + i)
       return failure(ErrorCode::InvalidArgument, "--entry: '{}' is given twice",
                      names[i]);
+  auto batch = int64_t(info.batch), capacity = int64_t(info.capacity);
   for (const std::string &name : names)
-    GPTC_CHECK(addEntry(entries, name, int64_t(info.batch),
-                        int64_t(info.capacity), recipe,
-                        llvm::is_contained(names, "accumulate_gradients")));
-  for (const EntryRequest &entry : entries)
+    GPTC_CHECK(
+        task ? addTaskEntry(entries, name, batch, capacity, training, *task)
+             : addEntry(entries, name, batch, capacity, training));
+  if (task)
+    info.task = describe(*task);
+  GPTC_CHECK(adapt(graph, request));
+  for (EntryRequest &entry : entries) {
+    bool used = !task;
+    if (task)
+      entry.useStates = [&used, use = entry.useStates](Graph &to,
+                                                       const Tensor &states,
+                                                       const Tensor &table) {
+        used = true;
+        use(to, states, table);
+      };
     try { // A definition is a user's code.
       source.definition.build(graph, entry);
     } catch (const std::exception &exception) {
@@ -168,18 +303,25 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
                      source.definition.name, entry.name, exception.what(),
                      status ? "" : "\n" + status.error().message());
     }
+    if (!used)
+      return failure(ErrorCode::Unsupported,
+                     "the definition '{}' does not give its states, which a "
+                     "task needs; let it handle EntryRequest::Kind::States",
+                     source.definition.name);
+  }
   if (auto status = graph.finish(); !status)
     return failure(status.error().code(), "the definition '{}' is wrong:\n{}",
                    source.definition.name, status.error().message());
+  GPTC_CHECK(checkAdapted(graph, request));
 
   mlir::ModuleOp module = moduleOf(graph);
   if (source.checkpoint)
     GPTC_CHECK(checkCheckpoint(module, *source.checkpoint));
   info.parameters = countParameters(module);
   if (llvm::is_contained(names, "train_step"))
-    info.recipe = request.recipe.empty()
+    info.recipe = request.recipe.empty() && !task
                       ? recipeOf(model.family, info.parameters)
-                      : request.recipe;
+                      : recipeName;
   GPTC_CHECK(addCosts(module, info));
   attach(module, info);
   std::string text = printModule(module);

@@ -15,6 +15,7 @@
 #include "gptc/runtime/program/VariableSource.h"
 #include "gptc/runtime/text/Tokenizer.h"
 #include "gptc/runtime/training/CarriedRecipe.h"
+#include "gptc/runtime/training/Task.h"
 
 #include <chrono>
 #include <filesystem>
@@ -261,6 +262,8 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
     GPTC_TRY(Recipe recipe, findRecipe(info.recipe, info.parameters));
     carried[recipeFile] = describe(recipe);
   }
+  if (!info.task.empty())
+    carried[taskFile] = info.task;
   for (const auto &[name, content] : carried) {
     auto file = std::make_unique<artifact::FileT>();
     file->name = name;

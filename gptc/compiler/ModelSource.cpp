@@ -199,6 +199,8 @@ Status checkCheckpoint(mlir::ModuleOp module, const Checkpoint &checkpoint) {
          variable.getPiecesAttr().getAsRange<ir::PieceAttr>()) {
       std::string name = attribute.getTensor().str();
       const TensorView *tensor = checkpoint.find(name);
+      if (!tensor && attribute.getOptional())
+        continue;
       if (!tensor)
         return failure(ErrorCode::NotFound,
                        "the checkpoint '{}' has no tensor '{}'",
@@ -206,6 +208,8 @@ Status checkCheckpoint(mlir::ModuleOp module, const Checkpoint &checkpoint) {
       used.insert(name);
       pieces.push_back({*tensor, attribute.getTransposed()});
     }
+    if (pieces.empty())
+      continue;
     auto shape = variable.getTensorType().getShape();
     auto matrix = SourceMatrix::create(
         variable.getSymName().str(),

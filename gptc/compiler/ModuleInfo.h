@@ -29,6 +29,7 @@ struct ModuleInfo {
   uint64_t initSeed = 0;
   bool embed = false;
   std::string recipe; ///< Of the entry train_step; empty without it.
+  std::string task;   ///< task.json of an artifact for one; else empty.
   std::string sourceHash;
   struct Cost {
     uint64_t flops = 0;

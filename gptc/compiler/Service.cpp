@@ -3,6 +3,7 @@
 #include "gptc/compiler/Service.h"
 
 #include "gptc/compiler/Driver.h"
+#include "gptc/compiler/ModelSource.h"
 #include "gptc/compiler/ReferenceRunner.h"
 
 namespace {
@@ -11,6 +12,12 @@ class Service : public gptc::CompilerService {
 public:
   std::vector<gptc::ModelSummary> models() override {
     return gptc::listModels();
+  }
+  gptc::Expected<uint64_t>
+  contextOf(const gptc::CompileRequest &request) override {
+    GPTC_TRY(gptc::ModelSource source,
+             gptc::resolveModel(request.model, request.checkpoint));
+    return source.definition.info.context;
   }
   gptc::Expected<gptc::CompileSummary>
   compile(const gptc::CompileRequest &request) override {

@@ -45,8 +45,15 @@ struct CompileRequest {
   std::vector<std::string> entries;
   uint64_t batch = 0;
   uint64_t context = 0;
-  std::string recipe; ///< Of train_step: gpt1, gpt2 or gpt3-SIZE.
-  std::string cpu;    ///< host, x86-64-v3, x86-64-v4.
+  std::string recipe; ///< Of train_step: gpt1, gpt1-finetune, gpt2, gpt3-SIZE.
+  /// Of entries for a task: its kind, or empty.
+  std::string task;
+  uint64_t outputs = 0;   ///< Classes, answers, or 1 for a number.
+  double auxiliary = 0.5; ///< Weight of the language model's loss.
+  uint64_t loraRank = 0;  ///< Of low-rank adapters; 0: none.
+  double loraAlpha = 0;   ///< Their factor times the rank; 0: twice the rank.
+  std::vector<std::string> loraTargets; ///< Ends of weights' names.
+  std::string cpu;                      ///< host, x86-64-v3, x86-64-v4.
   std::string toPhase;
   std::string fromPhase;
   std::string dumpDirectory;
@@ -98,6 +105,8 @@ class CompilerService {
 public:
   virtual ~CompilerService() = default;
   virtual std::vector<ModelSummary> models() = 0;
+  /// The most tokens that a sequence of the request's model can have.
+  virtual Expected<uint64_t> contextOf(const CompileRequest &request) = 0;
   virtual Expected<CompileSummary> compile(const CompileRequest &request) = 0;
   virtual Expected<PlanSummary> plan(const CompileRequest &request) = 0;
   /// Opens the target "reference" of an artifact; `checkpoint`, if not empty,

@@ -2,7 +2,32 @@
 
 #include "gptc/frontend/Definition.h"
 
+#include "gptc/frontend/Operators.h"
+
 namespace gptc {
+
+Tensor EntryRequest::embed(const Tensor &table, const Tensor &tokens,
+                           Where where) const {
+  if (addedTokens == 0 || !table.valid() || !tokens.valid() ||
+      table.shape().size() != 2 || tokens.shape().size() != 2)
+    return gather(table, tokens, where);
+  Graph &graph = *table.graph();
+  int64_t vocabulary = table.dim(0), width = table.dim(1);
+  constexpr const char *name = "task.tokens.weight";
+  Tensor added =
+      graph.parameter(name, {table.type().element, {addedTokens, width}},
+                      Initializer::normal(0, 0.02), {{name, false, true}});
+  Tensor first = full(tokens, double(vocabulary), where);
+  Tensor last = full(tokens, double(vocabulary - 1), where);
+  Tensor own = gather(table, minimum(tokens, last, where), where);
+  Tensor others = gather(
+      added, maximum(subtract(tokens, first, where), full(tokens, 0), where),
+      where);
+  Shape flags{tokens.dim(0), tokens.dim(1), 1};
+  return choose(broadcast(reshape(less(tokens, first, where), flags, where),
+                          own.shape(), where),
+                own, others, where);
+}
 
 void DefinitionRegistry::add(Definition definition) {
   definitions_.push_back(std::move(definition));

@@ -31,7 +31,7 @@ struct ModelInfo {
 /// One entry point that is asked for: prefill and decode have `rows` tokens a
 /// sequence and caches of `capacity`; the others have `rows` tokens.
 struct EntryRequest {
-  enum class Kind { Prefill, Decode, Logits, Score, Loss } kind;
+  enum class Kind { Prefill, Decode, Logits, Score, Loss, States } kind;
   std::string name;
   int64_t batch = 1;
   int64_t rows = 1;
@@ -39,6 +39,20 @@ struct EntryRequest {
   /// Of an entry of kind Loss: adds what becomes of the loss, [], its
   /// gradients as results or a step of training. Called once, last.
   std::function<void(Graph &, const Tensor &loss)> useLoss = {};
+  /// Of an entry of kind States: adds what becomes of the states [B, T, C] that
+  /// a head reads, after the last layer norm where there is one: a task.
+  /// `table` [V, C] is what the model's own head multiplies them with. Called
+  /// once, last.
+  std::function<void(Graph &, const Tensor &states, const Tensor &table)>
+      useStates = {};
+  /// Tokens that a task adds to the model's vocabulary, as the ids after it.
+  int64_t addedTokens = 0;
+
+  /// The rows of a table [V, C] at the entry's tokens, [B, T, C], those of
+  /// added tokens from a parameter `task.tokens.weight` of their own. For
+  /// definitions whose models are trained for tasks, in the place of gather.
+  Tensor embed(const Tensor &table, const Tensor &tokens,
+               Where where = Where::current()) const;
 };
 
 struct Definition {

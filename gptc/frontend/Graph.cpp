@@ -307,7 +307,7 @@ Tensor Graph::parameter(const std::string &name, const TensorType &type,
   for (const Piece &piece : pieces)
     sources.push_back(
         ir::PieceAttr::get(context, state_->builder.getStringAttr(piece.tensor),
-                           piece.transposed));
+                           piece.transposed, piece.optional));
   auto kind = initializer.kind == Initializer::Kind::Normal
                   ? ir::InitializerKind::Normal
                   : ir::InitializerKind::Constant;
@@ -328,13 +328,18 @@ std::vector<Parameter> Graph::parameters() const {
     if (variable.getRole() != ir::Role::Parameter)
       continue;
     Parameter parameter{name, state_->wrap(read.getResult()), {}};
+    parameter.trained = state_->adapters.rank == 0;
     for (auto piece : variable.getPiecesAttr().getAsRange<ir::PieceAttr>())
-      parameter.pieces.push_back(
-          {piece.getTensor().str(), piece.getTransposed()});
+      parameter.pieces.push_back({piece.getTensor().str(),
+                                  piece.getTransposed(), piece.getOptional()});
+    for (const Piece &piece : parameter.pieces)
+      parameter.trained = parameter.trained || piece.optional;
     found.push_back(std::move(parameter));
   }
   return found;
 }
+
+void Graph::adapt(LowRank adapters) { state_->adapters = std::move(adapters); }
 
 Tensor Graph::cache(const std::string &name, const TensorType &type,
                     Where where) {

@@ -72,6 +72,19 @@ struct Parameter {
   std::string name;
   Tensor value;
   std::vector<Piece> pieces;
+  /// Whether training changes it: not where low-rank adapters stand for it.
+  bool trained = true;
+};
+
+/// Low-rank adaptation: a product with a weight W [in, out] has alpha/rank
+/// times x A B added, A [in, rank] and B [rank, out], and they are trained in
+/// the place of all that a checkpoint gives. Source: Hu et al., 2021.
+struct LowRank {
+  int64_t rank = 0;
+  double alpha = 0;
+  /// Last parts of names, "c_attn" for h.0.attn.c_attn.weight; if empty, all
+  /// weights that stand on the right of a product as they are.
+  std::vector<std::string> targets;
 };
 
 /// A name scope: what is built while it lives is called "outer/name".
@@ -114,6 +127,9 @@ public:
   /// The parameters that the present entry has read so far, each once, in the
   /// order of their first use; none outside of an entry.
   std::vector<Parameter> parameters() const;
+  /// Gives the products of all entries adapters, NAME.lora_a and NAME.lora_b
+  /// for NAME.weight. To be called before the first entry.
+  void adapt(LowRank adapters);
   /// The value of a cache or counter at the entry's start; zero at first.
   Tensor cache(const std::string &name, const TensorType &type,
                Where where = Where::current());

@@ -5,6 +5,7 @@
 
 #include "gptc/frontend/Graph.h"
 #include "gptc/ir/Dialect.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace gptc {
 
@@ -20,6 +21,8 @@ struct GraphState {
   llvm::SmallVector<mlir::Value> results;
   llvm::SmallVector<std::string> resultNames;
   std::vector<std::string> scopes;
+  LowRank adapters;
+  llvm::StringSet<> adapted; ///< Targets that stand for a weight, so far.
   std::vector<std::string> errors;
   /// The entry that reported an error, by its place and scope.
   llvm::StringMap<std::string> reporters;
@@ -53,6 +56,10 @@ struct GraphState {
   Scalar wrapScalar(mlir::Value value);
   mlir::RankedTensorType lower(const TensorType &type);
   static TensorType raise(mlir::Type type);
+  /// What adapters add to the product of `x` with the parameter `weight`, or an
+  /// invalid tensor.
+  Tensor adaptation(const Tensor &x, const Tensor &weight, int64_t out,
+                    Where where);
   Tensor variable(const std::string &name, const TensorType &type,
                   ir::Role role, ir::InitializerAttr init,
                   mlir::ArrayAttr pieces, Where where);

@@ -79,9 +79,13 @@ Tensor matmul(const Tensor &a, const Tensor &b, bool transposeA,
                                 k, k, found));
   leading.push_back(m);
   leading.push_back(n);
-  return state->wrap(ir::MatmulOp::create(
+  Tensor product = state->wrap(ir::MatmulOp::create(
       state->builder, state->location(), state->lower({x.element, leading}),
       GraphState::unwrap(a), GraphState::unwrap(b), transposeA, transposeB));
+  if (transposeA || transposeB || y.shape.size() != 2)
+    return product;
+  Tensor adaptation = state->adaptation(a, b, n, where);
+  return adaptation.valid() ? add(product, adaptation, where) : product;
 }
 
 Tensor linear(const Tensor &x, const Tensor &weight, const Tensor &bias,

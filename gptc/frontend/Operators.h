@@ -149,8 +149,8 @@ std::vector<Tensor> gradient(const Tensor &loss,
 /// `x` itself; no gradient flows through it.
 Tensor stopGradient(const Tensor &x, Where where = Where::current());
 /// Gives the present entry the results of `loss_and_gradients`: "loss", and
-/// "gradient:NAME" for each tensor of a checkpoint that a parameter of the
-/// entry is made of, in its shape. Several pieces of one parameter must be
+/// "gradient:NAME" for each tensor of a checkpoint that a trained parameter of
+/// the entry is made of, in its shape. Several pieces of one parameter must be
 /// equally wide.
 void gradientResults(Graph &graph, const Tensor &loss,
                      Where where = Where::current());

@@ -9,6 +9,7 @@ namespace gptc {
 std::vector<Trained> gradientsOf(Graph &graph, const Tensor &loss,
                                  Where where) {
   std::vector<Parameter> parameters = graph.parameters();
+  std::erase_if(parameters, [](const Parameter &one) { return !one.trained; });
   std::vector<Tensor> values;
   for (const Parameter &parameter : parameters)
     values.push_back(parameter.value);

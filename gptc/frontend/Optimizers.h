@@ -27,7 +27,7 @@ struct Trained {
 };
 
 /// The gradients of a loss, a floating point tensor [], for all parameters
-/// that the present entry has read so far.
+/// that the present entry has read so far and that are trained.
 std::vector<Trained> gradientsOf(Graph &graph, const Tensor &loss,
                                  Where where = Where::current());
 

@@ -44,10 +44,13 @@ struct Initializer {
 };
 
 /// A tensor of a checkpoint that a parameter is made of. Several are joined
-/// along the last dimension.
+/// along the last dimension. An optional one may be missing, and the
+/// initializer then gives the parameter's values: so are those that a task adds
+/// to a model.
 struct Piece {
   std::string tensor;
   bool transposed = false;
+  bool optional = false;
 };
 
 } // namespace gptc

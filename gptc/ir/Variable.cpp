@@ -34,16 +34,21 @@ mlir::Attribute PieceAttr::parse(mlir::AsmParser &parser, mlir::Type) {
   std::string tensor;
   if (parser.parseLess() || parser.parseString(&tensor))
     return {};
-  bool transposed = false;
-  if (mlir::succeeded(parser.parseOptionalComma())) {
-    if (parser.parseKeyword("transposed"))
+  bool transposed = false, optional = false;
+  while (mlir::succeeded(parser.parseOptionalComma())) {
+    if (!transposed && !optional &&
+        mlir::succeeded(parser.parseOptionalKeyword("transposed")))
+      transposed = true;
+    else if (!optional && mlir::succeeded(parser.parseKeyword("optional")))
+      optional = true;
+    else
       return {};
-    transposed = true;
   }
   if (parser.parseGreater())
     return {};
   return get(parser.getContext(),
-             mlir::StringAttr::get(parser.getContext(), tensor), transposed);
+             mlir::StringAttr::get(parser.getContext(), tensor), transposed,
+             optional);
 }
 
 void PieceAttr::print(mlir::AsmPrinter &printer) const {
@@ -51,6 +56,8 @@ void PieceAttr::print(mlir::AsmPrinter &printer) const {
   printer.printString(getTensor().getValue());
   if (getTransposed())
     printer << ", transposed";
+  if (getOptional())
+    printer << ", optional";
   printer << ">";
 }
 

@@ -40,11 +40,13 @@ def Gptc_PieceAttr : Gptc_Attr<"Piece", "piece"> {
   let summary = "A checkpoint tensor that is part of a variable.";
   let description = [{
     The tensor of that name, transposed if so marked. A variable's pieces are
-    concatenated along its last dimension.
+    concatenated along its last dimension. Where a checkpoint lacks an
+    `optional` one, the variable starts as its initializer says.
 
     Example: `#gptc.piece<"h.0.attn.attention.q_proj.weight", transposed>`.
   }];
-  let parameters = (ins "::mlir::StringAttr":$tensor, "bool":$transposed);
+  let parameters = (ins "::mlir::StringAttr":$tensor, "bool":$transposed,
+                        "bool":$optional);
   let hasCustomAssemblyFormat = 1;
 }
 

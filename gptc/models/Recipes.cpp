@@ -25,6 +25,18 @@ Recipe gpt1() {
   return recipe;
 }
 
+/// For a task; betas, epsilon, decay and norm as in the published code.
+Recipe gpt1FineTuning() {
+  Recipe recipe = gpt1();
+  recipe.name = "gpt1-finetune";
+  recipe.learningRate = 6.25e-5;
+  recipe.warmUpSteps = 0;
+  recipe.warmUpShare = 0.002;
+  recipe.fall = Schedule::Fall::Linear;
+  recipe.source = "Radford et al., 2018, section 4.1, fine-tuning details";
+  return recipe;
+}
+
 /// A row of Brown et al., 2020, table 2.1.
 struct Size {
   const char *name;
@@ -71,7 +83,7 @@ Recipe gpt2(uint64_t parameters) {
 } // namespace
 
 Expected<Recipe> findRecipe(const std::string &name, uint64_t parameters) {
-  std::vector<Recipe> all{gpt1(), gpt2(parameters)};
+  std::vector<Recipe> all{gpt1(), gpt1FineTuning(), gpt2(parameters)};
   for (const Size &size : sizes)
     all.push_back(gpt3(size));
   std::vector<std::string> names;
@@ -96,7 +108,8 @@ std::string describe(const Recipe &recipe) {
                                 {"learning_rate", recipe.learningRate},
                                 {"warm_up_steps", recipe.warmUpSteps},
                                 {"warm_up_tokens", recipe.warmUpTokens},
-                                {"schedule", "cosine"},
+                                {"warm_up_share", recipe.warmUpShare},
+                                {"schedule", toString(recipe.fall)},
                                 {"last_rate", recipe.lastRate},
                                 {"source", recipe.source}}
              .dump(2) +

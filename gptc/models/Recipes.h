@@ -4,6 +4,7 @@
 #define GPTC_MODELS_RECIPES_H
 
 #include "gptc/frontend/Optimizers.h"
+#include "gptc/runtime/training/Schedule.h"
 
 namespace gptc {
 
@@ -16,7 +17,9 @@ struct Recipe {
   double learningRate = 0; ///< At its peak.
   /// How long the rate rises, in steps or in tokens; one of them is 0.
   uint64_t warmUpSteps = 0, warmUpTokens = 0;
-  double lastRate = 0; ///< Share of the peak at the end of a cosine.
+  double warmUpShare = 0; ///< The same as a share of the run.
+  Schedule::Fall fall = Schedule::Fall::Cosine;
+  double lastRate = 0; ///< Share of the peak at the end.
   std::string source;
 };
 
@@ -26,7 +29,7 @@ Expected<Recipe> findRecipe(const std::string &name, uint64_t parameters);
 /// Name of the recipe that suits a model.
 std::string recipeOf(const std::string &family, uint64_t parameters);
 /// What an artifact carries of a recipe, as JSON: name, learning_rate,
-/// warm_up_steps, warm_up_tokens, schedule, last_rate, source.
+/// warm_up_steps, warm_up_tokens, warm_up_share, schedule, last_rate, source.
 std::string describe(const Recipe &recipe);
 
 /// Gives the present entry the rest of a training step after its loss: clipped

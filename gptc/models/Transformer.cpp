@@ -61,7 +61,7 @@ Tensor Builder::embed(const Tensor &tokens) {
   Tensor indices = iota(graph, {request.batch, request.rows}, 1);
   if (positions.valid())
     indices = indices + reshape(positions, {request.batch, 1});
-  return gather(words, tokens) + gather(places, indices);
+  return request.embed(words, tokens) + gather(places, indices);
 }
 
 Tensor Builder::norm(const std::string &name, const Tensor &x) {
@@ -199,6 +199,11 @@ void Builder::build() {
     x = selectRow(x, lengths - full(lengths, 1));
   if (!config.postNorm())
     x = norm("ln_f", x);
+  if (request.kind == Kind::States) {
+    request.useStates(graph, x, headTable());
+    graph.endEntry();
+    return;
+  }
   Tensor result;
   {
     Scope scope(graph, "head");

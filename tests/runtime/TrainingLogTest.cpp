@@ -17,7 +17,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 LoggedStep stepOf(uint64_t number) {
-  LoggedStep step{number, 5.0 / double(number), 1.5, 1e-4, 1000, 2, {}};
+  LoggedStep step{number, 5.0 / double(number), 1.5, 1e-4, 1000, 2, {}, {}};
   if (number % 3 == 0)
     step.validationLoss = 4.25;
   return step;
@@ -35,11 +35,11 @@ TEST(TrainingLog, WritesBothFilesStepByStep) {
   ASSERT_TRUE(log.write(stepOf(1)));
   EXPECT_EQ(read(folder / "log.csv"),
             "step,loss,gradient_norm,learning_rate,tokens_per_s,gflop_s,"
-            "validation_loss\n1,5,1.5,0.0001,1000,2,\n");
+            "validation_loss,metrics\n1,5,1.5,0.0001,1000,2,,\n");
   ASSERT_TRUE(log.write(stepOf(2)));
   ASSERT_TRUE(log.write(stepOf(3)));
   EXPECT_THAT(read(folder / "log.csv"), HasSubstr("\n3,1.6666666666666667,"
-                                                  "1.5,0.0001,1000,2,4.25\n"));
+                                                  "1.5,0.0001,1000,2,4.25,\n"));
   EXPECT_THAT(read(folder / "log.jsonl"),
               HasSubstr("\"validation_loss\":4.25"));
 }

@@ -62,6 +62,10 @@ VariableSource::create(const artifact::VariableT &variable,
   if (checkpoint) {
     for (const auto &piece : variable.pieces) {
       const TensorView *tensor = checkpoint->find(piece->tensor);
+      if (!tensor && piece->optional) {
+        pieces.clear();
+        break;
+      }
       if (!tensor)
         return failure(ErrorCode::NotFound,
                        "the checkpoint '{}' has no tensor '{}'",

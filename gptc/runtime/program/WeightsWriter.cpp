@@ -5,6 +5,7 @@
 #include "gptc/runtime/program/VariableSource.h"
 #include "gptc/runtime/tensors/SafetensorsWriter.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fmt/ranges.h>
 
@@ -123,6 +124,15 @@ Status addParts(
   return {};
 }
 
+/// Whether a checkpoint gives a variable's values: it may lack optional ones.
+bool gives(const Checkpoint &checkpoint, const VariableT &variable) {
+  auto &pieces = variable.pieces;
+  return !pieces.empty() &&
+         std::none_of(pieces.begin(), pieces.end(), [&](const auto &piece) {
+           return piece->optional && !checkpoint.find(piece->tensor);
+         });
+}
+
 /// The checkpoint's own tensors that the variables are made of.
 Status addOriginals(const VariableT &variable, const Checkpoint &checkpoint,
                     std::vector<PendingTensor> &tensors) {
@@ -199,7 +209,7 @@ Expected<WrittenWeights> writeWeights(const Artifact &artifact,
                       artifact.blob(*storage->embedded), part);
       };
       GPTC_CHECK(addParts(variable, load, tensors));
-    } else if (checkpoint && !variable.pieces.empty()) {
+    } else if (checkpoint && gives(*checkpoint, variable)) {
       GPTC_CHECK(addOriginals(variable, *checkpoint, tensors));
       written.original = true;
     } else {

@@ -19,6 +19,8 @@ Schedule CarriedRecipe::scheduleFor(uint64_t steps,
   schedule.fall = fall;
   schedule.steps = steps;
   schedule.warmUp = std::min(published, steps / 100);
+  if (warmUpShare > 0)
+    schedule.warmUp = uint64_t(std::ceil(warmUpShare * double(steps)));
   return schedule;
 }
 
@@ -38,12 +40,14 @@ Expected<CarriedRecipe> parseRecipe(std::string_view text,
   recipe.lastRate = number("last_rate", 1);
   double steps = number("warm_up_steps", mostSteps);
   double tokens = number("warm_up_tokens", mostSteps);
+  if (json.contains("warm_up_share"))
+    recipe.warmUpShare = number("warm_up_share", 1);
   bool texts = json.is_object() && json.contains("name") &&
                json["name"].is_string() && json.contains("source") &&
                json["source"].is_string() && json.contains("schedule") &&
                json["schedule"].is_string();
   if (!texts || !(recipe.learningRate > 0) || !(recipe.lastRate >= 0) ||
-      !(steps >= 0) || !(tokens >= 0))
+      !(steps >= 0) || !(tokens >= 0) || !(recipe.warmUpShare >= 0))
     return failure(ErrorCode::Corrupt,
                    "{} is no recipe: expected name, source, schedule, "
                    "learning_rate, last_rate, warm_up_steps and "

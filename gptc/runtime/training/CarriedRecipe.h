@@ -20,11 +20,13 @@ struct CarriedRecipe {
   double learningRate = 0; ///< At its peak.
   double lastRate = 0;     ///< Share of the peak at the end.
   uint64_t warmUpSteps = 0, warmUpTokens = 0;
+  double warmUpShare = 0; ///< Of the run.
   Schedule::Fall fall = Schedule::Fall::Cosine;
 
   /// Its schedule for a run of `steps` steps of that many tokens. The warm-up
   /// is the published one, but at most a hundredth of a run that is shorter
-  /// than the published.
+  /// than the published; a share of the run is
+  /// taken as it is.
   Schedule scheduleFor(uint64_t steps, uint64_t tokensPerStep) const;
 };
 

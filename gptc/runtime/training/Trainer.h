@@ -3,8 +3,8 @@
 #ifndef GPTC_RUNTIME_TRAINING_TRAINER_H
 #define GPTC_RUNTIME_TRAINING_TRAINER_H
 
-#include "gptc/runtime/data/Batches.h"
 #include "gptc/runtime/program/Program.h"
+#include "gptc/runtime/training/BatchSource.h"
 #include "gptc/runtime/training/Schedule.h"
 #include "gptc/runtime/training/TrainingState.h"
 
@@ -13,9 +13,7 @@
 namespace gptc {
 
 struct TrainerOptions {
-  std::string data;   ///< A folder of `gptc prepare`.
   std::string output; ///< The folder with the states; it must exist.
-  uint64_t seed = 0;  ///< Orders the data.
   /// Batches of a step: all but the last by the entry accumulate_gradients.
   uint64_t accumulate = 1;
   Schedule schedule;
@@ -37,26 +35,25 @@ struct TrainedStep {
   double learningRate = 0;
 };
 
-/// A program's entry `train_step` over the batches of prepared data. What a
-/// run leaves is a function of the artifact, the data, the seed and the
-/// schedule: a run that was interrupted and goes on from a state has the same
-/// bits as one that was not. Not thread safe.
+/// A program's entry `train_step` over batches of data. What a run leaves is a
+/// function of the artifact, the data, the seed and the schedule: a run that
+/// was interrupted and goes on from a state has the same bits as one that was
+/// not. Not thread safe.
 class Trainer {
 public:
   /// With `resume` it goes on after the newest state of the folder, from the
   /// beginning if there is none. Fails with a sentence where the artifact has
-  /// no train_step, or the data is another tokenizer's.
+  /// no train_step, or the data is not for it.
   static Expected<std::unique_ptr<Trainer>>
   create(std::shared_ptr<const Artifact> artifact,
-         const TrainerOptions &options);
+         const TrainerOptions &options, std::unique_ptr<BatchSource> source);
 
   /// Steps done so far.
   uint64_t step() const { return step_; }
   uint64_t tokensPerStep() const {
-    return options_.accumulate * batches_->batch() * batches_->context();
+    return options_.accumulate * source_->batch() * source_->context();
   }
-  /// Windows of the data that each epoch has.
-  uint64_t windows() const { return batches_->windows(); }
+  const BatchSource &source() const { return *source_; }
   /// Useful operations of a step.
   uint64_t flopsPerStep() const;
   const Executable &program() const { return *program_; }
@@ -66,38 +63,32 @@ public:
   /// finite number, or the device fails: the weights are then worthless, and
   /// the newest state, which the error names, is what remains.
   Expected<TrainedStep> train();
-  /// The mean loss of at most `windows` windows of the validation part, by the
-  /// entry `score`; nothing where the artifact or the data has none.
-  Expected<std::optional<double>> validate(uint64_t windows);
+  /// As BatchSource::validate; an error says what remains.
+  Expected<std::optional<Validation>> validate(uint64_t most);
   /// Writes the present state, with the validation loss if it was measured.
   Status save(std::optional<double> validationLoss = {});
 
 private:
   Trainer() = default;
-  Status open(const TrainerOptions &options);
-  Status checkData() const;
+  Status open();
 
   struct Entry {
     uint32_t index = 0;
-    std::span<int32_t> tokens, targets;
-    std::span<float> output; ///< The loss, or the log-likelihoods.
+    std::span<const float> loss;
     std::span<float> weight; ///< gradient_weight; empty where it takes none.
   };
-  Expected<Entry> openEntry(uint32_t index, const std::string &result);
-  /// Runs an entry; an error says what remains.
-  Status runEntry(uint32_t index);
+  Expected<Entry> openEntry(uint32_t index);
+  /// Adds to an error of the program what remains.
+  Error withRemains(const Error &error) const;
   /// "the last good state is 'OUT/step-00000100'".
   std::string whatRemains() const;
 
   std::unique_ptr<Executable> program_;
-  std::unique_ptr<TokenData> data_;
-  std::unique_ptr<Batches> batches_;
-  std::unique_ptr<Batches> validation_; ///< Null: nothing to validate with.
+  std::unique_ptr<BatchSource> source_;
   TrainerOptions options_;
   TrainingIdentity identity_;
   Entry train_;
-  Entry sum_;   ///< accumulate_gradients; empty where there is none.
-  Entry score_; ///< Empty where there is none.
+  Entry sum_; ///< accumulate_gradients; empty where there is none.
   std::span<float> learningRate_;
   std::span<float> scale_; ///< Empty where the step takes none.
   std::span<const float> norm_;

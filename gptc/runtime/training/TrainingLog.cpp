@@ -16,7 +16,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char *header = "step,loss,gradient_norm,learning_rate,"
-                               "tokens_per_s,gflop_s,validation_loss\n";
+                               "tokens_per_s,gflop_s,validation_loss,metrics\n";
 
 std::string toJson(const LoggedStep &step) {
   Json line = {{"step", step.step},
@@ -27,15 +27,20 @@ std::string toJson(const LoggedStep &step) {
                {"gflop_s", step.gflopPerSecond}};
   if (step.validationLoss)
     line["validation_loss"] = *step.validationLoss;
+  for (const auto &[name, value] : step.metrics)
+    line["metrics"][name] = value;
   return line.dump() + "\n";
 }
 
 std::string toCsv(const LoggedStep &step) {
   std::string validation =
       step.validationLoss ? fmt::format("{}", *step.validationLoss) : "";
-  return fmt::format("{},{},{},{},{},{},{}\n", step.step, step.loss,
+  std::string metrics;
+  for (const auto &[name, value] : step.metrics)
+    metrics += fmt::format("{}{}={}", metrics.empty() ? "" : " ", name, value);
+  return fmt::format("{},{},{},{},{},{},{},{}\n", step.step, step.loss,
                      step.gradientNorm, step.learningRate, step.tokensPerSecond,
-                     step.gflopPerSecond, validation);
+                     step.gflopPerSecond, validation, metrics);
 }
 
 /// A line of the log; nothing for one that is none.
@@ -54,9 +59,15 @@ std::optional<LoggedStep> parseLine(std::string_view text) {
                   number("learning_rate"),
                   number("tokens_per_s"),
                   number("gflop_s"),
-                  std::nullopt};
+                  std::nullopt,
+                  {}};
   if (line.contains("validation_loss"))
     step.validationLoss = number("validation_loss");
+  if (auto metrics = line.find("metrics");
+      metrics != line.end() && metrics->is_object())
+    for (const auto &[name, value] : metrics->items())
+      if (value.is_number())
+        step.metrics.emplace_back(name, value.get<double>());
   return step;
 }
 

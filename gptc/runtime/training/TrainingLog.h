@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace gptc {
@@ -22,6 +24,8 @@ struct LoggedStep {
   double tokensPerSecond = 0;
   double gflopPerSecond = 0; ///< Useful operations.
   std::optional<double> validationLoss;
+  /// Of the same validation: "accuracy" for one.
+  std::vector<std::pair<std::string, double>> metrics;
 };
 
 /// The log of a training in its folder: `log.jsonl` and, with the same

@@ -39,6 +39,40 @@ Expected<CompilerService *> loadCompiler() {
   return service();
 }
 
+void addAdapterOptions(CLI::App &command, CompileRequest &request) {
+  command
+      .add_option("--lora", request.loraRank,
+                  "Train low-rank adapters of that rank in the place of the "
+                  "weights")
+      ->check(aboveZero());
+  command
+      .add_option("--lora-alpha", request.loraAlpha,
+                  "What adapters add is weighed by this over the rank (twice "
+                  "the rank)")
+      ->check(finiteAboveZero());
+  command
+      .add_option("--lora-targets", request.loraTargets,
+                  "Weights that get adapters, by the last parts of their "
+                  "names, as c_attn,c_proj (all of the layers)")
+      ->delimiter(',');
+}
+
+void addTaskOptions(CLI::App &command, CompileRequest &request) {
+  command.add_option("--task", request.task,
+                     "What the model is for, if not for text: classification, "
+                     "entailment, similarity or multiple-choice");
+  command
+      .add_option("--outputs", request.outputs,
+                  "Classes or answers of the task; 1: a number")
+      ->check(aboveZero());
+  command
+      .add_option("--auxiliary", request.auxiliary,
+                  "Weight of the language model's own loss beside a task's "
+                  "(0.5)")
+      ->check(CLI::NonNegativeNumber);
+  addAdapterOptions(command, request);
+}
+
 void RunOptions::add(CLI::App &command) {
   command.add_option("--backend", backend,
                      "Backend to run on: cpu, an instruction set of it as "

@@ -26,15 +26,22 @@ void addCompare(CLI::App &app, Action &action);
 void addCompile(CLI::App &app, Action &action);
 void addDevices(CLI::App &app, Action &action);
 void addExport(CLI::App &app, Action &action);
+void addFinetune(CLI::App &app, Action &action);
 void addGenerate(CLI::App &app, Action &action);
 void addInspect(CLI::App &app, Action &action);
 void addModels(CLI::App &app, Action &action);
 void addPlan(CLI::App &app, Action &action);
+void addPredict(CLI::App &app, Action &action);
 void addPrepare(CLI::App &app, Action &action);
 void addRun(CLI::App &app, Action &action);
 void addScore(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
 void addTrain(CLI::App &app, Action &action);
+
+/// Options of what a model is compiled for besides text: a task, adapters.
+void addTaskOptions(CLI::App &command, CompileRequest &request);
+/// Those of adapters alone.
+void addAdapterOptions(CLI::App &command, CompileRequest &request);
 
 /// The compiler, from libgptc-compiler.so beside the runtime library.
 Expected<CompilerService *> loadCompiler();

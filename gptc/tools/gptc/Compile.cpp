@@ -66,6 +66,7 @@ void addCompile(CLI::App &app, Action &action) {
   command->add_option(
       "--recipe", request.recipe,
       "Optimizer of train_step: gpt1, gpt2 or gpt3-SIZE (the model's)");
+  addTaskOptions(*command, request);
   command->add_option("--dtype", request.dtype,
                       "Type of weights and products, f32 or bf16 (default: "
                       "the checkpoint's)");
@@ -73,7 +74,7 @@ void addCompile(CLI::App &app, Action &action) {
       ->add_option("--entry", request.entries,
                    "Entry points: prefill, decode, logits, score, "
                    "loss_and_gradients, train_step, accumulate_gradients "
-                   "(default: prefill,decode)")
+                   "(default: prefill,decode), and predict of a task")
       ->delimiter(',');
   command->add_option("--batch", request.batch, "Sequences side by side")
       ->check(aboveZero());

@@ -64,6 +64,8 @@ int main(int argc, char **argv) {
   tool::addTokenize(app, action);
   tool::addPrepare(app, action);
   tool::addTrain(app, action);
+  tool::addFinetune(app, action);
+  tool::addPredict(app, action);
   tool::addDevices(app, action);
   tool::checkValues(app);
   // CLI11 would say that a command is missing, and not which one is unknown.

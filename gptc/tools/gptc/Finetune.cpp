@@ -1,0 +1,230 @@
+//===- Finetune.cpp - gptc finetune ---------------------------------------===//
+
+#include "TrainingRun.h"
+
+#include "gptc/runtime/base/File.h"
+#include "gptc/runtime/training/TaskPrediction.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace gptc::tool {
+
+namespace {
+
+struct Options {
+  TrainingRunOptions run;
+  std::string task, training, validation, labels = "natural";
+  std::vector<std::string> columns;
+  uint64_t seed = 0, epochs = 3;
+};
+
+Expected<LabelKind> parseLabels(const std::string &name) {
+  if (name == "natural")
+    return LabelKind::Natural;
+  if (name == "classes")
+    return LabelKind::Classes;
+  if (name == "numbers")
+    return LabelKind::Numbers;
+  return failure(ErrorCode::InvalidArgument,
+                 "--labels: '{}' is not known; choose classes or numbers",
+                 name);
+}
+
+Status writeText(const std::string &path, std::string_view text) {
+  GPTC_TRY(AtomicFile file, AtomicFile::create(path));
+  GPTC_CHECK(file.write(std::as_bytes(std::span(text))));
+  return file.commit();
+}
+
+/// The tokenizer of an artifact, a checkpoint folder, or the folder that gives
+/// a named model its weights.
+Expected<std::shared_ptr<const Tokenizer>>
+tokenizerFor(const CompileRequest &compile) {
+  constexpr const char *remedy =
+      "texts cannot be read without one; name a checkpoint folder with a "
+      "tokenizer as MODEL or --checkpoint";
+  if (compile.model.ends_with(".gptc")) {
+    GPTC_TRY(auto artifact, Artifact::open(compile.model));
+    return requireTokenizer(*artifact, remedy);
+  }
+  std::string folder =
+      compile.checkpoint.empty() ? compile.model : compile.checkpoint;
+  GPTC_TRY(TokenizerFiles files, readTokenizerFiles(folder));
+  if (!files.contains("tokenizer.json") && !files.contains("vocab.json"))
+    return failure(ErrorCode::NotFound, "'{}' has no tokenizer: {}", folder,
+                   remedy);
+  return Tokenizer::create(files);
+}
+
+Expected<std::shared_ptr<const TaskExamples>>
+readExamples(const std::string &path, const TaskFormat &format,
+             const Tokenizer &tokenizer) {
+  GPTC_TRY(Table table, readTable(path, format.columns(true)));
+  GPTC_TRY(TaskExamples examples,
+           TaskExamples::create(table, format, tokenizer, true));
+  return std::make_shared<const TaskExamples>(std::move(examples));
+}
+
+/// The tokens of a sequence that all examples need, at most the model's
+/// context: a multiple of 8.
+Status chooseContext(CompileRequest &compile, const TaskExamples &training,
+                     const TaskExamples *validation) {
+  GPTC_TRY(CompilerService * compiler, loadCompiler());
+  GPTC_TRY(uint64_t most, compiler->contextOf(compile));
+  uint64_t longest = training.longest();
+  if (validation)
+    longest = std::max(longest, validation->longest());
+  uint64_t needed = std::max(longest, training.shortestContext());
+  if (!compile.context)
+    compile.context = std::min(most, (needed + 7) / 8 * 8);
+  for (const TaskExamples *examples : {&training, validation})
+    if (uint64_t cut = examples ? examples->longerThan(compile.context) : 0)
+      say(fmt::format("{} of {} {} examples are longer than {} tokens and are "
+                      "cut\n",
+                      cut, examples->size(),
+                      examples == validation ? "validation" : "training",
+                      compile.context));
+  return {};
+}
+
+/// Puts the artifact that was given beside what it is trained to, where predict
+/// looks for it.
+Status keepArtifact(const std::string &path, const std::string &output) {
+  namespace fs = std::filesystem;
+  std::string kept = output + "/" + programFile;
+  std::error_code code;
+  if (fs::equivalent(path, kept, code))
+    return {};
+  fs::remove(kept, code);
+  fs::create_hard_link(path, kept, code);
+  if (code)
+    fs::copy_file(path, kept, fs::copy_options::overwrite_existing, code);
+  if (code)
+    return failure(ErrorCode::Io, "cannot copy '{}' to '{}': {}", path, kept,
+                   code.message());
+  return {};
+}
+
+Status run(Options &options) {
+  TrainingRunOptions &run = options.run;
+  CompileRequest &compile = run.compile;
+  const std::string &output = run.trainer.output;
+  GPTC_TRY(LabelKind labels, parseLabels(options.labels));
+  GPTC_TRY(TaskFormat format,
+           formatOf(options.training, options.task, options.columns, labels));
+  GPTC_TRY(auto tokenizer, tokenizerFor(compile));
+  GPTC_TRY(auto training, readExamples(options.training, format, *tokenizer));
+  std::shared_ptr<const TaskExamples> validation;
+  if (!options.validation.empty()) {
+    GPTC_TRY(validation, readExamples(options.validation, format, *tokenizer));
+  }
+  GPTC_TRY(auto folder, TrainingFolder::take(output, run.trainer.resume));
+
+  std::vector<std::string> entries{"train_step"};
+  if (run.trainer.accumulate > 1)
+    entries.emplace_back("accumulate_gradients");
+  if (format.task)
+    entries.emplace_back("predict");
+  else
+    entries.insert(entries.end(), {"score", "prefill", "decode"});
+  bool compiled = compile.model.ends_with(".gptc");
+  if (!compiled) {
+    GPTC_CHECK(chooseContext(compile, *training, validation.get()));
+    if (format.task) {
+      compile.task = toString(format.task->kind);
+      compile.outputs = uint64_t(format.task->outputs);
+      format.task->auxiliary = compile.auxiliary;
+    } else if (compile.recipe.empty()) {
+      compile.recipe = "gpt1-finetune";
+    }
+    if (!compile.batch)
+      compile.batch = std::min<uint64_t>(32, training->size());
+  }
+  GPTC_TRY(auto artifact, openTrained(run, entries));
+  if (compiled)
+    GPTC_CHECK(keepArtifact(compile.model, output));
+  GPTC_CHECK(writeText(output + "/" + formatFile, describe(format)));
+
+  uint64_t examples =
+      run.trainer.accumulate * artifact->manifest().model->batch;
+  uint64_t perEpoch = (training->size() + examples - 1) / examples;
+  run.steps = options.epochs * perEpoch;
+  run.validateEvery = run.saveEvery = perEpoch;
+  run.validateWith = UINT64_MAX;
+  auto source = taskBatches(training, validation, format, options.seed);
+  GPTC_TRY(Json summary, runTraining(run, artifact, std::move(source)));
+  return {};
+}
+
+} // namespace
+
+void addFinetune(CLI::App &app, Action &action) {
+  CLI::App *command = app.add_subcommand(
+      "finetune", "Train a model for a task, on a table of examples");
+  auto options = std::make_shared<Options>();
+  TrainingRunOptions &run = options->run;
+  CompileRequest &compile = run.compile;
+  command
+      ->add_option("MODEL", compile.model,
+                   "An artifact with the entries train_step and predict, or "
+                   "what 'gptc compile' takes")
+      ->required();
+  command
+      ->add_option("--task", options->task,
+                   "classification, entailment, similarity, multiple-choice "
+                   "or text")
+      ->required();
+  command
+      ->add_option("--train", options->training,
+                   "Table of examples: .csv, .tsv or .jsonl")
+      ->required();
+  command->add_option("--valid", options->validation,
+                      "Table of examples to measure the model with");
+  command
+      ->add_option("--out", run.trainer.output,
+                   "Folder for states and the log; made if missing")
+      ->required();
+  command
+      ->add_option("--column", options->columns,
+                   "Other names of columns, as text=sentence,label=class")
+      ->delimiter(',');
+  command->add_option("--labels", options->labels,
+                      "What labels are: classes or numbers (numbers for a "
+                      "similarity whose labels all are, else classes)");
+  command
+      ->add_option("--epochs", options->epochs,
+                   "How often each example is seen (3)")
+      ->check(aboveZero());
+  command
+      ->add_option("--batch", compile.batch,
+                   "Examples of a step (32, or all of fewer)")
+      ->check(aboveZero());
+  command
+      ->add_option("--context", compile.context,
+                   "Tokens of a sequence (what the longest example needs, at "
+                   "most the model's)")
+      ->check(aboveZero());
+  command->add_option("--dtype", compile.dtype,
+                      "Type of products, f32 or bf16 (the checkpoint's)");
+  command->add_option("--recipe", compile.recipe,
+                      "Training of a paper (gpt1-finetune)");
+  command
+      ->add_option("--auxiliary", compile.auxiliary,
+                   "Weight of the language model's own loss (0.5)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--checkpoint", compile.checkpoint,
+                      "Folder with the weights to begin with");
+  command->add_option("--init-seed", compile.initSeed,
+                      "Seed of weights that no checkpoint gives");
+  command->add_option("--seed", options->seed, "Orders the examples (0)");
+  addAdapterOptions(*command, compile);
+  run.add(*command);
+  command->footer("Example: gptc finetune gpt2/ --task classification --train "
+                  "train.csv --valid dev.csv --out run/");
+  command->callback([&action, options] {
+    action = [options] { return tool::run(*options); };
+  });
+}
+
+} // namespace gptc::tool

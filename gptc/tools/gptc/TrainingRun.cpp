@@ -1,0 +1,329 @@
+//===- TrainingRun.cpp ----------------------------------------------------===//
+
+#include "TrainingRun.h"
+
+#include "gptc/runtime/base/File.h"
+#include "gptc/runtime/session/TextGeneration.h"
+#include "gptc/runtime/training/CarriedRecipe.h"
+#include "gptc/runtime/training/Plot.h"
+
+#include <chrono>
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace gptc::tool {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+using Options = TrainingRunOptions;
+
+volatile std::sig_atomic_t interrupted = 0;
+
+/// Removes what a run that was killed had not finished to write.
+void removePartial(const std::string &folder) {
+  std::error_code code;
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder, code))
+    if (entry.path().filename().string().starts_with(".gptc-partial-"))
+      fs::remove_all(entry.path(), code);
+}
+
+double secondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+/// Continues a prompt with the present weights, and shows it.
+Status writeSample(Trainer &trainer, const std::string &prompt) {
+  GPTC_TRY(
+      auto tokenizer,
+      requireTokenizer(trainer.program().artifact(),
+                       "leave --sample out, or compile a folder with one"));
+  GPTC_TRY(auto session, Session::create(borrowingRunner(trainer.program())));
+  GenerationOptions generation;
+  generation.maxTokens = 40;
+  std::vector<std::vector<int32_t>> prompts{tokenizer->encode(prompt)};
+  GPTC_TRY(auto results,
+           generate(*session, tokenizer.get(), prompts, generation));
+  std::string text = prompt + results.front().text, lines = "  | ";
+  for (char c : text)
+    lines += c == '\n' ? std::string("\n  | ") : std::string(1, c);
+  say(lines + "\n");
+  return {};
+}
+
+using Metrics = std::vector<std::pair<std::string, double>>;
+
+/// ", accuracy 0.9312, F1 0.9010".
+std::string formatMetrics(const Metrics &metrics) {
+  std::string text;
+  for (const auto &[name, value] : metrics)
+    text += fmt::format(", {} {:.4f}", name, value);
+  return text;
+}
+
+Json toJson(const Metrics &metrics) {
+  Json json = Json::object();
+  for (const auto &[name, value] : metrics)
+    json[name] = value;
+  return json;
+}
+
+/// Does the steps that are left, and says on a terminal how it goes.
+Status trainAll(const Options &options, Trainer &trainer, TrainingLog &log,
+                Json &summary) {
+  bool terminal = ::isatty(STDERR_FILENO);
+  Clock::time_point begin = Clock::now();
+  uint64_t first = trainer.step();
+  auto save = [&](std::optional<double> loss) -> Status {
+    GPTC_CHECK(trainer.save(loss));
+    const Artifact &artifact = trainer.program().artifact();
+    return writePlots(options.trainer.output, artifact.manifest().model->name,
+                      log.steps());
+  };
+  TrainedStep last;
+  std::optional<Validation> validation;
+  bool saved = true;
+  while (trainer.step() < options.steps && !interrupted) {
+    Clock::time_point start = Clock::now();
+    GPTC_TRY(last, trainer.train());
+    double seconds = secondsSince(start);
+    double tokensPerSecond = double(trainer.tokensPerStep()) / seconds;
+    LoggedStep line{
+        last.step,         last.loss,
+        last.gradientNorm, last.learningRate,
+        tokensPerSecond,   double(trainer.flopsPerStep()) / seconds * 1e-9,
+        std::nullopt,      {}};
+    bool end = last.step == options.steps || interrupted;
+    if (end || last.step % options.validateEvery == 0) {
+      GPTC_TRY(auto found, trainer.validate(options.validateWith));
+      if (found) {
+        validation = found;
+        line.validationLoss = found->loss;
+        line.metrics = found->metrics;
+      }
+    }
+    GPTC_CHECK(log.write(line));
+    double left = secondsSince(begin) / double(last.step - first) *
+                  double(options.steps - last.step);
+    std::string text = fmt::format(
+        "step {}/{}: loss {:.4f}, norm {:.3f}, rate {:.2e}, {:.0f} tokens/s",
+        last.step, options.steps, last.loss, last.gradientNorm,
+        last.learningRate, tokensPerSecond);
+    if (line.validationLoss)
+      say(fmt::format("{}{}, validation {:.4f}{}\n", terminal ? "\r\033[K" : "",
+                      text, *line.validationLoss, formatMetrics(line.metrics)));
+    else if (terminal)
+      say(fmt::format("\r\033[K{}, {:.0f} s left", text, left));
+    if (line.validationLoss && !options.sample.empty())
+      GPTC_CHECK(writeSample(trainer, options.sample));
+    saved = end || last.step % options.saveEvery == 0;
+    if (saved)
+      GPTC_CHECK(save(line.validationLoss));
+  }
+  if (!saved)
+    GPTC_CHECK(save(std::nullopt));
+  summary = {{"steps", trainer.step()},
+             {"steps_done", trainer.step() - first},
+             {"tokens_per_step", trainer.tokensPerStep()},
+             {"seconds", secondsSince(begin)}};
+  if (trainer.step() > first)
+    summary["loss"] = last.loss;
+  if (validation)
+    summary["validation_loss"] = validation->loss;
+  if (validation && !validation->metrics.empty())
+    summary["metrics"] = toJson(validation->metrics);
+  GPTC_TRY(uint64_t best, bestState(options.trainer.output));
+  if (best > 0)
+    summary["best_state"] = statePath(options.trainer.output, best);
+  if (trainer.step() > 0)
+    summary["state"] = statePath(options.trainer.output, trainer.step());
+  return {};
+}
+
+/// Tokens of an artifact's step, or 0.
+uint64_t tokensOfStep(const Artifact &artifact) {
+  int index = artifact.findEntry("train_step");
+  if (index < 0)
+    return 0;
+  for (const auto &argument :
+       artifact.manifest().entries[size_t(index)]->arguments)
+    if (argument->name == "tokens")
+      return elementCount(argument->shape);
+  return 0;
+}
+
+/// Sets the learning rate's course: the recipe's, where no option says
+/// otherwise. Returns what to tell of it.
+Expected<std::string> chooseSchedule(const Options &options,
+                                     const Artifact &artifact,
+                                     Schedule &schedule) {
+  GPTC_TRY(auto recipe, carriedRecipe(artifact));
+  if (recipe)
+    schedule = recipe->scheduleFor(options.steps, options.trainer.accumulate *
+                                                      tokensOfStep(artifact));
+  else if (!options.learningRate)
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' carries no recipe with a learning rate; give one as "
+                   "--learning-rate",
+                   artifact.path());
+  schedule.steps = options.steps;
+  schedule.peak = options.learningRate.value_or(schedule.peak);
+  schedule.last = options.lastRate.value_or(schedule.last);
+  schedule.warmUp = options.warmUp.value_or(schedule.warmUp);
+  if (!options.schedule.empty()) {
+    GPTC_TRY(schedule.fall, parseFall(options.schedule));
+  }
+  return fmt::format(
+      "learning rate {:.3g} after {} steps, {} to {:.3g}{}", schedule.peak,
+      schedule.warmUp, toString(schedule.fall),
+      schedule.fall == Schedule::Fall::Constant ? schedule.peak
+                                                : schedule.peak * schedule.last,
+      recipe ? fmt::format("; recipe {} ({})", recipe->name, recipe->source)
+             : "");
+}
+
+} // namespace
+
+Expected<TrainingFolder> TrainingFolder::take(const std::string &path,
+                                              bool resume) {
+  std::error_code code;
+  fs::create_directories(path, code);
+  if (code)
+    return failure(ErrorCode::Io, "cannot create the folder '{}': {}", path,
+                   code.message());
+  TrainingFolder folder;
+  folder.file_ = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder.file_ < 0)
+    return failure(ErrorCode::Io, "cannot open the folder '{}'", path);
+  if (::flock(folder.file_, LOCK_EX | LOCK_NB) != 0)
+    return failure(ErrorCode::InvalidArgument,
+                   "another run trains into '{}' now; wait for it, or train "
+                   "into another folder",
+                   path);
+  removePartial(path);
+  GPTC_TRY(uint64_t newest, newestState(path));
+  if (newest > 0 && !resume)
+    return failure(
+        ErrorCode::InvalidArgument,
+        "'{}' holds a run of {} steps; go on with --resume, or train "
+        "into another folder",
+        path, newest);
+  return folder;
+}
+
+TrainingFolder::~TrainingFolder() {
+  if (file_ >= 0)
+    (void)::close(file_);
+}
+
+Expected<std::shared_ptr<const Artifact>>
+openTrained(const Options &options, const std::vector<std::string> &entries) {
+  std::string path = options.compile.model;
+  const CompileRequest &given = options.compile;
+  if (path.ends_with(".gptc") &&
+      (given.batch || given.context || !given.recipe.empty() ||
+       given.initSeed || !given.dtype.empty()))
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' is compiled already: --batch, --context, --dtype, "
+                   "--recipe and --init-seed are for models; compile it with "
+                   "them",
+                   path);
+  if (!path.ends_with(".gptc")) {
+    path = options.trainer.output + "/" + programFile;
+    CompileRequest request = options.compile;
+    request.output = path;
+    request.entries = entries;
+    if (options.trainer.accumulate > 1)
+      request.entries.emplace_back("accumulate_gradients");
+    if (!options.sample.empty())
+      request.entries.insert(request.entries.end(), {"prefill", "decode"});
+    if (options.run.backend.starts_with("vulkan"))
+      request.targets = {"vulkan"};
+    GPTC_TRY(CompilerService * compiler, loadCompiler());
+    GPTC_CHECK(compiler->compile(request));
+  }
+  return Artifact::open(path);
+}
+
+Expected<Json> runTraining(const Options &options,
+                           std::shared_ptr<const Artifact> artifact,
+                           std::unique_ptr<BatchSource> source) {
+  const std::string &output = options.trainer.output;
+  TrainerOptions how = options.trainer;
+  how.load.checkpoint = options.compile.checkpoint;
+  how.loader = [run = options.run](std::shared_ptr<const Artifact> loaded,
+                                   const LoadOptions &load) {
+    RunOptions where = run;
+    where.checkpoint = load.checkpoint;
+    return loadExecutable(std::move(loaded), where);
+  };
+  GPTC_TRY(std::string recipe,
+           chooseSchedule(options, *artifact, how.schedule));
+  GPTC_TRY(auto trainer, Trainer::create(artifact, how, std::move(source)));
+  const Executable &program = trainer->program();
+  uint64_t peak =
+      program.weightsBytes() + program.stateBytes() + program.arenaBytes();
+  say(fmt::format("{}: {} of memory planned ({} of weights, {} of state, {} of "
+                  "arena); {} of data, {} tokens a step\n",
+                  artifact->manifest().model->name, formatBytes(peak),
+                  formatBytes(program.weightsBytes()),
+                  formatBytes(program.stateBytes()),
+                  formatBytes(program.arenaBytes()), trainer->source().size(),
+                  trainer->tokensPerStep()));
+  say(recipe + "\n");
+  // A sample that cannot be made is told before the first step.
+  if (!options.sample.empty())
+    GPTC_CHECK(writeSample(*trainer, options.sample));
+  GPTC_TRY(TrainingLog log, TrainingLog::open(output, trainer->step()));
+  std::signal(SIGINT, [](int) { interrupted = 1; });
+  std::signal(SIGTERM, [](int) { interrupted = 1; });
+  Json summary;
+  GPTC_CHECK(trainAll(options, *trainer, log, summary));
+  if (options.json)
+    printJson(summary);
+  else if (trainer->step() < options.steps)
+    print(fmt::format("Stopped after {} of {} steps; the same command with "
+                      "--resume goes on\n",
+                      trainer->step(), options.steps));
+  else
+    print(fmt::format("Trained {} steps; the model is in {}\n", trainer->step(),
+                      statePath(output, trainer->step())));
+  return summary;
+}
+
+void TrainingRunOptions::add(CLI::App &command) {
+  command
+      .add_option("--learning-rate", learningRate,
+                  "Learning rate at its peak (the recipe's)")
+      ->check(finiteAboveZero());
+  command.add_option("--warm-up", warmUp,
+                     "Steps in which the learning rate rises (the recipe's)");
+  command.add_option("--schedule", schedule,
+                     "How it falls then: constant, linear or cosine (the "
+                     "recipe's)");
+  command
+      .add_option("--last-rate", lastRate,
+                  "Share of the peak at the end (the recipe's)")
+      ->check(CLI::Range(0.0, 1.0));
+  command
+      .add_option("--accumulate", trainer.accumulate,
+                  "Batches whose gradients make a step together (1)")
+      ->check(aboveZero());
+  command
+      .add_option("--keep", trainer.keep,
+                  "Newest saved states that stay, beside the best of "
+                  "validation (2)")
+      ->check(aboveZero());
+  command.add_flag("--resume", trainer.resume,
+                   "Go on after the newest saved state");
+  command.add_option("--backend", run.backend,
+                     "Backend to train on: cpu or vulkan (cpu)");
+  run.addMachine(command);
+  command.add_flag("--json", json, "Print JSON");
+}
+
+} // namespace gptc::tool

@@ -1,0 +1,63 @@
+//===- TrainingRun.h - A run of steps as the user sees it ------*- C++ -*-===//
+
+#ifndef GPTC_TOOLS_GPTC_TRAININGRUN_H
+#define GPTC_TOOLS_GPTC_TRAININGRUN_H
+
+#include "CommandLine.h"
+
+#include "gptc/runtime/training/Trainer.h"
+
+namespace gptc::tool {
+
+/// What train and finetune are asked for alike.
+struct TrainingRunOptions {
+  CompileRequest compile; ///< With the model or the artifact.
+  TrainerOptions trainer;
+  RunOptions run; ///< Backend, device and threads.
+  std::optional<double> learningRate, lastRate;
+  std::optional<uint64_t> warmUp;
+  std::string schedule; ///< Empty: the recipe's.
+  std::string sample;   ///< Prompt; empty: none.
+  uint64_t steps = 1000, saveEvery = 100, validateEvery = 100;
+  /// Windows or examples of the data for validation, at most.
+  uint64_t validateWith = 64;
+  bool json = false;
+
+  /// Options of the learning rate, of what stays, and of the machine.
+  void add(CLI::App &command);
+};
+
+/// Keeps a second run out of a folder while it lives, which it makes if it is
+/// missing, and from which it removes what a killed run had not finished. A
+/// folder with states is an error unless the run goes on from them.
+class TrainingFolder {
+public:
+  static Expected<TrainingFolder> take(const std::string &path, bool resume);
+  TrainingFolder(TrainingFolder &&other) noexcept
+      : file_(std::exchange(other.file_, -1)) {}
+  ~TrainingFolder();
+
+private:
+  TrainingFolder() = default;
+  int file_ = -1;
+};
+
+/// The artifact of a fine-tuned model's folder.
+inline constexpr const char *programFile = "program.gptc";
+
+/// The artifact to train: the one that was given, or the model compiled into
+/// the output folder with `entries`.
+Expected<std::shared_ptr<const Artifact>>
+openTrained(const TrainingRunOptions &options,
+            const std::vector<std::string> &entries);
+
+/// Does the steps that are left, tells how it goes, and leaves states, log and
+/// plots in the folder, which is taken. The learning rate is the recipe's
+/// where no option says otherwise. Returns what to print as JSON.
+Expected<Json> runTraining(const TrainingRunOptions &options,
+                           std::shared_ptr<const Artifact> artifact,
+                           std::unique_ptr<BatchSource> source);
+
+} // namespace gptc::tool
+
+#endif // GPTC_TOOLS_GPTC_TRAININGRUN_H
