@@ -8,6 +8,7 @@
 #include "gptc/models/Recipes.h"
 #include "gptc/models/TaskHead.h"
 #include "gptc/runtime/base/Sha256.h"
+#include "gptc/runtime/training/Adapters.h"
 
 #include <fmt/ranges.h>
 #include <set>
@@ -137,23 +138,24 @@ Expected<std::optional<Task>> taskOf(const CompileRequest &request) {
 }
 
 /// Gives the graph the adapters that a request asks for.
-Status adapt(Graph &graph, const CompileRequest &request) {
+Expected<std::optional<Adapters>> adapt(Graph &graph,
+                                        const CompileRequest &request) {
   constexpr uint64_t most = 4096;
   if (request.loraRank == 0) {
     if (!request.loraTargets.empty() || request.loraAlpha != 0)
       return failure(ErrorCode::InvalidArgument,
                      "--lora-targets and --lora-alpha say how adapters are; "
                      "ask for them with --lora RANK");
-    return {};
+    return std::optional<Adapters>();
   }
   if (request.loraRank > most)
     return failure(ErrorCode::InvalidArgument, "--lora: {} is more than {}",
                    request.loraRank, most);
-  auto rank = double(request.loraRank);
-  graph.adapt({int64_t(request.loraRank),
-               request.loraAlpha > 0 ? request.loraAlpha : 2 * rank,
-               request.loraTargets});
-  return {};
+  Adapters adapters{int64_t(request.loraRank),
+                    request.loraAlpha > 0 ? request.loraAlpha
+                                          : 2 * double(request.loraRank)};
+  graph.adapt({adapters.rank, adapters.alpha, request.loraTargets});
+  return std::optional(adapters);
 }
 
 /// Whether each target that a request names stands for a weight.
@@ -283,7 +285,9 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
              : addEntry(entries, name, batch, capacity, training));
   if (task)
     info.task = describe(*task);
-  GPTC_CHECK(adapt(graph, request));
+  GPTC_TRY(std::optional<Adapters> adapters, adapt(graph, request));
+  if (adapters)
+    info.lora = describe(*adapters);
   for (EntryRequest &entry : entries) {
     bool used = !task;
     if (task)

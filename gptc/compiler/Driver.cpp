@@ -14,6 +14,7 @@
 #include "gptc/runtime/artifact/ArtifactWriter.h"
 #include "gptc/runtime/program/VariableSource.h"
 #include "gptc/runtime/text/Tokenizer.h"
+#include "gptc/runtime/training/Adapters.h"
 #include "gptc/runtime/training/CarriedRecipe.h"
 #include "gptc/runtime/training/Task.h"
 
@@ -264,6 +265,8 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
   }
   if (!info.task.empty())
     carried[taskFile] = info.task;
+  if (!info.lora.empty())
+    carried[adaptersFile] = info.lora;
   for (const auto &[name, content] : carried) {
     auto file = std::make_unique<artifact::FileT>();
     file->name = name;

@@ -94,6 +94,7 @@ void attach(mlir::ModuleOp module, const ModuleInfo &info) {
   add("embed", builder.getBoolAttr(info.embed));
   add("recipe", builder.getStringAttr(info.recipe));
   add("task", builder.getStringAttr(info.task));
+  add("lora", builder.getStringAttr(info.lora));
   add("source_hash", builder.getStringAttr(info.sourceHash));
   llvm::SmallVector<mlir::NamedAttribute> entries;
   for (const auto &[name, cost] : info.entries)
@@ -135,6 +136,7 @@ Expected<ModuleInfo> infoOf(mlir::ModuleOp module) {
   members.read("embed", info.embed);
   members.read("recipe", info.recipe);
   members.read("task", info.task);
+  members.read("lora", info.lora);
   members.read("source_hash", info.sourceHash);
   if (auto entries = members.find<mlir::DictionaryAttr>("entries"))
     for (mlir::NamedAttribute entry : entries) {

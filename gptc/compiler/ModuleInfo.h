@@ -30,6 +30,7 @@ struct ModuleInfo {
   bool embed = false;
   std::string recipe; ///< Of the entry train_step; empty without it.
   std::string task;   ///< task.json of an artifact for one; else empty.
+  std::string lora;   ///< lora.json of an artifact with adapters; else empty.
   std::string sourceHash;
   struct Cost {
     uint64_t flops = 0;

@@ -66,7 +66,7 @@ void narrow(float value, DataType type, std::byte *to) {
 std::vector<std::byte> unpack(const VariableT &variable,
                               artifact::Layout layout,
                               std::span<const std::byte> stored,
-                              const Part &part) {
+                              const Part &part, const RowChange &change = {}) {
   DataType type = toDataType(variable.type);
   uint64_t columns = columnsOf(variable);
   uint64_t rows = elementCount(variable.shape) / columns;
@@ -78,6 +78,8 @@ std::vector<std::byte> unpack(const VariableT &variable,
     loadRow(stored.data(), type, layout != artifact::Layout::RowMajor,
             layout == artifact::Layout::PackedTransposed, rows, columns, r,
             row.data());
+    if (change)
+      change(r, row);
     for (uint64_t c = 0; c < width; ++c) {
       uint64_t to = part.transposed ? c * rows + r : r * width + c;
       narrow(row[part.begin + c], type, bytes.data() + to * size);
@@ -223,7 +225,8 @@ Expected<WrittenWeights> writeWeights(const Artifact &artifact,
 }
 
 Expected<WrittenWeights> writeWeights(Executable &executable,
-                                      const std::string &path) {
+                                      const std::string &path,
+                                      const ChangeOf &changeOf) {
   const auto &variables = executable.artifact().manifest().variables;
   std::vector<PendingTensor> tensors;
   for (size_t i = 0; i < variables.size(); ++i) {
@@ -231,10 +234,18 @@ Expected<WrittenWeights> writeWeights(Executable &executable,
       continue;
     const VariableT &variable = *variables[i];
     artifact::Layout layout = executable.target().storages[i]->layout;
-    auto load = [&variable, &executable, layout,
-                 i](const Part &part) -> Expected<std::vector<std::byte>> {
+    RowChange change;
+    if (changeOf) {
+      GPTC_TRY(auto found, changeOf(variable));
+      change = found.value_or(RowChange());
+      std::vector<float> row(columnsOf(variable));
+      if (change && !change(0, row))
+        continue;
+    }
+    auto load = [&variable, &executable, layout, i,
+                 change](const Part &part) -> Expected<std::vector<std::byte>> {
       GPTC_TRY(auto stored, executable.readVariable(i));
-      return unpack(variable, layout, stored, part);
+      return unpack(variable, layout, stored, part, change);
     };
     GPTC_CHECK(addParts(variable, load, tensors));
   }

@@ -5,7 +5,9 @@
 
 #include "gptc/runtime/program/Executable.h"
 
+#include <functional>
 #include <map>
+#include <optional>
 
 namespace gptc {
 
@@ -24,10 +26,18 @@ struct WrittenWeights {
 Expected<WrittenWeights> writeWeights(const Artifact &artifact,
                                       const std::string &path);
 
+/// Changes the values of a row of a variable [.., C] while it is written; false
+/// leaves the variable out, which it must then say of row 0.
+using RowChange = std::function<bool(uint64_t row, std::span<float> values)>;
+/// What changes a variable, if anything does.
+using ChangeOf = std::function<Expected<std::optional<RowChange>>(
+    const artifact::VariableT &variable)>;
+
 /// The same with the present values of a program's parameters, in the types
 /// that they are stored in.
 Expected<WrittenWeights> writeWeights(Executable &executable,
-                                      const std::string &path);
+                                      const std::string &path,
+                                      const ChangeOf &changeOf = {});
 
 } // namespace gptc
 

@@ -2,6 +2,8 @@
 
 #include "gptc/runtime/training/Trainer.h"
 
+#include "gptc/runtime/training/Adapters.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -22,7 +24,7 @@ Trainer::create(std::shared_ptr<const Artifact> artifact,
   LoadOptions load = options.load;
   if (options.resume) {
     GPTC_TRY(trainer->step_, newestState(options.output));
-    if (trainer->step_ > 0)
+    if (trainer->step_ > 0 && !artifact->findFile(adaptersFile))
       load.checkpoint = statePath(options.output, trainer->step_);
   }
   if (options.loader) {

@@ -9,9 +9,12 @@
 #include "gptc/runtime/program/WeightsWriter.h"
 #include "gptc/runtime/tensors/Safetensors.h"
 #include "gptc/runtime/tensors/SafetensorsWriter.h"
+#include "gptc/runtime/training/Adapters.h"
 #include "gptc/runtime/training/CarriedRecipe.h"
+#include "gptc/runtime/training/Task.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <filesystem>
@@ -70,8 +73,12 @@ nlohmann::json describe(const TrainingIdentity &identity) {
           {"source_hash", identity.sourceHash}};
 }
 
-constexpr const char *hashedFiles[] = {"model.safetensors",
-                                       "optimizer.safetensors"};
+/// The files of a state with weights and with the rest.
+std::array<const char *, 2> hashedFiles(const Artifact &artifact) {
+  bool adapters = artifact.findFile(adaptersFile) != nullptr;
+  return {adapters ? adapterWeights : "model.safetensors",
+          "optimizer.safetensors"};
+}
 
 Expected<std::string> digestOf(const std::string &path) {
   GPTC_TRY(MappedFile file, MappedFile::open(path));
@@ -88,9 +95,10 @@ Expected<nlohmann::json> readRecord(const std::string &folder) {
   return json;
 }
 
-Status checkFiles(const std::string &folder, const nlohmann::json &record) {
+Status checkFiles(const std::string &folder, const nlohmann::json &record,
+                  const Artifact &artifact) {
   auto digests = record.find("sha256");
-  for (const char *name : hashedFiles) {
+  for (const char *name : hashedFiles(artifact)) {
     GPTC_TRY(std::string found, digestOf(folder + "/" + name));
     if (digests == record.end() || !digests->is_object() ||
         !digests->contains(name) || (*digests)[name] != found)
@@ -167,10 +175,15 @@ Status saveState(const std::string &output, uint64_t step,
   std::string path = statePath(output, step);
   GPTC_TRY(AtomicFolder folder, AtomicFolder::create(path));
   for (const auto &file : artifact.manifest().files)
-    if (file->name != recipeFile)
+    if (file->name != recipeFile && file->name != taskFile &&
+        file->name != adaptersFile)
       GPTC_CHECK(writeText(folder / file->name, artifact.text(*file)));
-  GPTC_TRY(WrittenWeights written,
-           writeWeights(program, folder / "model.safetensors"));
+  std::string weights = folder / hashedFiles(artifact)[0];
+  if (artifact.findFile(adaptersFile)) {
+    GPTC_CHECK(writeAdapters(program, weights));
+  } else {
+    GPTC_TRY(WrittenWeights written, writeWeights(program, weights));
+  }
   std::vector<PendingTensor> tensors;
   const auto &variables = artifact.manifest().variables;
   for (size_t i = 0; i < variables.size(); ++i)
@@ -188,7 +201,7 @@ Status saveState(const std::string &output, uint64_t step,
   json["step"] = step;
   if (options.validationLoss)
     json["validation_loss"] = *options.validationLoss;
-  for (const char *name : hashedFiles) {
+  for (const char *name : hashedFiles(artifact)) {
     GPTC_TRY(json["sha256"][name], digestOf(folder / name));
   }
   GPTC_CHECK(writeText(folder / "training.json", json.dump(2) + "\n"));
@@ -209,7 +222,9 @@ Status loadState(const std::string &output, uint64_t step,
           "began with, or train into another folder",
           folder, key, json.contains(key) ? json[key].dump() : "unknown",
           value.dump());
-  GPTC_CHECK(checkFiles(folder, json));
+  GPTC_CHECK(checkFiles(folder, json, program.artifact()));
+  if (program.artifact().findFile(adaptersFile))
+    GPTC_CHECK(loadAdapters(folder + "/" + adapterWeights, program));
   GPTC_TRY(SafetensorsFile file,
            SafetensorsFile::open(folder + "/optimizer.safetensors"));
   const auto &variables = program.artifact().manifest().variables;

@@ -9,6 +9,8 @@
 //
 // with the configuration and the tokenizer that the artifact carries: it is a
 // checkpoint folder like others, which can be compiled, or loaded elsewhere.
+// Where low-rank adapters are trained, adapter.safetensors is in the place of
+// model.safetensors, and the weights stay where they came from.
 //
 //===----------------------------------------------------------------------===//
 

@@ -1,11 +1,14 @@
 //===- Export.cpp - gptc export -------------------------------------------===//
 
-#include "CommandLine.h"
-
-#include "gptc/runtime/training/CarriedRecipe.h"
+#include "TrainingRun.h"
 
 #include "gptc/runtime/base/AtomicFolder.h"
 #include "gptc/runtime/program/WeightsWriter.h"
+#include "gptc/runtime/training/Adapters.h"
+#include "gptc/runtime/training/CarriedRecipe.h"
+#include "gptc/runtime/training/Task.h"
+
+#include <filesystem>
 
 namespace gptc::tool {
 
@@ -13,6 +16,7 @@ namespace {
 
 struct Options {
   std::string file, folder;
+  std::optional<uint64_t> step;
   bool json = false;
 };
 
@@ -22,18 +26,48 @@ Status writeFile(const std::string &path, std::string_view text) {
   return file.commit();
 }
 
+/// Whether a carried file is of training, not of the model.
+bool isOfTraining(const std::string &name) {
+  return name == recipeFile || name == taskFile || name == adaptersFile;
+}
+
+/// The artifact's own weights, or those of a training folder's state, with
+/// which adapters are merged.
+Expected<WrittenWeights> writeTo(const std::string &path,
+                                 std::shared_ptr<const Artifact> artifact,
+                                 const std::string &state) {
+  if (state.empty())
+    return writeWeights(*artifact, path);
+  GPTC_TRY(auto adapters, carriedAdapters(*artifact));
+  GPTC_TRY(auto program, loadState(std::move(artifact), state, {}));
+  if (adapters)
+    return writeMergedWeights(*program, *adapters, path);
+  return writeWeights(*program, path);
+}
+
 Status run(const Options &options) {
-  GPTC_TRY(auto artifact, Artifact::open(options.file));
+  std::string file = options.file, state;
+  std::error_code code;
+  if (std::filesystem::is_directory(file, code)) {
+    GPTC_TRY(state, chooseState(file, options.step));
+    file += std::string("/") + programFile;
+  } else if (options.step) {
+    return failure(ErrorCode::InvalidArgument,
+                   "--step: '{}' is an artifact, and states are in the folders "
+                   "of train and finetune",
+                   file);
+  }
+  GPTC_TRY(auto artifact, Artifact::open(file));
   GPTC_TRY(AtomicFolder folder, AtomicFolder::create(options.folder));
   Json files = Json::array();
   for (const auto &file : artifact->manifest().files) {
-    if (file->name == recipeFile) // Of training, not of the model.
+    if (isOfTraining(file->name))
       continue;
     GPTC_CHECK(writeFile(folder / file->name, artifact->text(*file)));
     files.push_back(file->name);
   }
   GPTC_TRY(WrittenWeights written,
-           writeWeights(*artifact, folder / "model.safetensors"));
+           writeTo(folder / "model.safetensors", artifact, state));
   files.push_back("model.safetensors");
   GPTC_CHECK(folder.commit());
 
@@ -74,11 +108,17 @@ void addExport(CLI::App &app, Action &action) {
   CLI::App *command = app.add_subcommand(
       "export", "Write a checkpoint folder that transformers loads");
   auto options = std::make_shared<Options>();
-  command->add_option("FILE", options->file, "The artifact")->required();
+  command
+      ->add_option("FILE", options->file,
+                   "The artifact, or the folder of a training, whose adapters "
+                   "are merged")
+      ->required();
   command
       ->add_option("DIR", options->folder,
                    "The folder to make; it must be missing or empty")
       ->required();
+  command->add_option("--step", options->step,
+                      "State of the folder (the best of validation)");
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example: gptc export gpt2.gptc gpt2-exported/");
   command->callback(

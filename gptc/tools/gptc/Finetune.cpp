@@ -6,7 +6,6 @@
 #include "gptc/runtime/training/TaskPrediction.h"
 
 #include <algorithm>
-#include <filesystem>
 
 namespace gptc::tool {
 
@@ -88,24 +87,6 @@ Status chooseContext(CompileRequest &compile, const TaskExamples &training,
   return {};
 }
 
-/// Puts the artifact that was given beside what it is trained to, where predict
-/// looks for it.
-Status keepArtifact(const std::string &path, const std::string &output) {
-  namespace fs = std::filesystem;
-  std::string kept = output + "/" + programFile;
-  std::error_code code;
-  if (fs::equivalent(path, kept, code))
-    return {};
-  fs::remove(kept, code);
-  fs::create_hard_link(path, kept, code);
-  if (code)
-    fs::copy_file(path, kept, fs::copy_options::overwrite_existing, code);
-  if (code)
-    return failure(ErrorCode::Io, "cannot copy '{}' to '{}': {}", path, kept,
-                   code.message());
-  return {};
-}
-
 Status run(Options &options) {
   TrainingRunOptions &run = options.run;
   CompileRequest &compile = run.compile;
@@ -142,8 +123,7 @@ Status run(Options &options) {
       compile.batch = std::min<uint64_t>(32, training->size());
   }
   GPTC_TRY(auto artifact, openTrained(run, entries));
-  if (compiled)
-    GPTC_CHECK(keepArtifact(compile.model, output));
+  GPTC_CHECK(keepArtifact(artifact->path(), output));
   GPTC_CHECK(writeText(output + "/" + formatFile, describe(format)));
 
   uint64_t examples =

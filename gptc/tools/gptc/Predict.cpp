@@ -27,24 +27,6 @@ struct Predictions {
   std::optional<Validation> measured; ///< Where rows have labels.
 };
 
-/// The state to predict with: the one that is asked for, the best, or the
-/// newest where none was measured.
-Expected<std::string> chooseState(const Options &options) {
-  GPTC_TRY(uint64_t newest, newestState(options.folder));
-  if (newest == 0)
-    return failure(ErrorCode::NotFound,
-                   "'{}' holds no state; fine-tune into it first",
-                   options.folder);
-  GPTC_TRY(uint64_t best, bestState(options.folder));
-  uint64_t step = options.step.value_or(best ? best : newest);
-  std::string path = statePath(options.folder, step);
-  if (::access(path.c_str(), F_OK) != 0)
-    return failure(ErrorCode::NotFound,
-                   "--step: '{}' holds no state of step {}; the newest is {}",
-                   options.folder, step, newest);
-  return path;
-}
-
 /// Tells on a terminal how many rows are done.
 void tellProgress(size_t done, size_t all) {
   if (::isatty(STDERR_FILENO))
@@ -124,7 +106,7 @@ Status run(const Options &options) {
   GPTC_TRY(TaskFormat format, parseTaskFormat(text, "'" + path + "'"));
   GPTC_TRY(Table table,
            readTable(options.input, format.columns(false), OtherColumns::Keep));
-  GPTC_TRY(std::string state, chooseState(options));
+  GPTC_TRY(std::string state, chooseState(options.folder, options.step));
   GPTC_TRY(auto artifact,
            Artifact::open(options.folder + "/" + std::string(programFile)));
   GPTC_TRY(auto tokenizer,
@@ -132,9 +114,7 @@ Status run(const Options &options) {
   bool labelled = format.task && table.find(format.label).has_value();
   GPTC_TRY(TaskExamples examples,
            TaskExamples::create(table, format, *tokenizer, labelled));
-  RunOptions where = options.run;
-  where.checkpoint = state;
-  GPTC_TRY(auto program, loadExecutable(artifact, where));
+  GPTC_TRY(auto program, loadState(artifact, state, options.run));
   Predictions predictions;
   if (format.task) {
     GPTC_TRY(predictions, predictTask(*program, format, examples, labelled));

@@ -21,6 +21,7 @@ Status run(const Options &options) {
   if (!options.run.sample.empty())
     entries.insert(entries.end(), {"prefill", "decode"});
   GPTC_TRY(auto artifact, openTrained(options.run, entries));
+  GPTC_CHECK(keepArtifact(artifact->path(), trainer.output));
   GPTC_TRY(Json summary,
            runTraining(options.run, artifact,
                        preparedBatches(options.data, options.seed)));

@@ -4,6 +4,7 @@
 
 #include "gptc/runtime/base/File.h"
 #include "gptc/runtime/session/TextGeneration.h"
+#include "gptc/runtime/training/Adapters.h"
 #include "gptc/runtime/training/CarriedRecipe.h"
 #include "gptc/runtime/training/Plot.h"
 
@@ -247,6 +248,49 @@ openTrained(const Options &options, const std::vector<std::string> &entries) {
     GPTC_CHECK(compiler->compile(request));
   }
   return Artifact::open(path);
+}
+
+Status keepArtifact(const std::string &path, const std::string &output) {
+  std::string kept = output + "/" + programFile;
+  std::error_code code;
+  if (fs::equivalent(path, kept, code))
+    return {};
+  fs::remove(kept, code);
+  fs::create_hard_link(path, kept, code);
+  if (code)
+    fs::copy_file(path, kept, fs::copy_options::overwrite_existing, code);
+  if (code)
+    return failure(ErrorCode::Io, "cannot copy '{}' to '{}': {}", path, kept,
+                   code.message());
+  return {};
+}
+
+Expected<std::string> chooseState(const std::string &folder,
+                                  std::optional<uint64_t> step) {
+  GPTC_TRY(uint64_t newest, newestState(folder));
+  if (newest == 0)
+    return failure(ErrorCode::NotFound,
+                   "'{}' holds no state; train into it first", folder);
+  GPTC_TRY(uint64_t best, bestState(folder));
+  uint64_t chosen = step.value_or(best ? best : newest);
+  std::string path = statePath(folder, chosen);
+  if (::access(path.c_str(), F_OK) != 0)
+    return failure(ErrorCode::NotFound,
+                   "--step: '{}' holds no state of step {}; the newest is {}",
+                   folder, chosen, newest);
+  return path;
+}
+
+Expected<std::unique_ptr<Executable>>
+loadState(std::shared_ptr<const Artifact> artifact, const std::string &state,
+          RunOptions options) {
+  bool adapters = artifact->findFile(adaptersFile) != nullptr;
+  if (!adapters)
+    options.checkpoint = state;
+  GPTC_TRY(auto program, loadExecutable(std::move(artifact), options));
+  if (adapters)
+    GPTC_CHECK(loadAdapters(state + "/" + adapterWeights, *program));
+  return program;
 }
 
 Expected<Json> runTraining(const Options &options,

@@ -51,6 +51,20 @@ Expected<std::shared_ptr<const Artifact>>
 openTrained(const TrainingRunOptions &options,
             const std::vector<std::string> &entries);
 
+/// Puts the artifact that is trained into the folder, where export and predict
+/// look for it.
+Status keepArtifact(const std::string &path, const std::string &output);
+
+/// The state of a folder that is asked for, the best, or the newest where none
+/// was measured.
+Expected<std::string> chooseState(const std::string &folder,
+                                  std::optional<uint64_t> step);
+/// Loads an artifact with the weights of a state, or with its own and the
+/// adapters of the state.
+Expected<std::unique_ptr<Executable>>
+loadState(std::shared_ptr<const Artifact> artifact, const std::string &state,
+          RunOptions options);
+
 /// Does the steps that are left, tells how it goes, and leaves states, log and
 /// plots in the folder, which is taken. The learning rate is the recipe's
 /// where no option says otherwise. Returns what to print as JSON.
