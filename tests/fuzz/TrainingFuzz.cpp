@@ -1,7 +1,10 @@
 // Takes the input for each file that a training run goes on from: a state's
-// record, the log, and the recipe that an artifact carries.
+// record, the log, the recipe and the adapters that an artifact carries, and
+// what a fine-tuned model is asked.
 
+#include "gptc/runtime/training/Adapters.h"
 #include "gptc/runtime/training/CarriedRecipe.h"
+#include "gptc/runtime/training/TaskFormat.h"
 #include "gptc/runtime/training/TrainingLog.h"
 #include "gptc/runtime/training/TrainingState.h"
 #include "tests/fuzz/Fuzz.h"
@@ -55,6 +58,28 @@ void readRecipe(std::string_view text) {
   }
 }
 
+/// What is read is what is read of what it is written as.
+void readFormat(std::string_view text) {
+  auto format = parseTaskFormat(text, "finetune.json");
+  if (!format) {
+    require(!format.error().message().empty());
+    return;
+  }
+  auto again = parseTaskFormat(describe(*format), "again");
+  require(again && *again == *format);
+}
+
+void readAdapters(std::string_view text) {
+  auto adapters = parseAdapters(text, "lora.json");
+  if (!adapters) {
+    require(!adapters.error().message().empty());
+    return;
+  }
+  auto again = parseAdapters(describe(*adapters), "again");
+  require(again && again->rank == adapters->rank &&
+          again->alpha == adapters->alpha);
+}
+
 } // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -63,5 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   readState(folder, text);
   readLog(folder, text);
   readRecipe(text);
+  readFormat(text);
+  readAdapters(text);
   return 0;
 }

@@ -137,18 +137,17 @@ Expected<WrittenWeights> writeMergedWeights(Executable &program,
     GPTC_TRY(auto a, valuesOf(program, name + ".lora_a"));
     GPTC_TRY(auto b, valuesOf(program, name + ".lora_b"));
     double factor = adapters.alpha / double(adapters.rank);
-    return std::optional<RowChange>(
-        [a = std::move(a), b = std::move(b), factor,
-         rank](uint64_t row, std::span<float> values) {
-          for (size_t c = 0; c < values.size(); ++c) {
-            double sum = 0;
-            for (uint64_t r = 0; r < rank; ++r)
-              sum += double(a[row * rank + r]) *
-                     double(b[r * values.size() + c]);
-            values[c] = float(double(values[c]) + factor * sum);
-          }
-          return true;
-        });
+    return std::optional<RowChange>([a = std::move(a), b = std::move(b), factor,
+                                     rank](uint64_t row,
+                                           std::span<float> values) {
+      for (size_t c = 0; c < values.size(); ++c) {
+        double sum = 0;
+        for (uint64_t r = 0; r < rank; ++r)
+          sum += double(a[row * rank + r]) * double(b[r * values.size() + c]);
+        values[c] = float(double(values[c]) + factor * sum);
+      }
+      return true;
+    });
   };
   return writeWeights(program, path, change);
 }

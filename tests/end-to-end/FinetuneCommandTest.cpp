@@ -1,0 +1,282 @@
+//===- FinetuneCommandTest.cpp - gptc finetune and predict ----------------===//
+//
+// Tasks that a bag of words cannot do: what the texts of different labels
+// consist of is the same, and only its order tells them apart.
+//
+//===----------------------------------------------------------------------===//
+
+#include "tests/support/Command.h"
+
+#include <filesystem>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <random>
+
+namespace gptc {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+using testing::HasSubstr;
+
+const std::string model = GPTC_SOURCE_DIR "/examples/shakespeare";
+
+class Finetune : public testing::Test {
+protected:
+  /// Two different names and a verb between them.
+  struct Sentence {
+    std::string first, verb, second;
+    std::string text() const { return first + " " + verb + " " + second + "."; }
+    std::string turned() const {
+      return second + " " + verb + " " + first + ".";
+    }
+  };
+  Sentence sentence() {
+    static const char *names[] = {"ROMEO", "JULIET", "TYBALT", "PARIS"};
+    static const char *verbs[] = {"loves", "hates", "sees", "calls"};
+    size_t a = random() % 4, b = (a + 1 + random() % 3) % 4;
+    return {names[a], verbs[random() % 4], names[b]};
+  }
+  bool coin() { return random() % 2 != 0; }
+
+  /// Writes `rows` lines for training and some for validation.
+  template <typename Line>
+  void writeData(const std::string &ending, const std::string &header,
+                 size_t rows, Line line) {
+    for (const char *part : {"train", "dev"}) {
+      std::string text = header;
+      size_t count = *part == 't' ? rows : 60;
+      for (size_t i = 0; i < count; ++i)
+        text += line() + "\n";
+      folder.write(part + ending, text);
+    }
+  }
+
+  Json finetune(const std::string &task, const std::string &ending,
+                const std::string &output,
+                const std::vector<std::string> &more = {},
+                const std::string &rate = "1e-3") {
+    std::vector<std::string> arguments{
+        "finetune",        model,
+        "--task",          task,
+        "--train",         folder / ("train" + ending),
+        "--valid",         folder / ("dev" + ending),
+        "--out",           folder / output,
+        "--batch",         "16",
+        "--learning-rate", rate,
+        "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  }
+  Json predict(const std::string &output, const std::string &ending,
+               const std::vector<std::string> &more = {}) {
+    std::vector<std::string> arguments{
+        "predict", folder / output,    "--input", folder / ("dev" + ending),
+        "-o",      folder / "out.csv", "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  }
+  static Json run(const std::vector<std::string> &arguments) {
+    CommandResult result = gptcCommand(arguments);
+    EXPECT_EQ(result.code, 0) << result.err;
+    Json json = Json::parse(result.out, nullptr, false);
+    EXPECT_TRUE(json.is_object()) << result.out << result.err;
+    return json.is_object() ? json : Json::object();
+  }
+  static double metric(const Json &json, const char *name) {
+    EXPECT_TRUE(json.contains("metrics") && json["metrics"].contains(name));
+    return json.value("metrics", Json::object()).value(name, 0.0);
+  }
+
+  TemporaryFolder folder;
+  std::mt19937 random{7};
+};
+
+TEST_F(Finetune, ClassifiesByTheOrderOfWords) {
+  writeData(".csv", "text,label\n", 240, [&] {
+    return std::string(coin() ? "ROMEO sees JULIET.,first"
+                              : "JULIET sees ROMEO.,second");
+  });
+  Json done =
+      finetune("classification", ".csv", "run", {"--epochs", "2"}, "3e-4");
+  EXPECT_EQ(done["steps"], 30);
+  EXPECT_GE(metric(done, "accuracy"), 0.95);
+  Json predicted = predict("run", ".csv");
+  EXPECT_GE(metric(predicted, "accuracy"), 0.95);
+  EXPECT_GE(metric(predicted, "f1"), 0.95);
+  EXPECT_GE(metric(predicted, "matthews"), 0.9);
+  EXPECT_THAT(folder.read("out.csv"), HasSubstr("text,label,prediction\n"));
+  EXPECT_THAT(folder.read("out.csv"),
+              HasSubstr("ROMEO sees JULIET.,first,first\n"));
+  EXPECT_THAT(folder.read("run/log.csv"), HasSubstr("accuracy="));
+  // Without labels nothing is measured, and the predictions are the same.
+  std::string before = folder.read("out.csv");
+  folder.write("dev.jsonl", "{\"text\":\"JULIET sees ROMEO.\",\"n\":7}\n");
+  predicted = predict("run", ".jsonl");
+  EXPECT_FALSE(predicted.contains("metrics"));
+  EXPECT_EQ(folder.read("out.csv"),
+            "text,n,prediction\nJULIET sees ROMEO.,7,second\n");
+}
+
+TEST_F(Finetune, TellsWhatFollowsFromAPremise) {
+  writeData(".tsv", "premise\thypothesis\tlabel\n", 800, [&] {
+    Sentence one = sentence();
+    bool same = coin();
+    return one.text() + "\t" + (same ? one.text() : one.turned()) + "\t" +
+           (same ? "yes" : "no");
+  });
+  Json done = finetune("entailment", ".tsv", "run", {"--epochs", "2"}, "3e-4");
+  EXPECT_GE(metric(done, "accuracy"), 0.95);
+  EXPECT_GE(metric(predict("run", ".tsv"), "accuracy"), 0.95);
+}
+
+TEST_F(Finetune, ChoosesAmongAnswers) {
+  writeData(".jsonl", "", 400, [&] {
+    Sentence one = sentence();
+    bool second = coin();
+    std::string right = one.second + " is.", wrong = one.first + " is.";
+    return Json{{"context", one.text() + " Who?"},
+                {"answer_0", second ? wrong : right},
+                {"answer_1", second ? right : wrong},
+                {"label", int(second)}}
+        .dump();
+  });
+  finetune("multiple-choice", ".jsonl", "run", {"--epochs", "2"}, "3e-4");
+  Json predicted = predict("run", ".jsonl");
+  EXPECT_GE(metric(predicted, "accuracy"), 0.95);
+}
+
+TEST_F(Finetune, LearnsNumbersOfPairs) {
+  writeData(".csv", "text_a,text_b,label\n", 400, [&] {
+    bool same = coin();
+    return std::string("ROMEO sees JULIET.,") +
+           (same ? "ROMEO sees JULIET.,1.5" : "JULIET sees ROMEO.,-0.5");
+  });
+  Json done = finetune("similarity", ".csv", "run", {"--epochs", "2"}, "3e-4");
+  EXPECT_GE(metric(done, "pearson"), 0.95);
+  EXPECT_GE(metric(predict("run", ".csv"), "spearman"), 0.8);
+}
+
+TEST_F(Finetune, AnswersInText) {
+  writeData(".csv", "prompt,answer\n", 480, [&] {
+    Sentence one = sentence();
+    return one.text() + " Who?, " + one.second + ".";
+  });
+  finetune("text", ".csv", "run", {"--epochs", "2"}, "5e-4");
+  predict("run", ".csv", {"--max-tokens", "8"});
+  std::string text = folder.read("out.csv");
+  size_t rows = 0, right = 0;
+  for (size_t at = text.find('\n') + 1, end; at < text.size(); at = end + 1) {
+    end = text.find('\n', at);
+    std::string line = text.substr(at, end - at);
+    size_t last = line.rfind(','), answer = line.rfind(',', last - 1);
+    ++rows;
+    right +=
+        line.substr(answer + 1, last - answer - 1) == line.substr(last + 1);
+  }
+  EXPECT_EQ(rows, 60U);
+  EXPECT_GE(double(right), 0.95 * double(rows)) << text;
+}
+
+TEST_F(Finetune, AdaptersLearnAndAreMerged) {
+  writeData(".csv", "text,label\n", 480, [&] {
+    return std::string(coin() ? "ROMEO sees JULIET.,first"
+                              : "JULIET sees ROMEO.,second");
+  });
+  Json done = finetune(
+      "classification", ".csv", "run",
+      {"--epochs", "3", "--lora", "3", "--lora-targets", "c_attn,c_fc"},
+      "2e-3");
+  EXPECT_GE(metric(done, "accuracy"), 0.95);
+  std::string state = done["state"].get<std::string>();
+  EXPECT_TRUE(fs::exists(state + "/adapter.safetensors"));
+  EXPECT_FALSE(fs::exists(state + "/model.safetensors"));
+  EXPECT_LT(fs::file_size(state + "/adapter.safetensors"), 200'000U);
+  Json separate = predict("run", ".csv");
+
+  // Merged, the weights alone give the same answers.
+  std::string merged = folder / "merged";
+  EXPECT_EQ(gptcCommand({"export", folder / "run", merged}).code, 0);
+  std::string weights = folder.read("merged/model.safetensors");
+  EXPECT_EQ(weights.find("lora_"), std::string::npos);
+  EXPECT_NE(weights.find("task.head.weight"), std::string::npos);
+  EXPECT_EQ(
+      gptcCommand({"compile", merged, "--task", "classification", "--outputs",
+                   "2", "--entry", "train_step,predict", "--batch", "16",
+                   "--context", "32", "-o", folder / "merged.gptc"})
+          .code,
+      0);
+  // A step at a rate of next to nothing makes a folder to predict with.
+  run({"finetune", folder / "merged.gptc", "--task", "classification",
+       "--train", folder / "dev.csv", "--valid", folder / "dev.csv", "--out",
+       folder / "again", "--epochs", "1", "--learning-rate", "1e-30",
+       "--json"});
+  Json together = predict("again", ".csv");
+  EXPECT_NEAR(together["loss"].get<double>(), separate["loss"].get<double>(),
+              1e-5);
+}
+
+TEST_F(Finetune, GoesOnWithTheSameBits) {
+  writeData(".csv", "text,label\n", 70,
+            [&] { return std::string(coin() ? "a b,x" : "b a,y"); });
+  std::vector<std::string> more{"--epochs", "2", "--lora", "2"};
+  finetune("classification", ".csv", "whole", more);
+  // The first epoch alone, by removing what came after it.
+  fs::copy(folder / "whole", folder / "broken", fs::copy_options::recursive);
+  fs::remove_all(folder / "broken/step-00000010");
+  more.emplace_back("--resume");
+  Json done = finetune("classification", ".csv", "broken", more);
+  EXPECT_EQ(done["steps_done"], 5);
+  for (const char *file : {"adapter.safetensors", "optimizer.safetensors"})
+    EXPECT_EQ(folder.read(std::string("whole/step-00000010/") + file),
+              folder.read(std::string("broken/step-00000010/") + file));
+}
+
+TEST_F(Finetune, MistakesAreTold) {
+  writeData(".csv", "text,label\n", 20,
+            [&] { return std::string(coin() ? "a b,x" : "b a,y"); });
+  auto expectError = [&](const std::vector<std::string> &arguments,
+                         const std::string &part) {
+    CommandResult result = gptcCommand(arguments);
+    EXPECT_EQ(result.code, 1);
+    EXPECT_THAT(result.err, HasSubstr(part));
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
+        << result.err;
+  };
+  auto with = [&](const std::string &what, const std::string &train,
+                  std::vector<std::string> more) {
+    std::vector<std::string> arguments{"finetune", what,    "--train",
+                                       train,      "--out", folder / "run"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  std::string train = folder / "train.csv";
+  expectError(with(model, train, {"--task", "poetry"}), "is no task");
+  expectError(with(model, folder / "none.csv", {"--task", "classification"}),
+              "none.csv");
+  expectError(with(model, train, {"--task", "entailment"}), "premise");
+  expectError(with("gpt2-124m", train, {"--task", "classification"}),
+              "has no tokenizer");
+  expectError(
+      with(model, train,
+           {"--task", "classification", "--lora", "2", "--lora-targets", "wq"}),
+      "no product has a weight 'wq'; choose from c_attn, c_fc, c_proj");
+  expectError(
+      with(model, train, {"--task", "classification", "--lora-alpha", "2"}),
+      "ask for them with --lora RANK");
+  expectError(
+      {"predict", folder / "nowhere", "--input", train, "-o", folder / "o.csv"},
+      "nowhere");
+  expectError({"compile", model, "--task", "classification", "--outputs", "2",
+               "--entry", "prefill", "-o", folder / "m.gptc"},
+              "'prefill' is no entry point of a task");
+  expectError({"compile", model, "--entry", "predict", "-o", folder / "m.gptc"},
+              "with --task");
+  expectError(
+      {"compile", model, "--task", "classification", "-o", folder / "m.gptc"},
+      "--outputs: classification has 0 outputs");
+}
+
+} // namespace
+} // namespace gptc
