@@ -209,7 +209,7 @@ TEST_F(TrainCommand, MistakesAreSentences) {
   expectError(
       {"train", "gpt2-124m", "--data", folder / "data", "--out", folder / "new",
        "--recipe", "none"},
-      "--recipe: 'none' is no recipe; choose from gpt1, gpt2, gpt3-125m, ");
+      "--recipe: 'none' is no recipe; choose from gpt1, gpt1-finetune, gpt2, gpt3-125m, ");
 }
 
 } // namespace

@@ -270,7 +270,9 @@ Expected<std::string> chooseState(const std::string &folder,
   GPTC_TRY(uint64_t newest, newestState(folder));
   if (newest == 0)
     return failure(ErrorCode::NotFound,
-                   "'{}' holds no state; train into it first", folder);
+                   "'{}' cannot be used: it is a folder without a state of "
+                   "train or finetune",
+                   folder);
   GPTC_TRY(uint64_t best, bestState(folder));
   uint64_t chosen = step.value_or(best ? best : newest);
   std::string path = statePath(folder, chosen);
