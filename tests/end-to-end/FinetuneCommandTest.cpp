@@ -111,7 +111,6 @@ TEST_F(Finetune, ClassifiesByTheOrderOfWords) {
               HasSubstr("ROMEO sees JULIET.,first,first\n"));
   EXPECT_THAT(folder.read("run/log.csv"), HasSubstr("accuracy="));
   // Without labels nothing is measured, and the predictions are the same.
-  std::string before = folder.read("out.csv");
   folder.write("dev.jsonl", "{\"text\":\"JULIET sees ROMEO.\",\"n\":7}\n");
   predicted = predict("run", ".jsonl");
   EXPECT_FALSE(predicted.contains("metrics"));

@@ -206,10 +206,10 @@ TEST_F(TrainCommand, MistakesAreSentences) {
               "choose constant, linear or cosine");
   expectError(train("text.txt"), "cannot create the folder");
   expectError(train("other", {"--batch", "7"}), "is compiled already");
-  expectError(
-      {"train", "gpt2-124m", "--data", folder / "data", "--out", folder / "new",
-       "--recipe", "none"},
-      "--recipe: 'none' is no recipe; choose from gpt1, gpt1-finetune, gpt2, gpt3-125m, ");
+  expectError({"train", "gpt2-124m", "--data", folder / "data", "--out",
+               folder / "new", "--recipe", "none"},
+              "--recipe: 'none' is no recipe; choose from gpt1, gpt1-finetune, "
+              "gpt2, gpt3-125m, ");
 }
 
 } // namespace

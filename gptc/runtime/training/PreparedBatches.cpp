@@ -52,10 +52,10 @@ private:
   std::string folder_;
   uint64_t seed_;
   Executable *program_ = nullptr;
-  std::optional<TokenData> data_;
-  std::optional<Batches> batches_;
-  std::optional<Batches> validation_; ///< Empty: nothing to validate with.
-  std::vector<Entry> entries_;        ///< Of training.
+  std::unique_ptr<TokenData> data_;
+  std::unique_ptr<Batches> batches_;
+  std::unique_ptr<Batches> validation_; ///< Null: nothing to validate with.
+  std::vector<Entry> entries_;          ///< Of training.
   Entry score_;
   std::span<const float> likelihoods_;
 };
@@ -105,23 +105,26 @@ Status PreparedBatches::open(Executable &program) {
       score >= 0 && program.has(uint32_t(score))) {
     GPTC_TRY(score_, openEntry(score, "log_likelihood"));
     const auto &results = artifact.manifest().entries[score_.index]->results;
-    likelihoods_ = program.resultAs<float>(
-        score_.index, *findParameter(results, "log_likelihood"));
+    if (auto result = findParameter(results, "log_likelihood"))
+      likelihoods_ = program.resultAs<float>(score_.index, *result);
     if (score_.tokens.size() != tokens || likelihoods_.size() != tokens)
       return failure(ErrorCode::Unsupported,
                      "the entries train_step and score of '{}' are of "
                      "different shapes",
                      artifact.path());
   }
-  GPTC_TRY(data_, TokenData::open(folder_));
+  GPTC_TRY(TokenData data, TokenData::open(folder_));
+  data_ = std::make_unique<TokenData>(std::move(data));
   GPTC_CHECK(checkData());
   uint64_t batch = artifact.manifest().model->batch;
-  uint64_t context = tokens / batch;
-  GPTC_TRY(batches_,
-           Batches::create(*data_, DataPart::Training, batch, context, seed_));
+  auto batchesOf = [&](DataPart part) -> Expected<std::unique_ptr<Batches>> {
+    GPTC_TRY(Batches batches,
+             Batches::create(*data_, part, batch, tokens / batch, seed_));
+    return std::make_unique<Batches>(batches);
+  };
+  GPTC_TRY(batches_, batchesOf(DataPart::Training));
   if (!score_.tokens.empty() && data_->tokens(DataPart::Validation) > 1) {
-    GPTC_TRY(validation_, Batches::create(*data_, DataPart::Validation, batch,
-                                          context, seed_));
+    GPTC_TRY(validation_, batchesOf(DataPart::Validation));
   }
   return {};
 }

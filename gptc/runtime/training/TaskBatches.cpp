@@ -45,7 +45,8 @@ private:
   /// Writes an example as the one of that number in an entry's batch.
   uint64_t write(const TaskExamples &examples, size_t example,
                  const Entry &entry, uint64_t place) const;
-  Expected<std::optional<Validation>> validateTask(size_t count);
+  Expected<std::optional<Validation>> validateTask(const Task &task,
+                                                   size_t count);
   Expected<std::optional<Validation>> validateText(size_t count);
 
   std::shared_ptr<const TaskExamples> training_, validation_;
@@ -54,7 +55,7 @@ private:
   Executable *program_ = nullptr;
   uint64_t batch_ = 1, context_ = 0, vocabulary_ = 0;
   std::vector<Entry> entries_; ///< Of training.
-  std::optional<TaskPredictor> predictor_;
+  std::unique_ptr<TaskPredictor> predictor_;
   Entry score_; ///< Of text; empty where there is none.
   std::span<const float> likelihoods_;
 };
@@ -114,7 +115,9 @@ Status TaskBatches::open(Executable &program) {
   bool same = entries_.size() < 2 || entries_[1].tokens.size() == tokens;
   int score = artifact.findEntry("score");
   if (format_.task) {
-    GPTC_TRY(predictor_, TaskPredictor::create(program, *format_.task));
+    GPTC_TRY(TaskPredictor predictor,
+             TaskPredictor::create(program, *format_.task));
+    predictor_ = std::make_unique<TaskPredictor>(predictor);
     same = same && predictor_->context() == context_;
   } else if (score >= 0 && program.has(uint32_t(score))) {
     GPTC_TRY(score_, openEntry(score));
@@ -172,11 +175,12 @@ Expected<std::optional<Validation>> TaskBatches::validate(uint64_t most) {
   if (!validation_ || (!predictor_ && likelihoods_.empty()))
     return std::optional<Validation>();
   size_t count = std::min<uint64_t>(most, validation_->size());
-  return format_.task ? validateTask(count) : validateText(count);
+  return format_.task ? validateTask(*format_.task, count)
+                      : validateText(count);
 }
 
-Expected<std::optional<Validation>> TaskBatches::validateTask(size_t count) {
-  const Task &task = *format_.task;
+Expected<std::optional<Validation>> TaskBatches::validateTask(const Task &task,
+                                                              size_t count) {
   std::vector<double> predictions, labels;
   double loss = 0;
   for (size_t from = 0; from < count; from += batch_) {

@@ -15,7 +15,7 @@ namespace {
 
 /// The number that a label of a format stands for.
 Expected<double> valueOf(const Table &table, size_t row, size_t column,
-                         const TaskFormat &format,
+                         const TaskFormat &format, const Task &task,
                          const std::map<std::string, size_t> &classes) {
   std::string_view label = table.cell(row, column);
   auto wrong = [&](const std::string &expected) {
@@ -23,17 +23,16 @@ Expected<double> valueOf(const Table &table, size_t row, size_t column,
                    table.path(), table.line(row), table.columns()[column],
                    label, expected);
   };
-  if (format.task->kind == Task::Kind::MultipleChoice) {
+  if (task.kind == Task::Kind::MultipleChoice) {
     int64_t answer = -1;
-    const char *end = label.data() + label.size();
-    auto [stop, error] = std::from_chars(label.data(), end, answer);
-    if (error != std::errc() || stop != end || answer < 0 ||
-        answer >= format.task->outputs)
+    auto [stop, error] = std::from_chars(label.begin(), label.end(), answer);
+    if (error != std::errc() || stop != label.end() || answer < 0 ||
+        answer >= task.outputs)
       return wrong(
-          fmt::format("no answer; expected 0 to {}", format.task->outputs - 1));
+          fmt::format("no answer; expected 0 to {}", task.outputs - 1));
     return double(answer);
   }
-  if (format.task->isRegression()) {
+  if (task.isRegression()) {
     auto number = numberOf(label);
     if (!number)
       return wrong("no finite number, as labels are where numbers are learned");
@@ -50,6 +49,14 @@ Expected<double> valueOf(const Table &table, size_t row, size_t column,
                     format.classes.size() > most ? ", …" : ""));
   }
   return double(found->second);
+}
+
+/// The column of a name, which was asked for when the table was read.
+Expected<size_t> columnOf(const Table &table, const std::string &name) {
+  if (auto column = table.find(name))
+    return *column;
+  return failure(ErrorCode::NotFound, "'{}' was read without its column '{}'",
+                 table.path(), name);
 }
 
 /// Cuts lengths until they are `room` together, the longest first.
@@ -78,8 +85,10 @@ Expected<TaskExamples> TaskExamples::create(const Table &table,
   examples.format_ = format;
   std::vector<size_t> columns;
   bool answers = !format.task && labelled;
-  for (const std::string &name : format.columns(answers))
-    columns.push_back(*table.find(name));
+  for (const std::string &name : format.columns(answers)) {
+    GPTC_TRY(size_t column, columnOf(table, name));
+    columns.push_back(column);
+  }
   examples.texts_ = columns.size();
   size_t count = table.rows() * columns.size();
   std::vector<std::vector<int32_t>> encoded(count);
@@ -113,9 +122,10 @@ Expected<TaskExamples> TaskExamples::create(const Table &table,
   std::map<std::string, size_t> classes;
   for (size_t i = 0; i < format.classes.size(); ++i)
     classes[format.classes[i]] = i;
-  size_t label = *table.find(format.label);
+  GPTC_TRY(size_t label, columnOf(table, format.label));
   for (size_t i = 0; i < table.rows(); ++i) {
-    GPTC_TRY(examples.labels_[i], valueOf(table, i, label, format, classes));
+    GPTC_TRY(examples.labels_[i],
+             valueOf(table, i, label, format, *format.task, classes));
   }
   return examples;
 }

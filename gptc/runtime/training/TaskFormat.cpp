@@ -82,9 +82,8 @@ Expected<std::vector<std::string>> classesOf(const Table &table,
 
 std::optional<double> numberOf(std::string_view label) {
   double value = 0;
-  const char *end = label.data() + label.size();
-  auto [stop, error] = std::from_chars(label.data(), end, value);
-  if (error != std::errc() || stop != end || !std::isfinite(value))
+  auto [stop, error] = std::from_chars(label.begin(), label.end(), value);
+  if (error != std::errc() || stop != label.end() || !std::isfinite(value))
     return std::nullopt;
   return value;
 }
@@ -109,11 +108,10 @@ Expected<TaskFormat> formatOf(const std::string &path, const std::string &task,
                      "entailment, similarity, multiple-choice and text",
                      task);
     kind = *found;
-    format.task.emplace().kind = *kind;
   }
   format.texts = defaultTexts(kind);
   format.label = kind ? "label" : "answer";
-  bool chooses = kind == Task::Kind::MultipleChoice;
+  bool chooses = kind && *kind == Task::Kind::MultipleChoice;
   std::string answers = "answer_";
   for (const std::string &name : names) {
     size_t at = name.find('=');
@@ -131,7 +129,7 @@ Expected<TaskFormat> formatOf(const std::string &path, const std::string &task,
      : from == format.label     ? format.label
                                 : answers) = to;
   }
-  if (chooses) {
+  if (kind && chooses) {
     GPTC_TRY(std::vector<std::string> columns, readColumnNames(path));
     for (size_t i = 0;; ++i) {
       std::string name = answers + std::to_string(i);
@@ -145,22 +143,22 @@ Expected<TaskFormat> formatOf(const std::string &path, const std::string &task,
                      "'{}' has {} answers to choose from; expected columns "
                      "{}0, {}1 and so on, found {}",
                      path, count, answers, answers, fmt::join(columns, ", "));
-    format.task->outputs = count;
+    format.task = Task{.kind = *kind, .outputs = count};
   }
   if (!kind || chooses)
     return format;
   GPTC_TRY(Table table, readTable(path, {{format.label}}));
   bool numbers = labels == LabelKind::Numbers;
-  if (labels == LabelKind::Natural && kind == Task::Kind::Similarity) {
+  if (labels == LabelKind::Natural && *kind == Task::Kind::Similarity) {
     numbers = true;
     for (size_t i = 0; numbers && i < table.rows(); ++i)
       numbers = numberOf(table.cell(i, 0)).has_value();
   }
-  format.task->outputs = 1;
   if (!numbers) {
     GPTC_TRY(format.classes, classesOf(table, 0));
-    format.task->outputs = int64_t(format.classes.size());
   }
+  format.task = Task{.kind = *kind,
+                     .outputs = numbers ? 1 : int64_t(format.classes.size())};
   return format;
 }
 

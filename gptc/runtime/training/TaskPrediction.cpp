@@ -30,12 +30,12 @@ Expected<TaskPredictor> TaskPredictor::create(Executable &program,
   auto tokens = findParameter(entry.arguments, "tokens");
   auto ends = findParameter(entry.arguments, "ends");
   auto logits = findParameter(entry.results, "logits");
-  auto isIds = [&](std::optional<size_t> i, size_t rank) {
-    return i && entry.arguments[*i]->type == artifact::ElementType::I32 &&
-           entry.arguments[*i]->shape.size() == rank;
+  auto isIds = [&](size_t i, size_t rank) {
+    return entry.arguments[i]->type == artifact::ElementType::I32 &&
+           entry.arguments[i]->shape.size() == rank;
   };
   uint64_t sequences = predictor.batch_ * uint64_t(task.sequences());
-  if (!isIds(tokens, 2) || !isIds(ends, 1) || !logits ||
+  if (!tokens || !ends || !logits || !isIds(*tokens, 2) || !isIds(*ends, 1) ||
       entry.results[*logits]->type != artifact::ElementType::F32 ||
       entry.arguments[*tokens]->shape[0] != sequences ||
       entry.arguments[*ends]->shape[0] != sequences ||

@@ -34,9 +34,9 @@ void tellProgress(size_t done, size_t all) {
                     done == all ? "\n" : ""));
 }
 
-Expected<Predictions> predictTask(Executable &program, const TaskFormat &format,
+Expected<Predictions> predictTask(Executable &program, const Task &task,
+                                  const TaskFormat &format,
                                   const TaskExamples &examples, bool labelled) {
-  const Task &task = *format.task;
   GPTC_TRY(auto predictor, TaskPredictor::create(program, task));
   if (predictor.context() < examples.shortestContext())
     return failure(ErrorCode::InvalidArgument,
@@ -117,7 +117,8 @@ Status run(const Options &options) {
   GPTC_TRY(auto program, loadState(artifact, state, options.run));
   Predictions predictions;
   if (format.task) {
-    GPTC_TRY(predictions, predictTask(*program, format, examples, labelled));
+    GPTC_TRY(predictions,
+             predictTask(*program, *format.task, format, examples, labelled));
   } else {
     GPTC_TRY(predictions,
              predictText(*program, examples, *tokenizer, options.maxTokens));

@@ -296,7 +296,7 @@ loadState(std::shared_ptr<const Artifact> artifact, const std::string &state,
 }
 
 Expected<Json> runTraining(const Options &options,
-                           std::shared_ptr<const Artifact> artifact,
+                           const std::shared_ptr<const Artifact> &artifact,
                            std::unique_ptr<BatchSource> source) {
   const std::string &output = options.trainer.output;
   TrainerOptions how = options.trainer;

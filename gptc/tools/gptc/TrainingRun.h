@@ -69,7 +69,7 @@ loadState(std::shared_ptr<const Artifact> artifact, const std::string &state,
 /// plots in the folder, which is taken. The learning rate is the recipe's
 /// where no option says otherwise. Returns what to print as JSON.
 Expected<Json> runTraining(const TrainingRunOptions &options,
-                           std::shared_ptr<const Artifact> artifact,
+                           const std::shared_ptr<const Artifact> &artifact,
                            std::unique_ptr<BatchSource> source);
 
 } // namespace gptc::tool
