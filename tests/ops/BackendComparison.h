@@ -16,8 +16,10 @@ void expectTopic(const std::string &topic, const std::string &target);
 /// rounding.
 void expectNarrowTopic(const std::string &topic, const std::string &target);
 
-/// The same of the gradients of each case that has any.
-void expectGradients(const std::string &topic, const std::string &target);
+/// The same of the gradients of each case that has any; of all these, part
+/// `part` of `parts`.
+void expectGradients(const std::string &topic, const std::string &target,
+                     size_t part = 0, size_t parts = 1);
 
 } // namespace gptc::tests
 
