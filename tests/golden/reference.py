@@ -48,6 +48,7 @@ class Shape:
         self.scaled = get("scale_attn_weights", True) and not self.neo
         self.by_layer = get("scale_attn_by_inverse_layer_idx", False)
         self.number = float  # how a scale or an epsilon is held
+        self.adapter_scale = 1  # of low-rank adapters, alpha over rank
         self.windows = [None] * self.layers  # None: dense
         if self.neo:
             kinds = [kind for kinds, times in config["attention_types"] for kind in kinds * times]
@@ -62,8 +63,16 @@ def visible(rows, window):
     return (distance >= 0) & (distance < (window or rows))
 
 
-def logits(shape, weights, ids):
-    """[T, V] for ids [T]; weights by their names without `transformer.`, all of one type."""
+def head(shape, weights):
+    """The table [V, C] whose products with the states are the logits."""
+    return weights[("tokens_embed.weight" if shape.first else "wte.weight") if shape.tied else "lm_head.weight"]
+
+
+def states(shape, weights, ids):
+    """[T, C] for ids [T], what a head reads; weights by their names without `transformer.`, all of one type.
+
+    Ids from V on are rows of `task.tokens.weight`. Products have adapters where `NAME.lora_a` and `NAME.lora_b` are.
+    """
 
     def norm(name, x):
         return F.layer_norm(x, (shape.width,), weights[name + ".weight"], weights[name + ".bias"],
@@ -71,8 +80,10 @@ def logits(shape, weights, ids):
 
     def project(name, x):
         weight, bias = weights[name + ".weight"], weights.get(name + ".bias")
-        x = x @ (weight.T if shape.neo else weight)
-        return x if bias is None else x + bias
+        y = x @ (weight.T if shape.neo else weight)
+        if name + ".lora_a" in weights:
+            y = y + x @ weights[name + ".lora_a"] @ weights[name + ".lora_b"] * shape.number(shape.adapter_scale)
+        return y if bias is None else y + bias
 
     def attend(layer, index, x):
         name = layer + (".attn.attention" if shape.neo else ".attn")
@@ -93,6 +104,8 @@ def logits(shape, weights, ids):
         return project(layer + ".mlp.c_proj", shape.activation(project(layer + ".mlp.c_fc", x)))
 
     words = weights["tokens_embed.weight" if shape.first else "wte.weight"]
+    if "task.tokens.weight" in weights:
+        words = torch.cat([words, weights["task.tokens.weight"]])
     places = weights["positions_embed.weight" if shape.first else "wpe.weight"]
     x = words[torch.as_tensor(ids)] + places[: len(ids)]
     for index in range(shape.layers):
@@ -103,6 +116,9 @@ def logits(shape, weights, ids):
         else:
             x = x + attend(layer, index, norm(layer + ".ln_1", x))
             x = x + feed_forward(layer, norm(layer + ".ln_2", x))
-    if not shape.first:
-        x = norm("ln_f", x)
-    return x @ (words if shape.tied else weights["lm_head.weight"]).T
+    return x if shape.first else norm("ln_f", x)
+
+
+def logits(shape, weights, ids):
+    """[T, V] for ids [T]."""
+    return states(shape, weights, ids) @ head(shape, weights).T
