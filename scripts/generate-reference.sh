@@ -26,7 +26,7 @@ page() {
   } | sed -e '$!b' -e '/^$/d' >"$new/$page"
 }
 
-topics=(Variable Elementwise Shape Contraction Normalization Attention Indexing Loss Gradient Kernel Program)
+topics=(Variable Elementwise Shape Contraction Normalization Attention Indexing Random Loss Gradient Kernel Program)
 for topic in "${topics[@]}"; do
   page "gptc/ir/$topic.td" "$topic.md" -gen-op-doc -gen-attrdef-doc -gen-enum-doc
 done

@@ -57,6 +57,9 @@ struct BottleneckGpt {
                        {0, 2, 1, 3});
     AttentionOptions options;
     options.scale = 1 / std::sqrt(double(headSize));
+    options.dropout = request.dropout; // 0 but where a step trains with it.
+    if (options.dropout != 0)
+      options.seed = dropoutSeed(graph);
     if (positions.valid()) {
       // State lives in variables: read the cache, append the new rows at each
       // sequence's position, and assign what the next call shall find.
@@ -73,7 +76,7 @@ struct BottleneckGpt {
     }
     Tensor mixed = attention(qkv[0], qkv[1], qkv[2], options);
     mixed = reshape(transpose(mixed, {0, 2, 1, 3}), {batch, rows, width});
-    return project(name + ".c_proj", mixed, width, width);
+    return request.drop(project(name + ".c_proj", mixed, width, width));
   }
 
   /// Where GPT-2 widens to 4 C and applies gelu, this narrows to C / 4 and
@@ -81,7 +84,8 @@ struct BottleneckGpt {
   Tensor feedForward(const std::string &name, const Tensor &x) {
     Scope scope(graph, "mlp");
     Tensor narrow = relu(project(name + ".c_fc", x, width, bottleneck));
-    return project(name + ".c_proj", narrow * narrow, bottleneck, width);
+    return request.drop(
+        project(name + ".c_proj", narrow * narrow, bottleneck, width));
   }
 
   void build() {
@@ -103,9 +107,10 @@ struct BottleneckGpt {
     if (cached)
       places = places + reshape(positions, {request.batch, 1});
     Tensor table = weight("wte.weight", {vocabulary, width});
-    Tensor x =
-        gather(table, tokens) +
-        gather(weight("wpe.weight", {context, width}), places); // [B, T, C]
+    // Rows of the table; a task's own tokens have rows of another one.
+    Tensor x = request.embed(table, tokens) +
+               gather(weight("wpe.weight", {context, width}), places);
+    x = request.drop(x); // [B, T, C]
     for (int64_t i = 0; i < layers; ++i) {
       std::string layer = "h." + std::to_string(i);
       Scope scope(graph, layer);
@@ -114,8 +119,14 @@ struct BottleneckGpt {
     }
     if (cached) // Only the last valid row of each sequence is asked for.
       x = selectRow(x, lengths - full(lengths, 1));
+    x = norm("ln_f", x);
+    if (request.kind == Kind::States) { // A task has a head of its own.
+      request.useStates(graph, x, table);
+      graph.endEntry();
+      return;
+    }
     // The head is the embedding again, transposed: [..., C] to [..., V].
-    Tensor logits = matmul(norm("ln_f", x), table, false, true);
+    Tensor logits = matmul(x, table, false, true);
     if (request.kind == Kind::Score)
       graph.result("log_likelihood", logLikelihood(logits, targets));
     else if (request.kind == Kind::Loss)

@@ -56,10 +56,13 @@ Status addTaskEntry(std::vector<EntryRequest> &entries, const std::string &name,
                    "accumulate_gradients",
                    name);
   }
-  entry.useStates = [use, task](Graph &graph, const Tensor &states,
-                                const Tensor &table) {
+  if (name == "train_step" || name == "accumulate_gradients")
+    entry.dropout = training.recipe.dropout;
+  entry.useStates = [use, task, rate = entry.dropout](Graph &graph,
+                                                      const Tensor &states,
+                                                      const Tensor &table) {
     if (use)
-      use(graph, taskLoss(graph, task, states, table));
+      use(graph, taskLoss(graph, task, states, table, rate));
     else
       graph.result("logits", taskLogits(graph, task, states));
   };
@@ -98,9 +101,11 @@ Status addEntry(std::vector<EntryRequest> &entries, const std::string &name,
     entries.back().useLoss = [training](Graph &graph, const Tensor &loss) {
       trainingStep(graph, loss, training.recipe, training.accumulates);
     };
+    entries.back().dropout = training.recipe.dropout;
   } else if (name == "accumulate_gradients") {
     add(Kind::Loss, name, capacity);
     entries.back().useLoss = accumulateGradients;
+    entries.back().dropout = training.recipe.dropout;
   } else {
     return failure(ErrorCode::InvalidArgument,
                    "--entry: '{}' is no entry point; choose from prefill, "
@@ -245,9 +250,10 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
   info.cpu = request.cpu;
   info.initSeed = request.initSeed.value_or(0);
   info.embed = request.embedWeights;
-  info.checkpoint = source.folder;
-  if (source.checkpoint)
+  if (source.checkpoint) {
+    info.checkpoint = source.folder;
     info.digest = source.checkpoint->digest();
+  }
 
   std::vector<std::string> names = request.entries;
   GPTC_TRY(std::optional<Task> task, taskOf(request));
@@ -271,6 +277,18 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
     recipeName = task ? "gpt1-finetune" : recipeOf(model.family, 0);
   Training training;
   GPTC_TRY(training.recipe, findRecipe(recipeName, 0));
+  if (request.dropout) {
+    if (!llvm::is_contained(names, "train_step"))
+      return failure(ErrorCode::InvalidArgument,
+                     "--dropout is for the entry train_step, which is not "
+                     "among those asked for; add --entry train_step");
+    if (!(*request.dropout >= 0) || *request.dropout >= 1)
+      return failure(ErrorCode::InvalidArgument,
+                     "--dropout: {} is no rate, expected at least 0 and less "
+                     "than 1",
+                     *request.dropout);
+  }
+  training.recipe = training.recipe.with(request.dropout);
   training.accumulates = llvm::is_contained(names, "accumulate_gradients");
   std::vector<EntryRequest> entries;
   for (size_t i = 0; i < names.size(); ++i)
@@ -322,10 +340,12 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
   if (source.checkpoint)
     GPTC_CHECK(checkCheckpoint(module, *source.checkpoint));
   info.parameters = countParameters(module);
-  if (llvm::is_contained(names, "train_step"))
-    info.recipe = request.recipe.empty() && !task
-                      ? recipeOf(model.family, info.parameters)
-                      : recipeName;
+  if (llvm::is_contained(names, "train_step")) {
+    if (request.recipe.empty() && !task)
+      recipeName = recipeOf(model.family, info.parameters);
+    GPTC_TRY(Recipe recipe, findRecipe(recipeName, info.parameters));
+    info.recipe = describe(recipe.with(request.dropout));
+  }
   GPTC_CHECK(addCosts(module, info));
   attach(module, info);
   std::string text = printModule(module);

@@ -259,10 +259,8 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
     targets.push_back(std::move(target));
   }
   CarriedFiles carried = files;
-  if (!info.recipe.empty()) {
-    GPTC_TRY(Recipe recipe, findRecipe(info.recipe, info.parameters));
-    carried[recipeFile] = describe(recipe);
-  }
+  if (!info.recipe.empty())
+    carried[recipeFile] = info.recipe;
   if (!info.task.empty())
     carried[taskFile] = info.task;
   if (!info.lora.empty())
@@ -372,7 +370,8 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
                      "'{}' give the .mlir file of that phase",
                      request.model, request.fromPhase);
     GPTC_TRY(ModelSource source,
-             resolveModel(request.model, request.checkpoint));
+             resolveModel(request.model, request.checkpoint,
+                          /*withoutWeights=*/request.initSeed.has_value()));
     Graph graph;
     GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
     summary = finish(moduleOf(graph), request, source.folder);
@@ -383,7 +382,8 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
 }
 
 Expected<PlanSummary> planModel(const CompileRequest &request) {
-  GPTC_TRY(ModelSource source, resolveModel(request.model, request.checkpoint));
+  GPTC_TRY(ModelSource source, resolveModel(request.model, request.checkpoint,
+                                            /*withoutWeights=*/true));
   Graph graph;
   GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
   mlir::ModuleOp module = moduleOf(graph);

@@ -47,6 +47,12 @@ Status openCheckpoint(ModelSource &source, const std::string &folder) {
   return {};
 }
 
+bool hasWeights(const std::string &folder) {
+  std::error_code code;
+  return fs::exists(folder + "/model.safetensors", code) ||
+         fs::exists(folder + "/model.safetensors.index.json", code);
+}
+
 /// Whether all that the loader maps of a shared library lies in the file: it
 /// does not check, and reading beyond the end is a bus error.
 Status checkLibrary(const std::string &path) {
@@ -137,7 +143,8 @@ bool isLibrary(const std::string &model) {
 } // namespace
 
 Expected<ModelSource> resolveModel(const std::string &model,
-                                   const std::string &checkpoint) {
+                                   const std::string &checkpoint,
+                                   bool withoutWeights) {
   ModelSource source;
   std::error_code code;
   if (const ModelConfig *published = findPublished(model)) {
@@ -178,7 +185,17 @@ Expected<ModelSource> resolveModel(const std::string &model,
   if (config.name.empty()) // The path ends with a slash.
     config.name = fs::path(model).lexically_normal().parent_path().filename();
   source.definition = definitionOf(config);
-  GPTC_CHECK(openCheckpoint(source, checkpoint.empty() ? model : checkpoint));
+  if (checkpoint.empty() && !hasWeights(model)) {
+    source.folder = fs::canonical(model, code).string();
+    if (withoutWeights)
+      return source;
+  }
+  auto opened = openCheckpoint(source, checkpoint.empty() ? model : checkpoint);
+  if (!opened && opened.error().code() == ErrorCode::NotFound)
+    return failure(ErrorCode::NotFound,
+                   "{}; --init-seed gives a folder without weights random ones",
+                   opened.error().message());
+  GPTC_CHECK(std::move(opened));
   if (!checkpoint.empty()) {
     GPTC_TRY(ModelConfig other, readConfig(source.folder));
     if (!sameComputation(config, other))

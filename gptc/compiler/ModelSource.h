@@ -16,16 +16,19 @@ namespace gptc {
 struct ModelSource {
   Definition definition;
   std::optional<Checkpoint> checkpoint;
-  /// Absolute path of the checkpoint's folder; empty without one.
+  /// Absolute path of the folder with the checkpoint, or with config.json and
+  /// a tokenizer alone; empty without one.
   std::string folder;
 };
 
 /// Resolves `model`: a published name, a checkpoint folder, or a shared
 /// library with definitions ("LIBRARY.so" if it has one, else
 /// "LIBRARY.so:NAME"). `checkpoint`, if not empty, is the folder that gives
-/// the weights; its configuration must be the model's. A library stays loaded.
+/// the weights; its configuration must be the model's. `withoutWeights`: a
+/// folder need have none. A library stays loaded.
 Expected<ModelSource> resolveModel(const std::string &model,
-                                   const std::string &checkpoint);
+                                   const std::string &checkpoint,
+                                   bool withoutWeights = false);
 
 /// Checks that every parameter of `module` is in the checkpoint in the right
 /// shape, and that the checkpoint has no tensor of a layer that the model does

@@ -28,7 +28,7 @@ struct ModuleInfo {
   std::string digest; ///< Of the checkpoint.
   uint64_t initSeed = 0;
   bool embed = false;
-  std::string recipe; ///< Of the entry train_step; empty without it.
+  std::string recipe; ///< Of train_step, described; empty without it.
   std::string task;   ///< task.json of an artifact for one; else empty.
   std::string lora;   ///< lora.json of an artifact with adapters; else empty.
   std::string sourceHash;

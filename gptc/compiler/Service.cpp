@@ -16,7 +16,8 @@ public:
   gptc::Expected<uint64_t>
   contextOf(const gptc::CompileRequest &request) override {
     GPTC_TRY(gptc::ModelSource source,
-             gptc::resolveModel(request.model, request.checkpoint));
+             gptc::resolveModel(request.model, request.checkpoint,
+                                /*withoutWeights=*/true));
     return source.definition.info.context;
   }
   gptc::Expected<gptc::CompileSummary>

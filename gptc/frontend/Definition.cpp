@@ -2,9 +2,25 @@
 
 #include "gptc/frontend/Definition.h"
 
+#include "gptc/frontend/GraphState.h"
 #include "gptc/frontend/Operators.h"
 
 namespace gptc {
+
+Scalar dropoutSeed(Graph &graph, Where where) {
+  constexpr const char *name = "seed";
+  GraphState &state = graph.state();
+  for (unsigned i = 0; state.entry && i < state.entry.getNumArguments(); ++i)
+    if (state.entry.getArgAttrOfType<mlir::StringAttr>(i, ir::nameAttr) == name)
+      return state.wrapScalar(state.entry.getArgument(i));
+  return graph.scalarArgument(name, DataType::I32, where);
+}
+
+Tensor trainingDropout(const Tensor &x, double rate, Where where) {
+  if (!x.valid() || rate == 0)
+    return x;
+  return dropout(x, rate, dropoutSeed(*x.graph(), where), where);
+}
 
 Tensor EntryRequest::embed(const Tensor &table, const Tensor &tokens,
                            Where where) const {

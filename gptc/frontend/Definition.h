@@ -28,6 +28,13 @@ struct ModelInfo {
   int64_t endOfText = -1;
 };
 
+/// The scalar argument `seed` (i32) of the present entry, which its dropouts
+/// share; declared at the first call.
+Scalar dropoutSeed(Graph &graph, Where where = Where::current());
+/// dropout() with that seed; `x` itself where the rate is 0.
+Tensor trainingDropout(const Tensor &x, double rate,
+                       Where where = Where::current());
+
 /// One entry point that is asked for: prefill and decode have `rows` tokens a
 /// sequence and caches of `capacity`; the others have `rows` tokens.
 struct EntryRequest {
@@ -47,12 +54,18 @@ struct EntryRequest {
       useStates = {};
   /// Tokens that a task adds to the model's vocabulary, as the ids after it.
   int64_t addedTokens = 0;
+  /// Rate of dropout: not 0 in entries that train with it.
+  double dropout = 0;
 
   /// The rows of a table [V, C] at the entry's tokens, [B, T, C], those of
   /// added tokens from a parameter `task.tokens.weight` of their own. For
   /// definitions whose models are trained for tasks, in the place of gather.
   Tensor embed(const Tensor &table, const Tensor &tokens,
                Where where = Where::current()) const;
+  /// trainingDropout() at the entry's rate.
+  Tensor drop(const Tensor &x, Where where = Where::current()) const {
+    return trainingDropout(x, dropout, where);
+  }
 };
 
 struct Definition {

@@ -295,6 +295,7 @@ void Graph::endEntry(Where where) {
   state_->results.clear();
   state_->resultNames.clear();
   state_->values.clear();
+  state_->dropouts.clear();
 }
 
 Tensor Graph::parameter(const std::string &name, const TensorType &type,

@@ -29,6 +29,8 @@ struct GraphState {
   llvm::StringMap<ir::VariableOp> variables;
   /// Reads of the present entry, so that a variable is read once.
   llvm::StringMap<mlir::Value> values;
+  /// Dropouts of the present entry in each scope.
+  llvm::StringMap<unsigned> dropouts;
 
   std::string scope() const;
   mlir::Location location();
@@ -60,6 +62,12 @@ struct GraphState {
   /// invalid tensor.
   Tensor adaptation(const Tensor &x, const Tensor &weight, int64_t out,
                     Where where);
+  /// Operands of a mask of dropout: its rate, seed, and the number of the
+  /// place. Nulls after an error, which is reported for the operator `name`.
+  struct Drop {
+    mlir::Value rate, seed, site;
+  };
+  Drop drop(const char *name, double rate, const Scalar &seed, Where where);
   Tensor variable(const std::string &name, const TensorType &type,
                   ir::Role role, ir::InitializerAttr init,
                   mlir::ArrayAttr pieces, Where where);

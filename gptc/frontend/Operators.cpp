@@ -198,12 +198,22 @@ Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
   mlir::Value scale = state->lowerFloat("attention", options.scale, where);
   if (!scale)
     return {};
-  return state->wrap(ir::AttentionOp::create(
+  GraphState::Drop drop;
+  if (options.dropout != 0) {
+    drop = state->drop("attention", options.dropout, options.seed, where);
+    if (!drop.rate)
+      return {};
+  }
+  Tensor mixed = state->wrap(ir::AttentionOp::create(
       state->builder, state->location(), GraphState::unwrap(query).getType(),
       GraphState::unwrap(query), GraphState::unwrap(key),
-      GraphState::unwrap(value), scale, positions, lengths,
+      GraphState::unwrap(value), scale, positions, lengths, drop.rate,
+      drop.seed, drop.site,
       options.causal ? state->builder.getUnitAttr() : mlir::UnitAttr(),
       window));
+  // The probabilities that are left stand for those that are not.
+  return drop.rate ? gptc::scale(mixed, 1 / (1 - options.dropout), where)
+                   : mixed;
 }
 
 Tensor cacheAppend(const Tensor &cache, const Tensor &rows,

@@ -97,6 +97,8 @@ struct AttentionOptions {
   std::optional<int64_t> window; ///< Keys that a query sees, itself included.
   Tensor positions;              ///< [B], with a cache.
   Tensor lengths;                ///< [B], with a cache.
+  double dropout = 0;            ///< Of probabilities; see dropout().
+  Scalar seed = 0.0;             ///< With dropout.
 };
 /// query [B, H, T, D], key and value [B, H, S, D].
 Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
@@ -136,6 +138,15 @@ Tensor linearLogLikelihood(const Tensor &x, const Tensor &table,
 Tensor linearCrossEntropy(const Tensor &x, const Tensor &table,
                           const Tensor &targets, int64_t rowsAtOnce = 0,
                           Where where = Where::current());
+
+/// Each element zero with the probability `rate` in [0, 1), else divided by
+/// 1 - rate. Which are zero is a function of the seed, a scalar of i32 that
+/// should differ from step to step, of the present scope, of the number of
+/// dropouts in it so far, and of the element's index: the same on every
+/// backend and at any number of threads. `x` itself where the rate is 0.
+/// Source: Srivastava et al., 2014.
+Tensor dropout(const Tensor &x, double rate, Scalar seed,
+               Where where = Where::current());
 
 // Gradients.
 /// How a loss, a floating point tensor [], changes with each element of each

@@ -67,6 +67,9 @@ template <typename Op> std::optional<Misfit> findMisfit(Op op) {
   }
   if (auto window = op.getWindow(); window && (*window <= 0 || !op.getCausal()))
     return Misfit{4, "has a window that is not positive, or is not causal"};
+  if (bool(op.getDropRate()) != bool(op.getDropSeed()) ||
+      bool(op.getDropRate()) != bool(op.getDropSite()))
+    return Misfit{6, "needs a rate, a seed and a site of drop together"};
   return std::nullopt;
 }
 
@@ -77,6 +80,9 @@ void printAttention(Op op, mlir::OpAsmPrinter &printer, unsigned tensors) {
           << op.getScale();
   if (op.getPositions())
     printer << " at " << op.getPositions() << ", " << op.getLengths();
+  if (op.getDropRate())
+    printer << " drop " << op.getDropRate() << ", " << op.getDropSeed() << ", "
+            << op.getDropSite();
   if (op.getCausal())
     printer << " causal";
   if (auto window = op.getWindow())
@@ -100,6 +106,7 @@ mlir::ParseResult parseAttention(mlir::OpAsmParser &parser,
   llvm::SmallVector<Operand, 4> operands(tensors);
   Operand scale;
   llvm::SmallVector<Operand, 2> at(2);
+  llvm::SmallVector<Operand, 3> drop(3);
   mlir::Type queryType, keyType, scaleType, indexType;
   for (unsigned i = 0; i < tensors; ++i)
     if ((i > 0 && parser.parseComma()) || parser.parseOperand(operands[i]))
@@ -110,6 +117,10 @@ mlir::ParseResult parseAttention(mlir::OpAsmParser &parser,
   if (hasPositions && (parser.parseOperand(at[0]) || parser.parseComma() ||
                        parser.parseOperand(at[1])))
     return mlir::failure();
+  bool drops = mlir::succeeded(parser.parseOptionalKeyword("drop"));
+  for (size_t i = 0; drops && i < drop.size(); ++i)
+    if ((i > 0 && parser.parseComma()) || parser.parseOperand(drop[i]))
+      return mlir::failure();
   mlir::Builder &builder = parser.getBuilder();
   if (mlir::succeeded(parser.parseOptionalKeyword("causal")))
     state.addAttribute("causal", builder.getUnitAttr());
@@ -135,9 +146,16 @@ mlir::ParseResult parseAttention(mlir::OpAsmParser &parser,
   if (parser.resolveOperand(scale, scaleType, state.operands) ||
       (hasPositions && parser.resolveOperands(at, indexType, state.operands)))
     return mlir::failure();
+  for (size_t i = 0; drops && i < drop.size(); ++i)
+    if (parser.resolveOperand(drop[i],
+                              i == 0 ? mlir::Type(builder.getF32Type())
+                                     : mlir::Type(builder.getI32Type()),
+                              state.operands))
+      return mlir::failure();
   int32_t one = hasPositions ? 1 : 0;
   segments.assign(tensors + 1, 1);
   segments.append({one, one});
+  segments.append(drop.size(), drops ? 1 : 0);
   types.assign({queryType, keyType});
   return mlir::success();
 }
@@ -158,7 +176,8 @@ uint64_t AttentionBackwardOp::getFlops() {
 mlir::LogicalResult AttentionOp::verify() {
   if (auto misfit = findMisfit(*this)) {
     constexpr const char *labels[] = {"(attention_c1)", "(attention_c2)",
-                                      "(attention_c3)", "(attention_c4)"};
+                                      "(attention_c3)", "(attention_c4)",
+                                      "(attention_c5)", "(attention_c6)"};
     return emitOpError() << labels[misfit->constraint - 1] << " "
                          << misfit->what;
   }
@@ -189,8 +208,8 @@ AttentionOp::buildGradients(mlir::OpBuilder &builder,
   auto query = getQuery().getType(), key = getKey().getType();
   auto backward = AttentionBackwardOp::create(
       builder, getLoc(), query, key, key, getQuery(), getKey(), getValue(),
-      gradients[0], getScale(), getPositions(), getLengths(), getCausalAttr(),
-      getWindowAttr());
+      gradients[0], getScale(), getPositions(), getLengths(), getDropRate(),
+      getDropSeed(), getDropSite(), getCausalAttr(), getWindowAttr());
   llvm::SmallVector<mlir::Value> result(needed.size());
   for (unsigned i = 0; i < 3; ++i)
     if (needed[i])

@@ -13,7 +13,9 @@ def Gptc_AttentionOp : Gptc_DifferentiableOp<"attention", [AttrSizedOperandSegme
     the operand). It sees key j (at position j) if j is less than
     positions[b] + lengths[b] (S without the operands), if j is not after it
     (`causal`), and if it is less than `window` before it, itself included.
-    A query that sees no key, and a query at or after lengths[b], yields
+    With `drop` %rate, %seed, %site each probability whose element of
+    `gptc.keep_mask` of [B, H, T, S] is false counts 0 where values are summed;
+    the others are not scaled. A query that sees no key, and a query at or after lengths[b], yields
     zeros or any finite value: nothing may depend on it.
     Statistics are f32 (f64 for f64). Sources: Vaswani et al., 2017; the band
     is that of Child et al., 2019.
@@ -25,6 +27,7 @@ def Gptc_AttentionOp : Gptc_DifferentiableOp<"attention", [AttrSizedOperandSegme
     - (attention_c3) Without positions a causal attention has T = S.
     - (attention_c4) `window` is positive and needs `causal`.
     - (attention_c5) The result has the type of `query`.
+    - (attention_c6) A rate, a seed and a site of `drop` come together.
 
     Example:
     ```mlir
@@ -38,6 +41,8 @@ def Gptc_AttentionOp : Gptc_DifferentiableOp<"attention", [AttrSizedOperandSegme
                        Gptc_FloatTensor:$value, AnyTypeOf<[F32, F64]>:$scale,
                        Optional<Gptc_IndexTensor>:$positions,
                        Optional<Gptc_IndexTensor>:$lengths,
+                       Optional<F32>:$drop_rate, Optional<I32>:$drop_seed,
+                       Optional<I32>:$drop_site,
                        UnitAttr:$causal, OptionalAttr<I64Attr>:$window);
   let results = (outs Gptc_FloatTensor:$result);
   let hasCustomAssemblyFormat = 1;
@@ -50,8 +55,9 @@ def Gptc_AttentionBackwardOp : Gptc_PureOp<"attention_backward", [
   let description = [{
     `gradient` is that of the result of a `gptc.attention` with the same other
     operands and attributes. With the probabilities P, which are computed
-    anew: dV = Pᵀ·gradient, dP = gradient·Vᵀ, dS = P∘(dP - Σ P∘dP),
-    dQ = scale·dS·K, dK = scale·dSᵀ·Q. Nothing flows into what no query sees,
+    anew, and the mask M of `drop`, or ones: dV = (M∘P)ᵀ·gradient,
+    dP = M∘(gradient·Vᵀ), dS = P∘(dP - Σ P∘dP), dQ = scale·dS·K,
+    dK = scale·dSᵀ·Q. Nothing flows into what no query sees,
     nor from a query at or after lengths[b]. Source: Dao et al., 2022.
 
     Constraints:
@@ -71,6 +77,8 @@ def Gptc_AttentionBackwardOp : Gptc_PureOp<"attention_backward", [
                        AnyTypeOf<[F32, F64]>:$scale,
                        Optional<Gptc_IndexTensor>:$positions,
                        Optional<Gptc_IndexTensor>:$lengths,
+                       Optional<F32>:$drop_rate, Optional<I32>:$drop_seed,
+                       Optional<I32>:$drop_site,
                        UnitAttr:$causal, OptionalAttr<I64Attr>:$window);
   let results = (outs Gptc_FloatTensor:$query_gradient,
                       Gptc_FloatTensor:$key_gradient,

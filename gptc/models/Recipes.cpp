@@ -13,12 +13,14 @@ namespace {
 
 /// The paper has Adam with decoupled decay of 0.01 on all weights that are
 /// neither bias nor gain; betas, epsilon and the norm of 1 are those of the
-/// code published with it (openai/finetune-transformer-lm, train.py).
+/// code published with it (openai/finetune-transformer-lm, train.py). Dropout
+/// is of embeddings, attention and residual branches; of a task's head, too.
 Recipe gpt1() {
   Recipe recipe;
   recipe.name = "gpt1";
   recipe.adam = {.beta1 = 0.9, .beta2 = 0.999, .decay = 0.01};
   recipe.clip = 1;
+  recipe.dropout = 0.1;
   recipe.learningRate = 2.5e-4;
   recipe.warmUpSteps = 2000;
   recipe.source = "Radford et al., 2018, section 4.1";
@@ -111,6 +113,7 @@ std::string describe(const Recipe &recipe) {
                                 {"warm_up_share", recipe.warmUpShare},
                                 {"schedule", toString(recipe.fall)},
                                 {"last_rate", recipe.lastRate},
+                                {"dropout", recipe.dropout},
                                 {"source", recipe.source}}
              .dump(2) +
          "\n";

@@ -6,6 +6,8 @@
 #include "gptc/frontend/Optimizers.h"
 #include "gptc/runtime/training/Schedule.h"
 
+#include <optional>
+
 namespace gptc {
 
 /// A published way of training: what is part of a step, and the learning rate,
@@ -14,6 +16,7 @@ struct Recipe {
   std::string name;
   AdamOptions adam;
   double clip = 0;         ///< Norm of all gradients at most.
+  double dropout = 0;      ///< Rate, of everything that has dropout.
   double learningRate = 0; ///< At its peak.
   /// How long the rate rises, in steps or in tokens; one of them is 0.
   uint64_t warmUpSteps = 0, warmUpTokens = 0;
@@ -21,6 +24,13 @@ struct Recipe {
   Schedule::Fall fall = Schedule::Fall::Cosine;
   double lastRate = 0; ///< Share of the peak at the end.
   std::string source;
+
+  /// With another rate of dropout, if one is given.
+  Recipe with(std::optional<double> rate) const {
+    Recipe changed = *this;
+    changed.dropout = rate.value_or(dropout);
+    return changed;
+  }
 };
 
 /// Finds a recipe by its name for a model of that many parameters; the error
@@ -29,7 +39,8 @@ Expected<Recipe> findRecipe(const std::string &name, uint64_t parameters);
 /// Name of the recipe that suits a model.
 std::string recipeOf(const std::string &family, uint64_t parameters);
 /// What an artifact carries of a recipe, as JSON: name, learning_rate,
-/// warm_up_steps, warm_up_tokens, warm_up_share, schedule, last_rate, source.
+/// warm_up_steps, warm_up_tokens, warm_up_share, schedule, last_rate, dropout,
+/// source.
 std::string describe(const Recipe &recipe);
 
 /// Gives the present entry the rest of a training step after its loss: clipped

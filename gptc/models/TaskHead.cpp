@@ -17,14 +17,15 @@ Tensor added(Graph &graph, const std::string &name, const Shape &shape,
 
 } // namespace
 
-Tensor taskLogits(Graph &graph, const Task &task, const Tensor &states) {
+Tensor taskLogits(Graph &graph, const Task &task, const Tensor &states,
+                  double dropout) {
   if (!states.valid())
     return {};
   Scope scope(graph, "task");
   int64_t sequences = states.dim(0), width = states.dim(2);
   int64_t batch = sequences / task.sequences();
   Tensor ends = graph.argument("ends", {DataType::I32, {sequences}});
-  Tensor last = selectRow(states, ends);
+  Tensor last = trainingDropout(selectRow(states, ends), dropout);
   if (task.kind == Task::Kind::Similarity)
     last = reduceSum(reshape(last, {batch, 2, width}), 1);
   bool chooses = task.kind == Task::Kind::MultipleChoice;
@@ -38,8 +39,8 @@ Tensor taskLogits(Graph &graph, const Task &task, const Tensor &states) {
 }
 
 Tensor taskLoss(Graph &graph, const Task &task, const Tensor &states,
-                const Tensor &table) {
-  Tensor logits = taskLogits(graph, task, states);
+                const Tensor &table, double dropout) {
+  Tensor logits = taskLogits(graph, task, states, dropout);
   if (!logits.valid())
     return {};
   Tensor loss;

@@ -61,7 +61,7 @@ Tensor Builder::embed(const Tensor &tokens) {
   Tensor indices = iota(graph, {request.batch, request.rows}, 1);
   if (positions.valid())
     indices = indices + reshape(positions, {request.batch, 1});
-  return request.embed(words, tokens) + gather(places, indices);
+  return request.drop(request.embed(words, tokens) + gather(places, indices));
 }
 
 Tensor Builder::norm(const std::string &name, const Tensor &x) {
@@ -132,10 +132,13 @@ Tensor Builder::attend(const std::string &layer, int64_t index,
     options.positions = positions;
     options.lengths = lengths;
   }
+  options.dropout = request.dropout;
+  if (options.dropout != 0)
+    options.seed = dropoutSeed(graph);
   Tensor mixed = attention(parts[0], parts[1], parts[2], options);
   mixed = reshape(transpose(mixed, {0, 2, 1, 3}), {batch, rows, projected()});
-  return project(isNeo() ? name + ".out_proj" : name + ".c_proj", mixed,
-                 config.width, residualDeviation());
+  return request.drop(project(isNeo() ? name + ".out_proj" : name + ".c_proj",
+                              mixed, config.width, residualDeviation()));
 }
 
 Tensor Builder::activate(const Tensor &x) {
@@ -160,8 +163,8 @@ Tensor Builder::feedForward(const std::string &layer, const Tensor &x) {
   Scope scope(graph, "mlp");
   Tensor inner =
       project(layer + ".mlp.c_fc", x, config.inner, initialDeviation);
-  return project(layer + ".mlp.c_proj", activate(inner), config.width,
-                 residualDeviation());
+  return request.drop(project(layer + ".mlp.c_proj", activate(inner),
+                              config.width, residualDeviation()));
 }
 
 Tensor Builder::headTable() {

@@ -123,7 +123,7 @@ bool Grouping::isElementwise(Operation *op) {
 
 bool Grouping::isCloneable(Operation *op) {
   return (ir::isView(op) && !isCopy(op)) || isIndexArithmetic(op) ||
-         llvm::isa<ir::IotaOp, mlir::tensor::SplatOp>(op) ||
+         llvm::isa<ir::IotaOp, ir::KeepMaskOp, mlir::tensor::SplatOp>(op) ||
          llvm::isa<mlir::arith::ConstantOp>(op);
 }
 

@@ -245,6 +245,16 @@ const std::vector<Mistake> &mistakes() {
        "selectRow: needs [B, T, C] and i32[2], found f32[2, 3, 4] and i32[3]"},
       {"IotaDimension", [](Graph &graph) { iota(graph, {2, 3}, 2); },
        "iota: 2 is no dimension of [2, 3]"},
+      {"DropoutRate",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { dropout(x, 1, 7); }),
+       "dropout: the rate of dropout is 1, expected at least 0 and less than "
+       "1"},
+      {"DropoutSeed",
+       [](Graph &graph) {
+         Tensor x = graph.argument("x", f32({2, 3}));
+         dropout(x, 0.1, graph.scalarArgument("seed", DataType::F32));
+       },
+       "dropout: the seed of dropout is a scalar of i32"},
       {"LogLikelihoodTargets",
        with(f32({2, 3, 7}), i32({2}),
             [](auto x, auto y) { logLikelihood(x, y); }),

@@ -72,6 +72,12 @@ PYTHON
   # Beside the loss there is a gradient of every parameter.
   "$gptc" compile "$library" --entry loss_and_gradients --context 16 --to gradient -o "$WORK/gradient.mlir"
   parameters=$(grep -c '^  gptc.variable' "$WORK/gradient.mlir")
+  # It is fine-tuned, with dropout, like a model of the catalogue.
+  "$gptc" compile "$library" --task classification --outputs 3 --entry train_step,predict --batch 2 --context 16 \
+    --dropout 0.1 --to model -o "$WORK/task.mlir"
+  expect_equal "masks" "$(grep -c 'gptc.keep_mask' "$WORK/task.mlir")" 6
+  expect_equal "attentions that drop" "$(grep -c 'gptc.attention .* drop ' "$WORK/task.mlir")" 2
+  grep -q 'gptc.name = "seed"' "$WORK/task.mlir" || fail "train_step takes no seed"
   expect_equal "gradients" "$(grep -o '"gradient:[^"]*"' "$WORK/gradient.mlir" | sort -u | wc -l)" "$parameters"
   ;;
 embed)

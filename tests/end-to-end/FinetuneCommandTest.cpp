@@ -125,7 +125,9 @@ TEST_F(Finetune, TellsWhatFollowsFromAPremise) {
     return one.text() + "\t" + (same ? one.text() : one.turned()) + "\t" +
            (same ? "yes" : "no");
   });
-  Json done = finetune("entailment", ".tsv", "run", {"--epochs", "2"}, "3e-4");
+  // With the recipe's dropout it takes several times as many steps.
+  Json done = finetune("entailment", ".tsv", "run",
+                       {"--epochs", "2", "--dropout", "0"}, "3e-4");
   EXPECT_GE(metric(done, "accuracy"), 0.95);
   EXPECT_GE(metric(predict("run", ".tsv"), "accuracy"), 0.95);
 }

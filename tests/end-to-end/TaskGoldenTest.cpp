@@ -53,8 +53,7 @@ protected:
     if (details.contains("rank")) {
       request.loraRank = details["rank"];
       request.loraAlpha = details["alpha"];
-      request.loraTargets =
-          details["targets"].get<std::vector<std::string>>();
+      request.loraTargets = details["targets"].get<std::vector<std::string>>();
     }
   }
   void TearDown() override { std::filesystem::remove_all(folder); }
@@ -77,10 +76,9 @@ protected:
         continue;
       std::string own = name.substr(6);
       names[own] = "second.safetensors";
-      added.push_back({own, tensor.type, tensor.shape,
-                       [bytes = tensor.bytes](const auto &sink) {
-                         return sink(bytes);
-                       }});
+      added.push_back(
+          {own, tensor.type, tensor.shape,
+           [bytes = tensor.bytes](const auto &sink) { return sink(bytes); }});
     }
     ASSERT_FALSE(added.empty());
     auto written = writeSafetensors(folder + "/second.safetensors", added);

@@ -29,7 +29,8 @@ protected:
                    "--tokenizer", model, "--separator",
                    "JULIET:", "--validation", "0.2"});
     expectSuccess({"compile", model, "-o", folder / "model.gptc", "--entry",
-                   "train_step,score", "--batch", "1", "--context", "23"});
+                   "train_step,score", "--batch", "1", "--context", "23",
+                   "--dropout", "0.1"});
   }
 
   static void expectSuccess(const std::vector<std::string> &arguments) {

@@ -34,6 +34,7 @@ protected:
     request.model = golden + "models/" + GetParam();
     request.dtype = "f32";
     request.entries = {"train_step"};
+    request.dropout = 0;
     request.batch = expected("tokens").shape[1];
     rates = valuesOf<double>(expected("learning_rates"));
     losses = valuesOf<double>(expected("losses"));
@@ -176,6 +177,51 @@ TEST_P(TrainingGolden, Bf16IsAsNearAsPyTorchs) {
     RecordProperty("distance_" + variant.substr(7), std::to_string(away));
     // That near is f32.
     EXPECT_GT(away, 1e-4) << "no product is bf16";
+  }
+}
+
+TEST_P(TrainingGolden, DropoutOnTheCpuIsTheReferences) {
+  request.dropout = 0.3;
+  auto model = differentiatedModel(request);
+  ASSERT_TRUE(model) << model.error().message();
+  auto entry = (*model)->module.lookupSymbol<mlir::func::FuncOp>("train_step");
+  ASSERT_EQ(entry.getNumArguments(), 4U);
+  ASSERT_EQ(entry.getArgAttr(2, ir::nameAttr),
+            mlir::StringAttr::get(entry.getContext(), "seed"));
+  auto artifact = compiledFor("x86-64-v3", request);
+  ASSERT_TRUE(artifact) << artifact.error().message();
+  auto program = Program::load(*artifact, {2, "", ""});
+  ASSERT_TRUE(program) << program.error().message();
+  const auto &shape = expected("tokens").shape;
+  std::vector<double> found;
+  // Twice with one seed, which gives two losses since the weights are others.
+  for (int32_t seed : {5, 5, -6}) {
+    size_t step = found.size();
+    std::vector<HostTensor> arguments;
+    for (size_t i = 0; i < 2; ++i) {
+      auto ids = idsOf(i == 0 ? "tokens" : "targets", 0);
+      std::copy(ids.begin(), ids.end(),
+                (*program)->argumentAs<int32_t>(0, i).begin());
+      arguments.push_back({DataType::I32,
+                           {int64_t(shape[1]), int64_t(shape[2])},
+                           {ids.begin(), ids.end()}});
+    }
+    (*program)->argumentAs<int32_t>(0, 2)[0] = seed;
+    (*program)->argumentAs<float>(0, 3)[0] = 1e-3F;
+    arguments.push_back({DataType::I32, {}, {double(seed)}});
+    arguments.push_back({DataType::F32, {}, {double(1e-3F)}});
+    auto results = interpret(entry, arguments, (*model)->variables);
+    ASSERT_TRUE(results) << results.error().message();
+    ASSERT_TRUE((*program)->run(0));
+    found.push_back((*program)->resultAs<float>(0, 0)[0]);
+    EXPECT_NEAR(found.back(), (*results)[0].values[0],
+                1e-5 * std::fabs(found.back()))
+        << step;
+    EXPECT_NEAR((*program)->resultAs<float>(0, 1)[0], (*results)[1].values[0],
+                1e-4 * (*results)[1].values[0])
+        << step;
+    // Without dropout it is another loss.
+    EXPECT_GT(std::fabs(found.back() - losses[0]), 1e-3 * losses[0]);
   }
 }
 

@@ -18,6 +18,15 @@ struct Form {
   std::vector<double> positions{}; ///< With lengths, or neither.
   std::vector<double> lengths{};
   DataType type = DataType::F32;
+  double rate = 0; ///< Of dropout.
+
+  /// 1 where a probability counts, else 0; `row` of all heads' queries.
+  double mask(const char *topic, int64_t row, int64_t j) const {
+    return rate == 0 || keepMask(uint32_t(row * s + j), rate, dropoutSeed,
+                                 siteOf(std::string(topic) + "#0"))
+               ? 1
+               : 0;
+  }
 
   bool sees(int64_t sequence, int64_t i, int64_t j) const {
     int64_t start = 0, end = s;
@@ -35,6 +44,7 @@ struct Form {
 std::vector<double> closedForm(const Form &f, const HostTensors &in) {
   std::vector<double> result;
   double scale = float(1 / std::sqrt(double(f.d)));
+  double factor = roundTo(f.type, 1 / (1 - f.rate));
   for (int64_t b = 0; b < f.b; ++b)
     for (int64_t h = 0; h < f.h; ++h)
       for (int64_t i = 0; i < f.t; ++i) {
@@ -48,6 +58,7 @@ std::vector<double> closedForm(const Form &f, const HostTensors &in) {
             score += q[d] * in[1].values[size_t(at + d)];
           double weight = f.sees(b, i, j) ? std::exp(score * scale) : 0;
           total += weight;
+          weight *= f.mask("attention", (b * f.h + h) * f.t + i, j) * factor;
           for (int64_t d = 0; d < f.d; ++d)
             row[size_t(d)] += weight * in[2].values[size_t(at + d)];
         }
@@ -84,17 +95,23 @@ Expectation backwardClosedForm(const Form &f, const HostTensors &in) {
           p[size_t(j)] = std::exp(scale * dot(in[0], q, in[1], keyAt(j)));
         total += p[size_t(j)];
       }
+      int64_t row = head * f.t + i;
       for (int64_t j = 0; j < f.s && total > 0; ++j) {
         p[size_t(j)] /= total;
-        mean += p[size_t(j)] * dot(in[3], q, in[2], keyAt(j));
+        mean += p[size_t(j)] * f.mask("attentionBackward", row, j) *
+                dot(in[3], q, in[2], keyAt(j));
       }
       for (int64_t j = 0; j < f.s; ++j)
         for (size_t d = 0; d < size_t(f.d); ++d) {
-          double slope =
-              scale * p[size_t(j)] * (dot(in[3], q, in[2], keyAt(j)) - mean);
+          double slope = scale * p[size_t(j)] *
+                         (f.mask("attentionBackward", row, j) *
+                              dot(in[3], q, in[2], keyAt(j)) -
+                          mean);
           result[0][q + d] += slope * in[1].values[keyAt(j) + d];
           result[1][keyAt(j) + d] += slope * in[0].values[q + d];
-          result[2][keyAt(j) + d] += p[size_t(j)] * in[3].values[q + d];
+          result[2][keyAt(j) + d] += p[size_t(j)] *
+                                     f.mask("attentionBackward", row, j) *
+                                     in[3].values[q + d];
         }
     }
   return result;
@@ -117,10 +134,13 @@ void addBackward(std::vector<OpCase> &table, const OpCase &forward,
         state.builder, state.location(),
         state.builder.getF32FloatAttr(float(1 / std::sqrt(double(f.d)))));
     mlir::Type query = value(0).getType(), key = value(1).getType();
+    GraphState::Drop drop;
+    if (f.rate != 0)
+      drop = state.drop("attention", f.rate, dropoutSeed, Where::current());
     auto op = ir::AttentionBackwardOp::create(
         state.builder, state.location(), query, key, key, value(0), value(1),
-        value(2), value(3), scale, value(4), value(5),
-        f.causal ? state.builder.getUnitAttr() : mlir::UnitAttr(),
+        value(2), value(3), scale, value(4), value(5), drop.rate, drop.seed,
+        drop.site, f.causal ? state.builder.getUnitAttr() : mlir::UnitAttr(),
         f.window ? state.builder.getI64IntegerAttr(f.window)
                  : mlir::IntegerAttr());
     std::vector<Tensor> results;
@@ -142,6 +162,8 @@ void add(std::vector<OpCase> &table, const Form &f) {
     name += "/causal";
   if (f.window)
     name += fmt::format("/window{}", f.window);
+  if (f.rate != 0)
+    name += fmt::format("/dropout{}", f.rate);
   OpCase made{name,
               {{"query", {f.type, {f.b, f.h, f.t, f.d}}},
                {"key", {f.type, {f.b, f.h, f.s, f.d}}},
@@ -167,6 +189,8 @@ void add(std::vector<OpCase> &table, const Form &f) {
     options.causal = f.causal;
     if (f.window)
       options.window = f.window;
+    options.dropout = f.rate;
+    options.seed = dropoutSeed;
     if (cached) {
       options.positions = in[3];
       options.lengths = in[4];
@@ -226,6 +250,14 @@ void addAttentionCases(std::vector<OpCase> &table) {
   add(table, {2, 1, 5, 97, 8, true, 11, {80, 2}, {5, 3}});
   add(table, {2, 2, 1, 130, 64, true, 33, {129, 40}, {1, 1}});
   addStrided(table);
+  for (DataType type : floatTypes)
+    add(table, {2, 3, 5, 5, 7, true, 0, {}, {}, type, 0.3});
+  add(table, {1, 1, 1, 1, 1, true, 0, {}, {}, DataType::F32, 0.5});
+  add(table, {2, 2, 67, 67, 8, true, 0, {}, {}, DataType::F32, 0.1});
+  add(table, {1, 2, 130, 130, 16, true, 65, {}, {}, DataType::F32, 0.25});
+  add(table, {2, 1, 11, 3, 16, false, 0, {}, {}, DataType::F32, 0.9});
+  add(table, {2, 3, 1, 67, 7, true, 0, {66, 5}, {1, 1}, DataType::F32, 0.4});
+  add(table, {2, 2, 5, 23, 8, true, 0, {3, 18}, {5, 5}, DataType::F32, 0.2});
 }
 
 } // namespace gptc::tests

@@ -31,6 +31,16 @@ double gradientTolerance(const OpCase &opCase, const HostTensor &expected) {
   return largest * std::max(5e-5, 4 * toleranceOf(opCase));
 }
 
+std::vector<const OpCase *> casesOf(const TopicPart &topic) {
+  std::vector<const OpCase *> found;
+  size_t number = 0;
+  for (const OpCase &opCase : opTable())
+    if (opCase.name.starts_with(topic.topic + "/") &&
+        number++ % topic.parts == topic.part)
+      found.push_back(&opCase);
+  return found;
+}
+
 /// Compares a run of a case, compiled with products in `type`, with the
 /// interpreter's, which knows no type.
 void expectSame(const OpCase &opCase, const std::string &target,
@@ -81,25 +91,21 @@ void expectSame(const OpCase &opCase, const std::string &target,
 
 } // namespace
 
-void expectTopic(const std::string &topic, const std::string &target) {
-  for (const OpCase &opCase : opTable())
-    if (opCase.name.starts_with(topic + "/"))
-      expectSame(opCase, target, "f32", toleranceOf(opCase));
+void expectTopic(const TopicPart &topic, const std::string &target) {
+  for (const OpCase *opCase : casesOf(topic))
+    expectSame(*opCase, target, "f32", toleranceOf(*opCase));
 }
 
-void expectNarrowTopic(const std::string &topic, const std::string &target) {
+void expectNarrowTopic(const TopicPart &topic, const std::string &target) {
   constexpr double tolerance = 0.15;
-  for (const OpCase &opCase : opTable())
-    if (opCase.name.starts_with(topic + "/"))
-      expectSame(opCase, target, "bf16", tolerance);
+  for (const OpCase *opCase : casesOf(topic))
+    expectSame(*opCase, target, "bf16", tolerance);
 }
 
-void expectGradients(const std::string &topic, const std::string &target,
-                     size_t part, size_t parts) {
-  size_t number = 0;
-  for (const OpCase &opCase : opTable()) {
-    if (!opCase.name.starts_with(topic + "/") || !opCase.differentiable ||
-        number++ % parts != part)
+void expectGradients(const TopicPart &topic, const std::string &target) {
+  for (const OpCase *one : casesOf(topic)) {
+    const OpCase &opCase = *one;
+    if (!opCase.differentiable)
       continue;
     SCOPED_TRACE(opCase.name);
     GradientGraph graph;
@@ -121,7 +127,7 @@ void expectGradients(const std::string &topic, const std::string &target,
     ASSERT_TRUE(compiled) << compiled.error().message();
     for (const std::string &variant : (*compiled)->variants()) {
       // Of gradients, Vulkan's variants differ in products alone.
-      if (variant == "hardware" && topic != "matmul")
+      if (variant == "hardware" && topic.topic != "matmul")
         continue;
       SCOPED_TRACE(variant);
       auto [arguments, variables] = partInputs(graph.inputs, graph.values);

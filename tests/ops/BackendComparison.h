@@ -7,19 +7,23 @@
 
 namespace gptc::tests {
 
+/// Cases of a topic: of all, every `parts`-th from number `part` on.
+struct TopicPart {
+  std::string topic;
+  size_t part = 0, parts = 1;
+};
+
 /// Runs each case of a topic on all variants of a target and expects the
 /// interpreter's values, in f32 within each case's tolerance.
-void expectTopic(const std::string &topic, const std::string &target);
+void expectTopic(const TopicPart &topic, const std::string &target);
 
 /// The same with products in bf16, whose operands are rounded: what is left to
 /// see are errors of layout and of order, which are larger than those of
 /// rounding.
-void expectNarrowTopic(const std::string &topic, const std::string &target);
+void expectNarrowTopic(const TopicPart &topic, const std::string &target);
 
-/// The same of the gradients of each case that has any; of all these, part
-/// `part` of `parts`.
-void expectGradients(const std::string &topic, const std::string &target,
-                     size_t part = 0, size_t parts = 1);
+/// The same of the gradients of each case that has any.
+void expectGradients(const TopicPart &topic, const std::string &target);
 
 } // namespace gptc::tests
 

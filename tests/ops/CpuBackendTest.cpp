@@ -10,7 +10,7 @@ namespace {
 
 class CpuTopic : public testing::TestWithParam<std::string> {};
 
-TEST_P(CpuTopic, MatchesTheInterpreter) { expectTopic(GetParam(), "cpu"); }
+TEST_P(CpuTopic, MatchesTheInterpreter) { expectTopic({GetParam()}, "cpu"); }
 
 INSTANTIATE_TEST_SUITE_P(OpTable, CpuTopic, testing::ValuesIn(topics()),
                          [](const auto &info) { return info.param; });
@@ -20,7 +20,7 @@ class CpuNarrowTopic : public testing::TestWithParam<std::string> {};
 /// Operands of products are rounded to bf16: what is left to see are errors of
 /// layout and of order, which are larger than those of rounding.
 TEST_P(CpuNarrowTopic, ProductsInBf16MatchTheInterpreter) {
-  expectNarrowTopic(GetParam(), "cpu");
+  expectNarrowTopic({GetParam()}, "cpu");
 }
 
 INSTANTIATE_TEST_SUITE_P(OpTable, CpuNarrowTopic,
@@ -116,7 +116,7 @@ class CpuGradientTopic : public testing::TestWithParam<std::string> {};
 
 /// Gradients of every op, fused and encoded, against the interpreter's.
 TEST_P(CpuGradientTopic, MatchesTheInterpreter) {
-  expectGradients(GetParam(), "cpu");
+  expectGradients({GetParam()}, "cpu");
 }
 
 INSTANTIATE_TEST_SUITE_P(OpTable, CpuGradientTopic, testing::ValuesIn(topics()),

@@ -20,6 +20,7 @@ const std::vector<OpCase> &opTable() {
     addAttentionCases(made);
     addIndexingCases(made);
     addVariableCases(made);
+    addRandomCases(made);
     return made;
   }();
   return table;

@@ -87,6 +87,12 @@ difference(const HostTensor &expected, const HostTensor &found,
 /// A value of an element type nearest to `value`.
 double roundTo(DataType type, double value);
 
+/// The seed of dropouts of the table, the number of the place `scope#n`, and an
+/// element of a mask, all by definition.
+inline constexpr int32_t dropoutSeed = -77;
+uint32_t siteOf(const std::string &place);
+bool keepMask(uint32_t index, double rate, int32_t seed, uint32_t site);
+
 // The parts of the table.
 void addElementwiseCases(std::vector<OpCase> &table);
 void addShapeCases(std::vector<OpCase> &table);
@@ -95,6 +101,7 @@ void addNormalizationCases(std::vector<OpCase> &table);
 void addAttentionCases(std::vector<OpCase> &table);
 void addIndexingCases(std::vector<OpCase> &table);
 void addVariableCases(std::vector<OpCase> &table);
+void addRandomCases(std::vector<OpCase> &table);
 
 inline constexpr DataType floatTypes[] = {DataType::F32, DataType::BF16,
                                           DataType::F16, DataType::F64};

@@ -94,6 +94,7 @@ private:
   void gathered();
   void selected();
   void attended();
+  void dropped();
   void appended();
   void likelihood();
   void counted();
@@ -451,10 +452,21 @@ void Builder::attended() {
   }
   if (options.causal && chance(30))
     options.window = 1 + below(9);
+  if (chance(30)) {
+    options.dropout = 0.3;
+    options.seed = double(below(1000));
+  }
   auto same = [&](const Shape &s) { return s == shape; };
   Value key = pick(same, [&] { return shape; });
   Value value = pick(same, [&] { return shape; });
   add(attention(query.tensor, key.tensor, value.tensor, options), value.size);
+}
+
+void Builder::dropped() {
+  Value x = pick();
+  double rate = double(below(9)) / 10;
+  add(dropout(x.tensor, rate, double(below(1000))),
+      x.size / std::sqrt(1 - rate));
 }
 
 void Builder::appended() {
@@ -531,7 +543,7 @@ void Builder::step() {
       &Builder::normalized,  &Builder::gathered,    &Builder::selected,
       &Builder::attended,    &Builder::attended,    &Builder::appended,
       &Builder::likelihood,  &Builder::counted,     &Builder::variable,
-      &Builder::variable};
+      &Builder::variable,    &Builder::dropped};
   (this->*oneOf(steps))();
 }
 

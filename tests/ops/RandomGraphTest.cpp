@@ -219,8 +219,9 @@ TEST(RandomGraphs, AreReproducibleAndVaried) {
         "gptc.select_row", "gptc.cache_append", "gptc.log_likelihood",
         "gptc.reshape",    "gptc.transpose",    "gptc.slice",
         "gptc.broadcast",  "gptc.cast",         "gptc.iota",
-        "gptc.gelu",       "gptc.silu",         "gptc.relu",
-        "arith.select",    "arith.divf",        "math.erf"})
+        "gptc.keep_mask",  "gptc.gelu",         "gptc.silu",
+        "gptc.relu",       "arith.select",      "arith.divf",
+        "math.erf"})
     EXPECT_TRUE(ops.contains(op)) << op;
   EXPECT_GT(assigned, 100u);
   EXPECT_GT(shared, 300u);

@@ -49,7 +49,7 @@ protected:
                                 bool resume = false) {
     auto artifact = compiledModel(model, "--target cpu,vulkan --entry "
                                          "train_step,score --batch 2 "
-                                         "--context 31");
+                                         "--context 31 --dropout 0.1");
     if (!artifact)
       return nullptr;
     TrainerOptions with = options;

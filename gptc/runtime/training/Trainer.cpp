@@ -2,6 +2,7 @@
 
 #include "gptc/runtime/training/Trainer.h"
 
+#include "gptc/runtime/base/Philox.h"
 #include "gptc/runtime/training/Adapters.h"
 
 #include <algorithm>
@@ -81,9 +82,13 @@ Expected<Trainer::Entry> Trainer::openEntry(uint32_t index) {
     return failure(ErrorCode::Unsupported,
                    "the entry {} of '{}' does not give loss, a number of f32",
                    entry.name, program_->artifact().path());
-  Entry opened{index, program_->resultAs<float>(index, *loss), {}};
+  Entry opened{index, program_->resultAs<float>(index, *loss), {}, {}};
   if (auto weight = findParameter(entry.arguments, "gradient_weight"))
     opened.weight = program_->argumentAs<float>(index, *weight);
+  if (auto seed = findParameter(entry.arguments, "seed");
+      seed && entry.arguments[*seed]->scalar &&
+      entry.arguments[*seed]->type == artifact::ElementType::I32)
+    opened.seed = program_->argumentAs<int32_t>(index, *seed);
   return opened;
 }
 
@@ -107,6 +112,13 @@ Error Trainer::withRemains(const Error &error) const {
                                          error.message(), whatRemains()));
 }
 
+/// The seed of a batch's dropout, of all batches that are read in a run.
+static int32_t seedOf(uint64_t runSeed, uint64_t batch) {
+  return int32_t(
+      Philox::at({uint32_t(batch), uint32_t(batch >> 32 ^ runSeed >> 32)},
+                 uint32_t(runSeed))[0]);
+}
+
 Expected<TrainedStep> Trainer::train() {
   TrainedStep done;
   done.learningRate = float(options_.schedule.at(step_));
@@ -118,6 +130,8 @@ Expected<TrainedStep> Trainer::train() {
     GPTC_TRY(double targets, source_->read(step_ * count + i, entry.index));
     total += targets;
     learningRate_[0] = float(done.learningRate);
+    if (!entry.seed.empty())
+      entry.seed[0] = seedOf(source_->seed(), step_ * count + i);
     if (!entry.weight.empty())
       entry.weight[0] = float(targets);
     if (!scale_.empty())

@@ -76,6 +76,7 @@ private:
     uint32_t index = 0;
     std::span<const float> loss;
     std::span<float> weight; ///< gradient_weight; empty where it takes none.
+    std::span<int32_t> seed; ///< Of dropout; empty where it has none.
   };
   Expected<Entry> openEntry(uint32_t index);
   /// Adds to an error of the program what remains.

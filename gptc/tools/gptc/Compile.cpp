@@ -66,6 +66,8 @@ void addCompile(CLI::App &app, Action &action) {
   command->add_option(
       "--recipe", request.recipe,
       "Optimizer of train_step: gpt1, gpt2 or gpt3-SIZE (the model's)");
+  command->add_option("--dropout", request.dropout,
+                      "Rate of dropout of train_step (the recipe's)");
   addTaskOptions(*command, request);
   command->add_option("--dtype", request.dtype,
                       "Type of weights and products, f32 or bf16 (default: "

@@ -189,6 +189,8 @@ void addFinetune(CLI::App &app, Action &action) {
                       "Type of products, f32 or bf16 (the checkpoint's)");
   command->add_option("--recipe", compile.recipe,
                       "Training of a paper (gpt1-finetune)");
+  command->add_option("--dropout", compile.dropout,
+                      "Rate of dropout (the recipe's)");
   command
       ->add_option("--auxiliary", compile.auxiliary,
                    "Weight of the language model's own loss (0.5)")

@@ -58,6 +58,8 @@ void addTrain(CLI::App &app, Action &action) {
   command->add_option("--recipe", compile.recipe,
                       "Training of a paper: gpt1, gpt2 or gpt3-SIZE (the "
                       "model's)");
+  command->add_option("--dropout", compile.dropout,
+                      "Rate of dropout (the recipe's)");
   command->add_option("--checkpoint", compile.checkpoint,
                       "Folder with the weights to begin with");
   command->add_option("--init-seed", compile.initSeed,

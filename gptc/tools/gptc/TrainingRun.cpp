@@ -227,12 +227,13 @@ openTrained(const Options &options, const std::vector<std::string> &entries) {
   const CompileRequest &given = options.compile;
   if (path.ends_with(".gptc") &&
       (given.batch || given.context || !given.recipe.empty() ||
-       given.initSeed || !given.dtype.empty()))
-    return failure(ErrorCode::InvalidArgument,
-                   "'{}' is compiled already: --batch, --context, --dtype, "
-                   "--recipe and --init-seed are for models; compile it with "
-                   "them",
-                   path);
+       given.initSeed || given.dropout || !given.dtype.empty()))
+    return failure(
+        ErrorCode::InvalidArgument,
+        "'{}' is compiled already: --batch, --context, --dtype, "
+        "--recipe, --dropout and --init-seed are for models; compile "
+        "it with them",
+        path);
   if (!path.ends_with(".gptc")) {
     path = options.trainer.output + "/" + programFile;
     CompileRequest request = options.compile;

@@ -34,7 +34,15 @@ func.func @attention_c4(%q: tensor<1x2x3x4xf32>, %s: f32) {
 
 func.func @attention_c5(%q: tensor<1x2x3x4xf32>, %s: f32) {
   // expected-error @+1 {{(attention_c5) has the result 'tensor<1x2x3x5xf32>', expected 'tensor<1x2x3x4xf32>'}}
-  %0 = "gptc.attention"(%q, %q, %q, %s) <{causal, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0>}> : (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, f32) -> tensor<1x2x3x5xf32>
+  %0 = "gptc.attention"(%q, %q, %q, %s) <{causal, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0>}> : (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, f32) -> tensor<1x2x3x5xf32>
+  return
+}
+
+// -----
+
+func.func @attention_c6(%q: tensor<1x2x3x4xf32>, %s: f32) {
+  // expected-error @+1 {{(attention_c6) needs a rate, a seed and a site of drop together}}
+  %0 = "gptc.attention"(%q, %q, %q, %s, %s) <{causal, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 1, 0, 0>}> : (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, f32, f32) -> tensor<1x2x3x4xf32>
   return
 }
 
@@ -50,6 +58,6 @@ func.func @attention_backward_c1(%q: tensor<1x2x3x4xf32>, %k: tensor<1x2x5x4xf32
 
 func.func @attention_backward_c2(%q: tensor<1x2x3x4xf32>, %g: tensor<1x2x3x5xf32>, %s: f32) {
   // expected-error @+1 {{(attention_backward_c2) has gradients of other types than the query 'tensor<1x2x3x4xf32>' and the key 'tensor<1x2x3x4xf32>'}}
-  %0:3 = "gptc.attention_backward"(%q, %q, %q, %g, %s) <{operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0>}> : (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x5xf32>, f32) -> (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>)
+  %0:3 = "gptc.attention_backward"(%q, %q, %q, %g, %s) <{operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0>}> : (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x5xf32>, f32) -> (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>)
   return
 }

@@ -28,7 +28,7 @@ constexpr int64_t keyBlock = 64;
 class AttentionEmitter : AttentionHead {
 public:
   AttentionEmitter(Emitter &emitter, ir::AttentionOp op)
-      : AttentionHead(emitter, op.getCausal(), op.getWindow()), op(op) {}
+      : AttentionHead(emitter, op), op(op) {}
 
   void emit();
 
@@ -100,7 +100,7 @@ void AttentionEmitter::oneQuery(Value row) {
                                           wide(0.0));
         Value p = math::ExpOp::create(e.builder, e.loc, shifted);
         p = arith::SelectOp::create(e.builder, e.loc, inside, p, wide(0.0));
-        e.storeVector(p, scores, j, f32);
+        e.storeVector(whereKept(row, j, false, p, wide(0.0)), scores, j, f32);
         return Values{arith::AddFOp::create(e.builder, e.loc, carried[0], p)};
       })[0];
   Value sum = vector::ReductionOp::create(e.builder, e.loc,
@@ -227,7 +227,9 @@ void AttentionEmitter::queryTile(Value firstRow, Value endRow) {
             arith::SubFOp::create(e.builder, e.loc, masked[v], e.splat(now));
         Value p = math::ExpOp::create(e.builder, e.loc, shifted);
         p = arith::SelectOp::create(e.builder, e.loc, insides[v], p, wide(0.0));
-        e.storeVector(p, scores, e.add(at0, e.constant(v * e.width)), f32);
+        Value key = e.add(block, e.constant(v * e.width));
+        e.storeVector(whereKept(row, key, false, p, wide(0.0)), scores,
+                      e.add(at0, e.constant(v * e.width)), f32);
         sum = arith::AddFOp::create(e.builder, e.loc, sum, p);
       }
       Value correction = math::ExpOp::create(
@@ -285,7 +287,8 @@ void AttentionEmitter::queryTile(Value firstRow, Value endRow) {
 
 void AttentionEmitter::emit() {
   auto shape = op.getQuery().getType().getShape();
-  int64_t batches = shape[0], heads = shape[1];
+  int64_t batches = shape[0];
+  heads = shape[1];
   queries = shape[2];
   headSize = shape[3];
   keys = op.getKey().getType().getDimSize(2);

@@ -28,7 +28,7 @@ constexpr int64_t strip = 64;
 class BackwardEmitter : AttentionHead {
 public:
   BackwardEmitter(Emitter &emitter, ir::AttentionBackwardOp op)
-      : AttentionHead(emitter, op.getCausal(), op.getWindow()), op(op) {}
+      : AttentionHead(emitter, op), op(op) {}
 
   void emit();
 
@@ -53,7 +53,7 @@ private:
                  Value rows, Value panel);
   void multiplyByPanel(const HeadView &rows, Value key, Value panel, Value to);
   void score(Value firstQuery, Value count, Value from, Value end);
-  void normalize(Value from, Value stop);
+  void normalize(Value firstQuery, Value from, Value stop);
   void addToKeys(Value key, Value factors, Value rows, Value sums);
   void sumQueries(Value from, Value end);
   void oneStrip(Value firstQuery, Value endStrip);
@@ -182,19 +182,22 @@ void BackwardEmitter::score(Value firstQuery, Value count, Value from,
 
 /// Makes probabilities of the scores of keys [from, stop), and of the slopes
 /// what the scores' gradients are.
-void BackwardEmitter::normalize(Value from, Value stop) {
+///
+/// Where a probability does not count, for values and for its slope, it is kept
+/// with its sign turned until then.
+void BackwardEmitter::normalize(Value firstQuery, Value from, Value stop) {
   auto everywhere =
-      [&](llvm::function_ref<void(Value, Value, Value, Value)> visit) {
+      [&](llvm::function_ref<void(Value, Value, Value, Value, Value)> visit) {
         e.loop(from, stop, 1, [&](Value j) {
           for (int64_t v = 0; v < strip; v += e.width) {
             Value column = e.constant(v);
             Value place = e.add(e.mul(j, strip), column);
-            visit(column, place, e.loadVector(scores, place, f32),
+            visit(j, column, place, e.loadVector(scores, place, f32),
                   e.loadVector(slopes, place, f32));
           }
         });
       };
-  everywhere([&](Value column, Value place, Value x, Value slope) {
+  everywhere([&](Value j, Value column, Value place, Value x, Value slope) {
     Value isSeen = arith::CmpFOp::create(
         e.builder, e.loc, arith::CmpFPredicate::OGT, x, wide(lowest / 2));
     Value most = e.loadVector(largest, column, f32);
@@ -204,7 +207,15 @@ void BackwardEmitter::normalize(Value from, Value stop) {
     Value p = arith::SelectOp::create(
         e.builder, e.loc, isSeen,
         math::ExpOp::create(e.builder, e.loc, shifted), wide(0.0));
-    e.storeVector(p, scores, place, f32);
+    Value query = e.add(firstQuery, column), stored = p;
+    if (dropRate) {
+      Value sign = whereKept(query, j, true, wide(1.0), wide(-1.0));
+      stored = multiply(p, sign);
+      slope = multiply(
+          slope, arith::MaximumFOp::create(e.builder, e.loc, sign, wide(0.0)));
+      e.storeVector(slope, slopes, place, f32);
+    }
+    e.storeVector(stored, scores, place, f32);
     Value total = e.loadVector(totals, column, f32);
     e.storeVector(arith::AddFOp::create(e.builder, e.loc, total, p), totals,
                   column, f32);
@@ -218,11 +229,15 @@ void BackwardEmitter::normalize(Value from, Value stop) {
     e.storeScalar(multiply(e.loadScalar(means, r, f32), reciprocal), means, r,
                   f32);
   });
-  everywhere([&](Value column, Value place, Value x, Value slope) {
-    Value p = multiply(x, e.loadVector(totals, column, f32));
+  everywhere([&](Value, Value column, Value place, Value x, Value slope) {
+    Value p = multiply(x, e.loadVector(totals, column, f32)), counts = p;
     Value excess = arith::SubFOp::create(e.builder, e.loc, slope,
                                          e.loadVector(means, column, f32));
-    e.storeVector(p, scores, place, f32);
+    if (dropRate) {
+      counts = arith::MaximumFOp::create(e.builder, e.loc, p, wide(0.0));
+      p = math::AbsFOp::create(e.builder, e.loc, p);
+    }
+    e.storeVector(counts, scores, place, f32);
     e.storeVector(multiply(p, excess), slopes, place, f32);
   });
 }
@@ -295,7 +310,7 @@ void BackwardEmitter::oneStrip(Value firstQuery, Value endStrip) {
       e.div(e.add(e.sub(end, from), e.constant(tileRows - 1)), tileRows);
   Value stop = e.add(from, e.mul(tiles, tileRows));
   score(firstQuery, e.sub(endStrip, firstQuery), from, end);
-  normalize(from, stop);
+  normalize(firstQuery, from, stop);
   e.loop(from, end, tileRows, [&](Value j) {
     addToKeys(j, scores, gradientRows, valueSums);
     addToKeys(j, slopes, queryRows, keySums);
@@ -311,6 +326,7 @@ void BackwardEmitter::oneStrip(Value firstQuery, Value endStrip) {
 
 void BackwardEmitter::emit() {
   auto shape = op.getQuery().getType().getShape();
+  heads = shape[1];
   queries = shape[2];
   headSize = shape[3];
   keys = op.getKey().getType().getDimSize(2);

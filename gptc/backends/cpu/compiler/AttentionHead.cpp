@@ -101,6 +101,16 @@ Value AttentionHead::endKey(Value row) {
   return e.min(keyCount, e.add(e.add(position, row), e.constant(1)));
 }
 
+Value AttentionHead::whereKept(Value query, Value key, bool alongQueries,
+                               Value x, Value other) {
+  if (!dropRate)
+    return x;
+  Value row = e.add(e.mul(e.add(e.mul(batch, heads), head), queries), query);
+  Value keep = e.keep(e.add(e.mul(row, keys), key), alongQueries ? keys : 1,
+                      dropRate, dropSeed, dropSite);
+  return arith::SelectOp::create(e.builder, e.loc, keep, x, other);
+}
+
 void AttentionHead::store(const StoredHead &stored, Value row, Value from,
                           Value offset, Value factor) {
   const ir::StridedView &view = stored.view;

@@ -30,9 +30,12 @@ class AttentionHead {
 public:
   using Value = mlir::Value;
 
-  AttentionHead(Emitter &emitter, bool causal, std::optional<uint64_t> window)
+  template <typename Op>
+  AttentionHead(Emitter &emitter, Op op)
       : e(emitter), evaluator(emitter), f32(emitter.builder.getF32Type()),
-        causal(causal), window(window) {}
+        causal(op.getCausal()), window(op.getWindow()),
+        dropRate(op.getDropRate()), dropSeed(op.getDropSeed()),
+        dropSite(op.getDropSite()) {}
 
 protected:
   /// Below every score.
@@ -44,7 +47,10 @@ protected:
   bool causal;
   std::optional<uint64_t> window;
 
-  int64_t queries = 0, keys = 0, headSize = 0, paddedHead = 0;
+  /// Null where every probability counts.
+  Value dropRate, dropSeed, dropSite;
+
+  int64_t heads = 0, queries = 0, keys = 0, headSize = 0, paddedHead = 0;
   Value batch, head, scale;
   /// Of the first query; how many keys and queries are there.
   Value position, keyCount, endQueries;
@@ -62,6 +68,10 @@ protected:
   /// First and one past the last key that a query at `row` sees.
   Value firstKey(Value row);
   Value endKey(Value row);
+  /// `x` where the probability of a pair counts, else `other`; lanes run along
+  /// the keys from `key` on, or along the queries from `query` on.
+  Value whereKept(Value query, Value key, bool alongQueries, Value x,
+                  Value other);
   /// Writes a row, f32 at `offset` of `from` in scratch, times `factor`.
   void store(const StoredHead &stored, Value row, Value from, Value offset,
              Value factor);

@@ -2,6 +2,8 @@
 
 #include "gptc/backends/cpu/compiler/Emitter.h"
 
+#include "gptc/ir/Random.h"
+
 namespace gptc::cpu {
 
 namespace arith = mlir::arith;
@@ -335,6 +337,24 @@ Value Emitter::extend(Value value) {
     sixteen = splat(sixteen);
   Value bits = arith::ShLIOp::create(builder, loc, wide, sixteen);
   return arith::BitcastOp::create(builder, loc, f32, bits);
+}
+
+Value Emitter::keep(Value index, int64_t stride, Value rate, Value seed,
+                    Value site) {
+  Type i32 = builder.getI32Type();
+  auto scalar = [&](Value operand) {
+    Value value = input(llvm::cast<mlir::BlockArgument>(operand));
+    return stride == 0 ? value : splat(value);
+  };
+  if (stride != 0) {
+    Value steps = mlir::arith::MulIOp::create(builder, loc, lanes(),
+                                              splat(constant(stride)));
+    index = mlir::arith::AddIOp::create(builder, loc, splat(index), steps);
+    i32 = vectorOf(i32);
+  }
+  Value word = mlir::arith::TruncIOp::create(builder, loc, i32, index);
+  return ir::buildKeep(builder, loc, word, scalar(rate), scalar(seed),
+                       scalar(site));
 }
 
 Value Emitter::round(Value value, Type element) {

@@ -106,6 +106,10 @@ public:
   Value lanes();
   /// A mask of the lanes below `count` (an index).
   Value maskBelow(Value count);
+  /// Whether a random mask keeps the element `index` of the tensor, and where
+  /// `stride` is not 0 those that the lanes reach with it; the rest are scalar
+  /// inputs of the kernel.
+  Value keep(Value index, int64_t stride, Value rate, Value seed, Value site);
   /// Rounds a register to what an element type can hold.
   Value round(Value value, Type element);
   /// An f32 register's value in a 16-bit type, nearest, ties to even; a bf16

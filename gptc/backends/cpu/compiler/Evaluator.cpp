@@ -121,11 +121,22 @@ Value Evaluator::compute(Value value, const Coordinates &at, Value mask) {
         arith::AddIOp::create(e.builder, e.loc, e.splat(index), e.lanes());
     return arith::TruncIOp::create(e.builder, e.loc, e.vectorOf(i32), along);
   }
+  if (auto keep = llvm::dyn_cast<ir::KeepMaskOp>(op))
+    return keepMask(keep, at);
   if (auto reduction = llvm::dyn_cast<ir::ReduceOp>(op))
     return reduce(reduction, at, mask);
   if (auto likelihood = llvm::dyn_cast<ir::LogLikelihoodOp>(op))
     return logLikelihood(likelihood, at);
   return elementwise(op, at, mask);
+}
+
+Value Evaluator::keepMask(ir::KeepMaskOp op, const Coordinates &at) {
+  auto shape = op.getResult().getType().getShape();
+  int64_t stride = 1;
+  for (int64_t extent : shape.drop_front(size_t(at.lanes + 1)))
+    stride *= extent;
+  return e.keep(e.linearize(at.index, shape), at.lanes < 0 ? 0 : stride,
+                op.getRate(), op.getSeed(), op.getSite());
 }
 
 Value Evaluator::clampedIndex(Value index, int64_t extent) {

@@ -52,6 +52,7 @@ private:
                           mlir::Value mask);
   mlir::Value gelu(ir::GeluOp op, mlir::Value x);
   mlir::Value sigmoid(mlir::Value x);
+  mlir::Value keepMask(ir::KeepMaskOp op, const Coordinates &at);
   mlir::Value reduce(ir::ReduceOp op, const Coordinates &at, mlir::Value mask);
   mlir::Value logLikelihood(ir::LogLikelihoodOp op, const Coordinates &at);
   /// The index held by an i32 value, clamped to [0, extent).

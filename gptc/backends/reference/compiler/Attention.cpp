@@ -8,6 +8,30 @@ namespace gptc::reference {
 
 namespace {
 
+/// Which probabilities count.
+class Drop {
+public:
+  template <typename Op>
+  Drop(Op op, Operands operands)
+      : drops(op.getDropRate()),
+        operands(drops ? operands.take_back(3) : Operands()),
+        shape(op.getQuery().getType().getShape()),
+        keys(op.getKey().getType().getDimSize(2)) {}
+
+  bool keepsAt(int64_t b, int64_t h, int64_t i, int64_t j) const {
+    return !drops ||
+           keeps(uint64_t(((b * shape[1] + h) * shape[2] + i) * keys + j),
+                 operands[0]->values[0], operands[1]->values[0],
+                 operands[2]->values[0]);
+  }
+
+private:
+  bool drops;
+  Operands operands;
+  llvm::ArrayRef<int64_t> shape;
+  int64_t keys;
+};
+
 /// What a query sees, and with which probability.
 class Probabilities {
 public:
@@ -68,12 +92,14 @@ HostTensor evaluate(ir::AttentionOp op, Operands operands) {
   Probabilities probabilities(op, operands,
                               op.getPositions() ? operands[4] : nullptr,
                               op.getLengths() ? operands[5] : nullptr);
+  Drop drop(op, operands);
   llvm::ArrayRef<int64_t> perRow(result.shape);
   forEachIndex(perRow.drop_back(), [&](const Index &row) {
     int64_t b = row[0], h = row[1], i = row[2];
     for (auto [j, p] : probabilities.of(b, h, i, operands[3]->values[0]))
       for (int64_t d = 0; d < value.shape[3]; ++d)
-        at(result, {b, h, i, d}) += p * at(value, {b, h, j, d});
+        at(result, {b, h, i, d}) +=
+            drop.keepsAt(b, h, i, j) ? p * at(value, {b, h, j, d}) : 0;
   });
   return result;
 }
@@ -86,6 +112,7 @@ std::vector<HostTensor> evaluate(ir::AttentionBackwardOp op,
   Probabilities probabilities(op, operands,
                               op.getPositions() ? operands[5] : nullptr,
                               op.getLengths() ? operands[6] : nullptr);
+  Drop drop(op, operands);
   HostTensor queryGradient = zerosOf(op.getQueryGradient().getType());
   HostTensor keyGradient = zerosOf(op.getKeyGradient().getType());
   HostTensor valueGradient = zerosOf(op.getValueGradient().getType());
@@ -100,7 +127,7 @@ std::vector<HostTensor> evaluate(ir::AttentionBackwardOp op,
     double mean = 0;
     for (auto [j, p] : seen) {
       double slope = 0;
-      for (int64_t d = 0; d < width; ++d)
+      for (int64_t d = 0; d < width && drop.keepsAt(b, h, i, j); ++d)
         slope += at(gradient, {b, h, i, d}) * at(value, {b, h, j, d});
       slopes.push_back(slope);
       mean += p * slope;
@@ -108,10 +135,11 @@ std::vector<HostTensor> evaluate(ir::AttentionBackwardOp op,
     for (auto [k, pair] : llvm::enumerate(seen)) {
       auto [j, p] = pair;
       double score = scale * p * (slopes[k] - mean);
+      double kept = drop.keepsAt(b, h, i, j) ? p : 0;
       for (int64_t d = 0; d < width; ++d) {
         at(queryGradient, {b, h, i, d}) += score * at(key, {b, h, j, d});
         at(keyGradient, {b, h, j, d}) += score * at(query, {b, h, i, d});
-        at(valueGradient, {b, h, j, d}) += p * at(gradient, {b, h, i, d});
+        at(valueGradient, {b, h, j, d}) += kept * at(gradient, {b, h, i, d});
       }
     }
   });

@@ -77,15 +77,16 @@ Status Run::execute(mlir::Operation *op) {
 
   std::optional<HostTensor> result = evaluateElementwise(op, operands);
   if (!result)
-    result = llvm::TypeSwitch<mlir::Operation *, std::optional<HostTensor>>(op)
-                 .Case<mlir::arith::ConstantOp, mlir::tensor::SplatOp,
-                       ir::BroadcastOp, ir::ReshapeOp, ir::TransposeOp,
-                       ir::SliceOp, ir::ConcatOp, ir::MatmulOp, ir::ReduceOp,
-                       ir::LayerNormOp, ir::SoftmaxOp, ir::LogLikelihoodOp,
-                       ir::AttentionOp, ir::GatherOp, ir::ScatterAddOp,
-                       ir::SelectRowOp, ir::CacheAppendOp, ir::IotaOp>(
-                     [&](auto known) { return evaluate(known, operands); })
-                 .Default(std::nullopt);
+    result =
+        llvm::TypeSwitch<mlir::Operation *, std::optional<HostTensor>>(op)
+            .Case<mlir::arith::ConstantOp, mlir::tensor::SplatOp,
+                  ir::BroadcastOp, ir::ReshapeOp, ir::TransposeOp, ir::SliceOp,
+                  ir::ConcatOp, ir::MatmulOp, ir::ReduceOp, ir::LayerNormOp,
+                  ir::SoftmaxOp, ir::LogLikelihoodOp, ir::AttentionOp,
+                  ir::GatherOp, ir::ScatterAddOp, ir::SelectRowOp,
+                  ir::CacheAppendOp, ir::IotaOp, ir::KeepMaskOp>(
+                [&](auto known) { return evaluate(known, operands); })
+            .Default(std::nullopt);
   if (result) {
     if (onResult)
       onResult(op, *result);

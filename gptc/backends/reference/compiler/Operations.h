@@ -42,6 +42,10 @@ HostTensor evaluate(ir::ScatterAddOp op, Operands operands);
 HostTensor evaluate(ir::SelectRowOp op, Operands operands);
 HostTensor evaluate(ir::CacheAppendOp op, Operands operands);
 HostTensor evaluate(ir::IotaOp op, Operands operands);
+HostTensor evaluate(ir::KeepMaskOp op, Operands operands);
+
+/// The mask's element at an index in row-major order.
+bool keeps(uint64_t index, double rate, double seed, double site);
 
 /// Calls `visit` with every index of a shape, in row-major order.
 void forEachIndex(llvm::ArrayRef<int64_t> shape,

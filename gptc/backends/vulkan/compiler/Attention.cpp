@@ -21,7 +21,7 @@ namespace {
 class AttentionEmitter : AttentionHead {
 public:
   AttentionEmitter(Emitter &emitter, ir::AttentionOp op)
-      : AttentionHead(emitter, op.getCausal(), op.getWindow()), op(op) {}
+      : AttentionHead(emitter, op), op(op) {}
 
   void emit();
 
@@ -157,8 +157,10 @@ void AttentionEmitter::oneQuery(Value row) {
         Value largest = e.fmax(carried[0], e.combineAll(Combine::Max, score));
         Value correction = e.exp(e.fsub(carried[0], largest));
         Value p = probability(score, largest);
-        e.when(e.less(e.invocation(), e.constant(roundKeys)),
-               [&] { e.store(p, weights, e.invocation()); });
+        e.when(e.less(e.invocation(), e.constant(roundKeys)), [&] {
+          Value j = e.add(block, e.invocation());
+          e.store(whereKept(row, j, p, e.number(0.0)), weights, e.invocation());
+        });
         e.barrier();
         Value sum =
             e.loopWith(e.constant(0), count, atOnce * groups,
@@ -305,9 +307,15 @@ void AttentionEmitter::queryBlock(Value firstRow) {
         for (int64_t i = 0; i < perRow; ++i)
           largest = e.fmax(largest, e.load(maxima, e.add(maximaRow, i)));
         Value scoreRow = e.mul(r, blockKeys + 1);
-        for (int64_t i = 0; i < scoresEach; ++i)
-          e.store(probability(mine[i], largest), weights,
-                  e.add(scoreRow, e.add(lane, i * perRow)));
+        // One that does not count for values, but for the sum, is negative.
+        for (int64_t i = 0; i < scoresEach; ++i) {
+          Value at = e.add(lane, i * perRow);
+          Value p = probability(mine[i], largest);
+          if (dropRate)
+            p = e.fmul(p, whereKept(row, e.add(block, at), e.number(1.0),
+                                    e.number(-1.0)));
+          e.store(p, weights, e.add(scoreRow, at));
+        }
         e.barrier();
         Value correction = e.exp(e.fsub(carried[0], largest));
         Values next{e.fmul(carried[1], correction)};
@@ -316,7 +324,12 @@ void AttentionEmitter::queryBlock(Value firstRow) {
         next = e.loopWith(e.constant(0), e.constant(blockKeys), 1, next,
                           [&](Value j, mlir::ValueRange inner) {
                             Value p = e.load(weights, e.add(scoreRow, j));
-                            Values added{e.fadd(inner[0], p)};
+                            Value whole = p;
+                            if (dropRate) {
+                              whole = e.fmax(p, e.fsub(e.number(0.0), p));
+                              p = e.fmax(p, e.number(0.0));
+                            }
+                            Values added{e.fadd(inner[0], whole)};
                             for (int64_t i = 0; i < quadsEach; ++i) {
                               Value x = e.load(
                                   keyRows, e.add(e.mul(j, stride), quadOf(i)));

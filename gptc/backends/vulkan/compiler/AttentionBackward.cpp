@@ -21,7 +21,7 @@ namespace {
 class BackwardEmitter : AttentionHead {
 public:
   BackwardEmitter(Emitter &emitter, ir::AttentionBackwardOp op)
-      : AttentionHead(emitter, op.getCausal(), op.getWindow()), op(op) {}
+      : AttentionHead(emitter, op), op(op) {}
 
   void emit();
 
@@ -204,7 +204,8 @@ void BackwardEmitter::queryBlock(Value firstQuery, Value partStart) {
         for (int64_t i = 0; i < pairsEach; ++i) {
           Value p = probability(scores[i], most);
           sum = e.fadd(sum, p);
-          mean = e.fma(p, found.slopes[i], mean);
+          Value j = e.add(block, e.add(lane, i * perRow));
+          mean = e.fma(p, whereKept(row, j, found.slopes[i], number0), mean);
         }
         e.barrier();
         return Values{most, sum, mean};
@@ -238,8 +239,10 @@ void BackwardEmitter::queryBlock(Value firstQuery, Value partStart) {
         for (int64_t i = 0; i < pairsEach; ++i) {
           Value score = seenScore(block, i, found.scores[i]);
           Value p = e.fmul(probability(score, state[0]), reciprocal);
-          e.store(e.fmul(p, e.fsub(found.slopes[i], mean)), firstFactors,
-                  at(r, e.add(lane, i * perRow)));
+          Value j = e.add(lane, i * perRow);
+          Value slope =
+              whereKept(row, e.add(block, j), found.slopes[i], number0);
+          e.store(e.fmul(p, e.fsub(slope, mean)), firstFactors, at(r, j));
         }
         e.barrier();
         return e.loopWith(
@@ -292,9 +295,11 @@ void BackwardEmitter::keyBlock(Value firstKeyRow, Value partStart) {
           Value p = e.fmul(probability(score, e.load(largest, kept)),
                            e.load(reciprocals, kept));
           Value to = at(r, e.add(lane, i * perRow));
-          e.store(p, firstFactors, to);
-          e.store(e.fmul(p, e.fsub(found.slopes[i], e.load(means, kept))),
-                  secondFactors, to);
+          Value none = e.number(0.0);
+          e.store(whereKept(places[i], row, p, none), firstFactors, to);
+          Value slope = whereKept(places[i], row, found.slopes[i], none);
+          e.store(e.fmul(p, e.fsub(slope, e.load(means, kept))), secondFactors,
+                  to);
         }
         e.barrier();
         return e.loopWith(

@@ -8,6 +8,7 @@ namespace arith = mlir::arith;
 using mlir::Value;
 
 void AttentionHead::setShape(llvm::ArrayRef<int64_t> query, int64_t keyRows) {
+  heads = query[1];
   queries = query[2];
   headSize = query[3];
   headQuads = ceilDiv(headSize, 4);
@@ -175,6 +176,15 @@ Value AttentionHead::reciprocalOf(Value sum) {
   Value safe = e.select(some, sum, e.number(1.0));
   Value inverse = arith::DivFOp::create(e.builder, e.loc, e.number(1.0), safe);
   return e.select(some, inverse, e.number(0.0));
+}
+
+Value AttentionHead::whereKept(Value query, Value key, Value x, Value other) {
+  if (!dropRate)
+    return x;
+  Value row = e.add(e.mul(e.add(e.mul(batch, heads), head), queries), query);
+  return e.select(
+      e.keep(e.add(e.mul(row, keys), key), dropRate, dropSeed, dropSite), x,
+      other);
 }
 
 Value AttentionHead::probability(Value score, Value largest) {

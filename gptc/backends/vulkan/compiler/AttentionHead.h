@@ -30,8 +30,11 @@ class AttentionHead {
 public:
   using Value = mlir::Value;
 
-  AttentionHead(Emitter &emitter, bool causal, std::optional<uint64_t> window)
-      : e(emitter), evaluator(emitter), causal(causal), window(window) {}
+  template <typename Op>
+  AttentionHead(Emitter &emitter, Op op)
+      : e(emitter), evaluator(emitter), causal(op.getCausal()),
+        window(op.getWindow()), dropRate(op.getDropRate()),
+        dropSeed(op.getDropSeed()), dropSite(op.getDropSite()) {}
 
 protected:
   /// Below every score.
@@ -42,7 +45,10 @@ protected:
   bool causal;
   std::optional<uint64_t> window;
 
-  int64_t queries = 0, keys = 0, headSize = 0;
+  /// Null where every probability counts.
+  Value dropRate, dropSeed, dropSite;
+
+  int64_t heads = 0, queries = 0, keys = 0, headSize = 0;
   int64_t headQuads = 0; ///< Vectors of four of a row.
   Value batch, head, scale;
   /// Of the first query; how many keys and queries are there.
@@ -71,6 +77,8 @@ protected:
   Value endKey(Value row);
   /// 1 / sum, and 0 for a query that saw no key.
   Value reciprocalOf(Value sum);
+  /// `x` where the probability of a pair counts, else `other`.
+  Value whereKept(Value query, Value key, Value x, Value other);
   /// exp(score - largest), and 0 for a score that is not seen.
   Value probability(Value score, Value largest);
 };

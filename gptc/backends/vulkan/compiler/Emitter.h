@@ -123,6 +123,9 @@ public:
   Value select(Value condition, Value a, Value b);
   Value toFloat(Value bits);
   Value toBits(Value number);
+  /// Whether a random mask keeps the element `index` of the tensor; the rest
+  /// are scalar inputs of the kernel.
+  Value keep(Value index, Value rate, Value seed, Value site);
   /// Rounds a register to what an element type can hold.
   Value round(Value value, Type element);
   /// Element `i` of a vector, and a vector of four scalars.

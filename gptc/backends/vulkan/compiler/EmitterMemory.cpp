@@ -2,6 +2,8 @@
 
 #include "gptc/backends/vulkan/compiler/Emitter.h"
 
+#include "gptc/ir/Random.h"
+
 namespace gptc::vulkan {
 
 namespace arith = mlir::arith;
@@ -225,6 +227,14 @@ Value Emitter::scalar(mlir::BlockArgument argument) {
   Value slot = constant(scalars_.lookup(argument));
   Value bits = loadThrough(elementPointer(scalarsBuffer_, slot), 8);
   return type.isF32() ? toFloat(bits) : bits;
+}
+
+Value Emitter::keep(Value index, Value rate, Value seed, Value site) {
+  auto input = [&](Value operand) {
+    return scalar(llvm::cast<mlir::BlockArgument>(operand));
+  };
+  return ir::buildKeep(builder, loc, index, input(rate), input(seed),
+                       input(site));
 }
 
 Value Emitter::loadWord(const BufferPointer &buffer, Value wordIndex) {

@@ -91,6 +91,9 @@ Value Evaluator::compute(Value value, const Coordinates &at) {
   }
   if (auto iota = llvm::dyn_cast<ir::IotaOp>(op))
     return at[iota.getDimension()];
+  if (auto keep = llvm::dyn_cast<ir::KeepMaskOp>(op))
+    return e.keep(e.linearize(at, keep.getResult().getType().getShape()),
+                  keep.getRate(), keep.getSeed(), keep.getSite());
   if (auto reduction = llvm::dyn_cast<ir::ReduceOp>(op))
     return reduce(reduction, at);
   return elementwise(op, at);
