@@ -5,6 +5,7 @@
 #include "gptc/compiler/BuildManifest.h"
 #include "gptc/compiler/BuildModel.h"
 #include "gptc/compiler/ParseModule.h"
+#include "gptc/compiler/PlanParts.h"
 #include "gptc/compiler/ReferenceRunner.h"
 #include "gptc/compiler/Variants.h"
 #include "gptc/frontend/GraphState.h"
@@ -398,14 +399,26 @@ Expected<PlanSummary> planModel(const CompileRequest &request) {
                                    : plan.cacheBytes) +=
         ir::bytesOf(variable.getTensorType());
   }
-  for (auto function : module.getOps<mlir::func::FuncOp>()) {
-    std::string name = function.getSymName().str();
-    if (auto arena =
-            function->getAttrOfType<mlir::IntegerAttr>("gptc.arena_bytes"))
-      plan.arenaBytes = std::max(plan.arenaBytes, uint64_t(arena.getInt()));
-    plan.entries.push_back(
-        {name, info.entries[name].flops, info.entries[name].bytes});
+  GPTC_TRY(auto target, describeTarget("cpu", module, info));
+  mlir::func::FuncOp largest;
+  for (auto [function, program] :
+       llvm::zip(module.getOps<mlir::func::FuncOp>(), target->programs)) {
+    PlanEntry entry;
+    entry.name = function.getSymName().str();
+    entry.flops = info.entries[entry.name].flops;
+    entry.bytes = info.entries[entry.name].bytes;
+    entry.parts = info.parts[entry.name];
+    addTraffic(function, *program, entry.parts);
+    for (const WorkPart &part : entry.parts)
+      entry.traffic += part.traffic;
+    if (!largest || program->arena_bytes > plan.arenaBytes) {
+      largest = function;
+      plan.peakEntry = entry.name;
+      plan.arenaBytes = program->arena_bytes;
+    }
+    plan.entries.push_back(std::move(entry));
   }
+  plan.parts = memoryOf(largest, info.model.vocabulary);
   return plan;
 }
 

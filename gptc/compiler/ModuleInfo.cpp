@@ -2,6 +2,7 @@
 
 #include "gptc/compiler/ModuleInfo.h"
 
+#include "gptc/compiler/PlanParts.h"
 #include "gptc/passes/Passes.h"
 
 namespace gptc {
@@ -48,16 +49,6 @@ public:
   mlir::DictionaryAttr dictionary;
   Status status;
 };
-
-uint64_t bytesRead(ir::ReadOp read) {
-  uint64_t gathered = 0;
-  for (mlir::Operation *user : read->getUsers()) {
-    if (!llvm::isa<ir::GatherOp>(user))
-      return ir::bytesOf(read.getType());
-    gathered += ir::bytesOf(user->getResult(0).getType());
-  }
-  return std::min(gathered, ir::bytesOf(read.getType()));
-}
 
 } // namespace
 
@@ -246,23 +237,6 @@ Status checkInfo(mlir::ModuleOp module, const ModuleInfo &info) {
   return check.status;
 }
 
-ModuleInfo::Cost costOf(mlir::func::FuncOp entry) {
-  ModuleInfo::Cost cost;
-  auto tensorBytes = [](mlir::Type type) {
-    return llvm::isa<mlir::RankedTensorType>(type) ? ir::bytesOf(type) : 0;
-  };
-  for (mlir::Type type : entry.getArgumentTypes())
-    cost.bytes += tensorBytes(type);
-  for (mlir::Type type : entry.getResultTypes())
-    cost.bytes += tensorBytes(type);
-  for (mlir::Operation &op : entry.getBody().front()) {
-    cost.flops += ir::flopsOf(&op);
-    if (auto read = llvm::dyn_cast<ir::ReadOp>(op))
-      cost.bytes += bytesRead(read);
-  }
-  return cost;
-}
-
 Status addCosts(mlir::ModuleOp module, ModuleInfo &info) {
   std::string errors;
   mlir::ScopedDiagnosticHandler handler(module.getContext(),
@@ -278,8 +252,15 @@ Status addCosts(mlir::ModuleOp module, ModuleInfo &info) {
   if (mlir::failed(manager.run(*lowered)))
     return failure(ErrorCode::InvalidArgument,
                    "the model cannot be lowered to {}: {}", info.type, errors);
-  for (auto function : lowered->getOps<mlir::func::FuncOp>())
-    info.entries[function.getSymName().str()] = costOf(function);
+  for (auto function : lowered->getOps<mlir::func::FuncOp>()) {
+    std::string name = function.getSymName().str();
+    info.parts[name] = workOf(function);
+    ModuleInfo::Cost &cost = info.entries[name] = {};
+    for (const WorkPart &part : info.parts[name]) {
+      cost.flops += part.flops;
+      cost.bytes += part.bytes;
+    }
+  }
   return {};
 }
 

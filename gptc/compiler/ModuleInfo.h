@@ -8,6 +8,7 @@
 #ifndef GPTC_COMPILER_MODULEINFO_H
 #define GPTC_COMPILER_MODULEINFO_H
 
+#include "gptc/compiler/Service.h"
 #include "gptc/frontend/Definition.h"
 #include "gptc/ir/Dialect.h"
 
@@ -37,6 +38,8 @@ struct ModuleInfo {
     uint64_t bytes = 0;
   };
   std::map<std::string, Cost> entries; ///< Of each entry, from phase gradient.
+  /// The same by part, which is not attached.
+  std::map<std::string, std::vector<WorkPart>> parts;
 };
 
 void attach(mlir::ModuleOp module, const ModuleInfo &info);
@@ -48,15 +51,12 @@ Expected<ModuleInfo> infoOf(mlir::ModuleOp module);
 /// believe the numbers, and code the types.
 Status checkInfo(mlir::ModuleOp module, const ModuleInfo &info);
 
-/// Gives `info` the cost of each entry of a module in phase model: gradients
-/// count as the ops that they are, bytes in the types that the module will be
-/// lowered to.
+/// Gives `info` the cost of each entry of a module in phase model, as a whole
+/// and by part: useful operations, and each byte of arguments, results and
+/// variables counted once (of a gathered table the gathered rows alone).
+/// Gradients count as the ops that they are, bytes in the types that the module
+/// will be lowered to.
 Status addCosts(mlir::ModuleOp module, ModuleInfo &info);
-
-/// Work of one execution of an entry function in phase gradient: useful
-/// operations, and each byte of arguments, results and variables counted once
-/// (of a gathered table the gathered rows alone).
-ModuleInfo::Cost costOf(mlir::func::FuncOp entry);
 
 /// Scalars of all parameters.
 uint64_t countParameters(mlir::ModuleOp module);

@@ -70,13 +70,42 @@ struct CompileSummary {
   std::optional<uint64_t> seed;
 };
 
+/// On the way to the result or the loss, back to the gradients, or from them
+/// to new values of the parameters.
+enum class Pass { Forward, Backward, Update };
+
+/// What a part of a model does in one execution of an entry.
+struct WorkPart {
+  std::string name; ///< As its scope, of all layers: "attn/c_attn".
+  Pass pass = Pass::Forward;
+  uint64_t flops = 0;
+  uint64_t bytes = 0;
+  uint64_t traffic = 0;
+};
+
 struct PlanEntry {
   std::string name;
   uint64_t flops = 0;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0;   ///< Arguments, results and variables, each once.
+  uint64_t traffic = 0; ///< What all dispatches read and write.
+  std::vector<WorkPart> parts;
 };
 
-/// Memory and work of a model, known before anything runs.
+/// What a kind of memory ("weights", "exp_avg", "activations") takes at the
+/// peak, and how much of it each part of the model.
+struct MemoryPart {
+  struct Inner {
+    std::string name;
+    uint64_t bytes = 0;
+    bool operator==(const Inner &other) const = default;
+  };
+  std::string name;
+  uint64_t bytes = 0;
+  std::vector<Inner> parts;
+};
+
+/// Memory and work of a model, known before anything runs. Parts sum up to the
+/// whole; of an artifact they are not known.
 struct PlanSummary {
   uint64_t parameters = 0;
   uint64_t weightsBytes = 0;
@@ -84,6 +113,12 @@ struct PlanSummary {
   uint64_t cacheBytes = 0;
   uint64_t optimizerBytes = 0;
   std::vector<PlanEntry> entries;
+  std::string peakEntry; ///< Whose arena is the largest.
+  std::vector<MemoryPart> parts;
+
+  uint64_t peakBytes() const {
+    return weightsBytes + arenaBytes + cacheBytes + optimizerBytes;
+  }
 };
 
 /// An artifact's model on the reference interpreter: slow, in double. Not

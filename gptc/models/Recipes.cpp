@@ -153,8 +153,10 @@ void trainingStep(Graph &graph, const Tensor &loss, const Recipe &recipe,
 
 void accumulateGradients(Graph &graph, const Tensor &loss) {
   Scalar weight = graph.scalarArgument("gradient_weight", DataType::F32);
-  for (const auto &[parameter, gradient] : gradientsOf(graph, loss)) {
-    Scope scope(graph, parameter.name);
+  std::vector<Trained> trained = gradientsOf(graph, loss);
+  Scope scope(graph, "optimizer");
+  for (const auto &[parameter, gradient] : trained) {
+    Scope own(graph, parameter.name);
     if (!gradient.valid())
       continue;
     Tensor sum = graph.cache(sumOf(parameter), gradient.type());

@@ -267,6 +267,77 @@ TEST_F(Command, TokenizeNeedsATokenizerAndValidIds) {
                 "9999999");
 }
 
+/// The parts of a plan, as JSON and as text, add up to what the plan says.
+TEST_F(Command, APlanNamesTheShareOfEachPart) {
+  Json plan = jsonOf(gptcCommand({"plan", model, "--train", "--json"}));
+  expectKeys(plan, {"peak_entry", "parts"});
+  EXPECT_EQ(plan["peak_entry"], "train_step");
+  std::map<std::string, uint64_t> memory;
+  uint64_t peak = 0;
+  for (const Json &one : plan["parts"]) {
+    expectKeys(one, {"name", "bytes"});
+    memory[one["name"]] = one["bytes"];
+    peak += one["bytes"].get<uint64_t>();
+  }
+  EXPECT_EQ(peak, plan["peak_bytes"]);
+  EXPECT_EQ(memory["weights"], plan["weights_bytes"]);
+  EXPECT_EQ(memory["exp_avg"], 4 * plan["parameters"].get<uint64_t>());
+  EXPECT_EQ(memory["exp_avg_sq"], memory["exp_avg"]);
+  EXPECT_GT(memory["activations"] + memory["gradients"], 0U);
+  const Json &step = plan["entries"][0];
+  std::map<std::string, uint64_t> flops;
+  uint64_t bytes = 0, traffic = 0;
+  for (const Json &one : step["parts"]) {
+    expectKeys(one, {"name", "pass", "flops", "bytes", "traffic_bytes"});
+    flops[one["pass"]] += one["flops"].get<uint64_t>();
+    bytes += one["bytes"].get<uint64_t>();
+    traffic += one["traffic_bytes"].get<uint64_t>();
+  }
+  EXPECT_EQ(flops.size(), 3U);
+  EXPECT_EQ(flops["forward"] + flops["backward"] + flops["update"],
+            step["flops"]);
+  EXPECT_GT(flops["backward"], flops["forward"]);
+  EXPECT_EQ(bytes, step["bytes"]);
+  EXPECT_EQ(traffic, step["traffic_bytes"]);
+
+  auto text = gptcCommand({"plan", model, "--train"});
+  ASSERT_EQ(text.code, 0) << text.err;
+  // Columns: a name, bytes, the same with a unit, and the share of the peak.
+  EXPECT_THAT(text.out, testing::ContainsRegex(
+                            "\nat the peak, train_step +bytes +share\n"
+                            "weights +52984 +51\\.7 KiB +22\\.[0-9]%\n"
+                            "  embedding +17360 +17\\.0 KiB +7\\.[0-9]%\n"));
+  EXPECT_THAT(text.out,
+              testing::ContainsRegex("\nexp_avg +52984 +51\\.7 KiB [^\n]+\n"
+                                     "exp_avg_sq +52984 "));
+  EXPECT_THAT(text.out, testing::ContainsRegex(fmt::format(
+                            "\ntotal +{} [^\n]+ 100\\.0%\n\n"
+                            "train_step +flops +share +traffic +share\n"
+                            "forward +{} +30\\.[0-9]% ",
+                            peak, flops["forward"])));
+  EXPECT_THAT(text.out, testing::ContainsRegex(fmt::format(
+                            "\ntotal +{} +100\\.0% +{} +100\\.0%\n$",
+                            step["flops"].get<uint64_t>(), traffic)));
+  size_t width = 0;
+  for (std::istringstream lines(
+           text.out.substr(text.out.find("\nat the peak") + 1));
+       !lines.eof() && lines.peek() != '\n';) {
+    std::string line;
+    std::getline(lines, line);
+    EXPECT_TRUE(width == 0 || line.size() == width) << line;
+    width = line.size();
+  }
+  EXPECT_EQ(text.out.find("at the peak"), text.out.rfind("at the peak"));
+
+  EXPECT_EQ(gptcCommand({"plan", model}).out.find("at the peak"),
+            std::string::npos);
+  EXPECT_THAT(gptcCommand({"plan", model, "--parts"}).out,
+              testing::ContainsRegex("\ndecode +flops +share +traffic +share\n"
+                                     "forward +[0-9]+ +100\\.0%"));
+  expectFailure(gptcCommand({"plan", all, "--parts"}), "is compiled already");
+  EXPECT_FALSE(jsonOf(gptcCommand({"plan", all, "--json"})).contains("parts"));
+}
+
 TEST_F(Command, JsonHasItsKeys) {
   Json list = jsonOf(gptcCommand({"models", "--json"}));
   ASSERT_TRUE(list.is_array() && !list.empty());
@@ -280,7 +351,7 @@ TEST_F(Command, JsonHasItsKeys) {
                                     plan["arena_bytes"].get<uint64_t>() +
                                     plan["cache_bytes"].get<uint64_t>());
   for (const Json &one : plan["entries"])
-    expectKeys(one, {"name", "flops", "bytes"});
+    expectKeys(one, {"name", "flops", "bytes", "traffic_bytes", "parts"});
   Json inspect = jsonOf(gptcCommand({"inspect", all, "--json"}));
   expectKeys(inspect, {"version", "model", "dtype", "variables", "targets"});
   expectKeys(inspect["targets"]["cpu"],

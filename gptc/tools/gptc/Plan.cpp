@@ -9,6 +9,7 @@ namespace {
 struct Options {
   CompileRequest request;
   bool train = false;
+  bool parts = false;
   bool json = false;
 };
 
@@ -30,7 +31,7 @@ Expected<PlanSummary> planOf(const Artifact &artifact) {
     for (const auto &program : target->programs) {
       const artifact::EntryT &entry = *manifest.entries[program->entry];
       plan.arenaBytes = std::max(plan.arenaBytes, program->arena_bytes);
-      plan.entries.push_back({entry.name, entry.flops, entry.bytes});
+      plan.entries.push_back({entry.name, entry.flops, entry.bytes, 0, {}});
     }
     return plan;
   }
@@ -41,12 +42,12 @@ Expected<PlanSummary> planOf(const Artifact &artifact) {
 Expected<PlanSummary> makePlan(Options &options) {
   const CompileRequest &request = options.request;
   if (request.model.ends_with(".gptc")) {
-    if (options.train || request.batch || request.context ||
+    if (options.train || options.parts || request.batch || request.context ||
         !request.dtype.empty() || !request.entries.empty() ||
         !request.recipe.empty())
       return failure(ErrorCode::InvalidArgument,
-                     "'{}' is compiled already: sizes, types and entry points "
-                     "are for models",
+                     "'{}' is compiled already: sizes, types, entry points and "
+                     "parts are for models",
                      request.model);
     GPTC_TRY(auto artifact, Artifact::open(request.model));
     return planOf(*artifact);
@@ -57,23 +58,113 @@ Expected<PlanSummary> makePlan(Options &options) {
   return compiler->plan(request);
 }
 
+const char *toString(Pass pass) {
+  switch (pass) {
+  case Pass::Forward:
+    return "forward";
+  case Pass::Backward:
+    return "backward";
+  case Pass::Update:
+    return "update";
+  }
+  return "";
+}
+
+Json toJson(const PlanEntry &entry) {
+  Json json = {
+      {"name", entry.name}, {"flops", entry.flops}, {"bytes", entry.bytes}};
+  if (entry.parts.empty())
+    return json;
+  json["traffic_bytes"] = entry.traffic;
+  for (const WorkPart &part : entry.parts)
+    json["parts"].push_back({{"name", part.name},
+                             {"pass", toString(part.pass)},
+                             {"flops", part.flops},
+                             {"bytes", part.bytes},
+                             {"traffic_bytes", part.traffic}});
+  return json;
+}
+
+Json toJson(const MemoryPart &part) {
+  Json json = {{"name", part.name}, {"bytes", part.bytes}};
+  for (const MemoryPart::Inner &inner : part.parts)
+    json["parts"].push_back({{"name", inner.name}, {"bytes", inner.bytes}});
+  return json;
+}
+
+Json toJson(const PlanSummary &plan) {
+  Json json = {{"parameters", plan.parameters},
+               {"weights_bytes", plan.weightsBytes},
+               {"arena_bytes", plan.arenaBytes},
+               {"cache_bytes", plan.cacheBytes},
+               {"optimizer_bytes", plan.optimizerBytes},
+               {"peak_bytes", plan.peakBytes()},
+               {"entries", Json::array()}};
+  for (const PlanEntry &entry : plan.entries)
+    json["entries"].push_back(toJson(entry));
+  if (plan.parts.empty())
+    return json;
+  json["peak_entry"] = plan.peakEntry;
+  for (const MemoryPart &part : plan.parts)
+    json["parts"].push_back(toJson(part));
+  return json;
+}
+
+std::string share(uint64_t part, uint64_t whole) {
+  return fmt::format("{:.1f}%",
+                     whole ? 100 * double(part) / double(whole) : 0.0);
+}
+
+/// What lies in memory at the peak, by kind, and each kind by part.
+void printMemory(const PlanSummary &plan) {
+  print(fmt::format("\n{:<24}{:>16}{:>12}{:>8}\n",
+                    "at the peak, " + plan.peakEntry, "bytes", "", "share"));
+  auto line = [&](const std::string &name, uint64_t bytes) {
+    print(fmt::format("{:<24}{:>16}{:>12}{:>8}\n", name, bytes,
+                      formatBytes(bytes), share(bytes, plan.peakBytes())));
+  };
+  for (const MemoryPart &part : plan.parts) {
+    line(part.name, part.bytes);
+    // Moments are divided as the weights are.
+    bool repeats = &part != &plan.parts[0] && part.parts == plan.parts[0].parts;
+    if (repeats || (part.parts.size() == 1 && part.parts[0].name == part.name))
+      continue;
+    for (const MemoryPart::Inner &inner : part.parts)
+      line("  " + inner.name, inner.bytes);
+  }
+  line("total", plan.peakBytes());
+}
+
+/// The work of an entry by pass, and of each pass by part.
+void printWork(const PlanEntry &entry) {
+  print(fmt::format("\n{:<24}{:>20}{:>8}{:>18}{:>8}\n", entry.name, "flops",
+                    "share", "traffic", "share"));
+  auto line = [&](const std::string &name, uint64_t flops, uint64_t traffic) {
+    print(fmt::format("{:<24}{:>20}{:>8}{:>18}{:>8}\n", name, flops,
+                      share(flops, entry.flops), traffic,
+                      share(traffic, entry.traffic)));
+  };
+  for (Pass pass : {Pass::Forward, Pass::Backward, Pass::Update}) {
+    std::vector<WorkPart> parts;
+    WorkPart sum;
+    for (const WorkPart &part : entry.parts)
+      if (part.pass == pass) {
+        parts.push_back(part);
+        sum.flops += part.flops;
+        sum.traffic += part.traffic;
+      }
+    if (!parts.empty())
+      line(toString(pass), sum.flops, sum.traffic);
+    for (const WorkPart &part : parts)
+      line("  " + part.name, part.flops, part.traffic);
+  }
+  line("total", entry.flops, entry.traffic);
+}
+
 Status run(Options &options) {
   GPTC_TRY(PlanSummary plan, makePlan(options));
-  uint64_t peak = plan.weightsBytes + plan.arenaBytes + plan.cacheBytes +
-                  plan.optimizerBytes;
   if (options.json) {
-    Json json = {{"parameters", plan.parameters},
-                 {"weights_bytes", plan.weightsBytes},
-                 {"arena_bytes", plan.arenaBytes},
-                 {"cache_bytes", plan.cacheBytes},
-                 {"optimizer_bytes", plan.optimizerBytes},
-                 {"peak_bytes", peak},
-                 {"entries", Json::array()}};
-    for (const PlanEntry &entry : plan.entries)
-      json["entries"].push_back({{"name", entry.name},
-                                 {"flops", entry.flops},
-                                 {"bytes", entry.bytes}});
-    printJson(json);
+    printJson(toJson(plan));
     return {};
   }
   auto line = [](const char *name, uint64_t bytes) {
@@ -85,11 +176,16 @@ Status run(Options &options) {
   line("cache", plan.cacheBytes);
   if (plan.optimizerBytes > 0)
     line("optimizer", plan.optimizerBytes);
-  line("peak", peak);
+  line("peak", plan.peakBytes());
   print(fmt::format("\n{:<14}{:>18}{:>18}\n", "entry", "flops", "bytes"));
   for (const PlanEntry &entry : plan.entries)
     print(fmt::format("{:<14}{:>18}{:>18}\n", entry.name, entry.flops,
                       entry.bytes));
+  if (options.parts || options.train) {
+    printMemory(plan);
+    for (const PlanEntry &entry : plan.entries)
+      printWork(entry);
+  }
   return {};
 }
 
@@ -115,11 +211,14 @@ void addPlan(CLI::App &app, Action &action) {
                    "Entry points (default: prefill,decode)")
       ->delimiter(',');
   command->add_flag("--train", options->train,
-                    "A step of training, the entry train_step");
+                    "A step of training, the entry train_step, by part");
+  command->add_flag("--parts", options->parts,
+                    "Name the share of each part in memory and work");
   command->add_option("--recipe", request.recipe,
                       "Its optimizer: gpt1, gpt2 or gpt3-SIZE (the model's)");
   command->add_flag("--json", options->json, "Print JSON");
-  command->footer("Example: gptc plan gpt3-175b --dtype bf16");
+  command->footer("Examples: gptc plan gpt3-175b --dtype bf16\n"
+                  "          gptc plan gpt2-124m --train --batch 8");
   command->callback(
       [&action, options] { action = [options] { return run(*options); }; });
 }
