@@ -195,6 +195,23 @@ TEST_F(Finetune, AdaptersLearnAndAreMerged) {
   EXPECT_FALSE(fs::exists(state + "/model.safetensors"));
   EXPECT_LT(fs::file_size(state + "/adapter.safetensors"), 200'000U);
   Json separate = predict("run", ".csv");
+  // Alone, with what PEFT has no place for left out and told.
+  CommandResult alone =
+      gptcCommand({"export", folder / "run", folder / "peft", "--adapters"});
+  EXPECT_EQ(alone.code, 0);
+  EXPECT_THAT(alone.out, HasSubstr("adapters of rank 3 for 8 layers"));
+  EXPECT_THAT(alone.err, HasSubstr("task.head.weight"));
+  Json config = Json::parse(folder.read("peft/adapter_config.json"));
+  EXPECT_EQ(config["lora_alpha"], 6);
+  EXPECT_EQ(config["target_modules"], Json({"c_attn", "c_fc"}));
+  EXPECT_EQ(config["base_model_name_or_path"], model);
+  EXPECT_NE(folder.read("peft/adapter_model.safetensors")
+                .find("\"base_model.model.transformer.h.3.mlp.c_fc.lora_B."
+                      "weight\":{\"dtype\":\"F32\",\"shape\":[768,3],"),
+            std::string::npos);
+  CommandResult again =
+      gptcCommand({"export", folder / "run", folder / "peft", "--adapters"});
+  EXPECT_EQ(again.code, 1) << "the folder is not empty";
 
   // Merged, the weights alone give the same answers.
   std::string merged = folder / "merged";
@@ -216,6 +233,17 @@ TEST_F(Finetune, AdaptersLearnAndAreMerged) {
   Json together = predict("again", ".csv");
   EXPECT_NEAR(together["loss"].get<double>(), separate["loss"].get<double>(),
               1e-5);
+  // All of its weights were trained.
+  CommandResult none =
+      gptcCommand({"export", folder / "again", folder / "none", "--adapters"});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.err, HasSubstr("has none, since all of its weights were "
+                                  "trained"));
+  none = gptcCommand(
+      {"export", folder / "run/program.gptc", folder / "none", "--adapters"});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.err, HasSubstr("is an artifact, and trained adapters"));
+  EXPECT_FALSE(fs::exists(folder / "none"));
 }
 
 TEST_F(Finetune, GoesOnWithTheSameBits) {

@@ -15,42 +15,8 @@ namespace {
 
 using artifact::VariableT;
 
-/// The name in a checkpoint of a causal language model: transformers keeps the
-/// head beside the body, which it calls so for every GPT.
-std::string qualified(const std::string &name) {
-  return name.starts_with("lm_head.") ? name : "transformer." + name;
-}
-
-/// Elements [begin, end) of the last dimension as a tensor.
-struct Part {
-  std::string name;
-  bool transposed = false;
-  uint64_t begin = 0, end = 0;
-};
-
 uint64_t columnsOf(const VariableT &variable) {
   return variable.shape.empty() ? 1 : variable.shape.back();
-}
-
-Expected<std::vector<Part>> partsOf(const VariableT &variable) {
-  uint64_t columns = columnsOf(variable);
-  std::vector<Part> parts;
-  if (variable.pieces.empty())
-    return std::vector<Part>{{variable.name, false, 0, columns}};
-  uint64_t at = 0;
-  for (const auto &piece : variable.pieces) {
-    // Widths are there where a checkpoint was; drawn weights know none.
-    uint64_t width =
-        piece->width ? piece->width : columns / variable.pieces.size();
-    width = std::min(width, columns - at);
-    parts.push_back({piece->tensor, piece->transposed, at, at + width});
-    at += width;
-  }
-  if (at != columns || variable.shape.size() > 2)
-    return failure(ErrorCode::Unsupported,
-                   "'{}' is no matrix of {} parts that make its {} columns",
-                   variable.name, variable.pieces.size(), columns);
-  return parts;
 }
 
 void narrow(float value, DataType type, std::byte *to) {
@@ -66,7 +32,8 @@ void narrow(float value, DataType type, std::byte *to) {
 std::vector<std::byte> unpack(const VariableT &variable,
                               artifact::Layout layout,
                               std::span<const std::byte> stored,
-                              const Part &part, const RowChange &change = {}) {
+                              const WeightPart &part,
+                              const RowChange &change = {}) {
   DataType type = toDataType(variable.type);
   uint64_t columns = columnsOf(variable);
   uint64_t rows = elementCount(variable.shape) / columns;
@@ -90,7 +57,8 @@ std::vector<std::byte> unpack(const VariableT &variable,
 
 /// The same of a variable's initial values.
 Expected<std::vector<std::byte>> draw(const VariableT &variable, uint64_t seed,
-                                      ThreadTeam &team, const Part &part) {
+                                      ThreadTeam &team,
+                                      const WeightPart &part) {
   constexpr auto layout = artifact::Layout::RowMajor;
   GPTC_TRY(auto source,
            VariableSource::create(variable, layout, nullptr, seed, team));
@@ -103,21 +71,22 @@ Expected<std::vector<std::byte>> draw(const VariableT &variable, uint64_t seed,
 /// tensor's bytes when it is its turn.
 Status addParts(
     const VariableT &variable,
-    const std::function<Expected<std::vector<std::byte>>(const Part &)> &load,
+    const std::function<Expected<std::vector<std::byte>>(const WeightPart &)>
+        &load,
     std::vector<PendingTensor> &tensors) {
   DataType type = toDataType(variable.type);
   if (type != DataType::F32 && type != DataType::F16 && type != DataType::BF16)
     return failure(ErrorCode::Unsupported,
                    "'{}' is stored in {}, which is not exported", variable.name,
                    toString(type));
-  GPTC_TRY(std::vector<Part> parts, partsOf(variable));
-  for (const Part &part : parts) {
+  GPTC_TRY(std::vector<WeightPart> parts, partsOf(variable));
+  for (const WeightPart &part : parts) {
     std::vector<uint64_t> shape = variable.shape;
     if (!shape.empty())
       shape.back() = part.end - part.begin;
     if (part.transposed && shape.size() == 2)
       std::swap(shape[0], shape[1]);
-    tensors.push_back({qualified(part.name), type, shape,
+    tensors.push_back({checkpointName(part.name), type, shape,
                        [load, part](const PendingTensor::Sink &sink) -> Status {
                          GPTC_TRY(auto bytes, load(part));
                          return sink(bytes);
@@ -191,6 +160,31 @@ Expected<WrittenWeights> finish(const Artifact &artifact,
 
 } // namespace
 
+std::string checkpointName(const std::string &name) {
+  return name.starts_with("lm_head.") ? name : "transformer." + name;
+}
+
+Expected<std::vector<WeightPart>> partsOf(const artifact::VariableT &variable) {
+  uint64_t columns = columnsOf(variable);
+  std::vector<WeightPart> parts;
+  if (variable.pieces.empty())
+    return std::vector<WeightPart>{{variable.name, false, 0, columns}};
+  uint64_t at = 0;
+  for (const auto &piece : variable.pieces) {
+    // Widths are there where a checkpoint was; drawn weights know none.
+    uint64_t width =
+        piece->width ? piece->width : columns / variable.pieces.size();
+    width = std::min(width, columns - at);
+    parts.push_back({piece->tensor, piece->transposed, at, at + width});
+    at += width;
+  }
+  if (at != columns || variable.shape.size() > 2)
+    return failure(ErrorCode::Unsupported,
+                   "'{}' is no matrix of {} parts that make its {} columns",
+                   variable.name, variable.pieces.size(), columns);
+  return parts;
+}
+
 Expected<WrittenWeights> writeWeights(const Artifact &artifact,
                                       const std::string &path) {
   const artifact::ManifestT &manifest = artifact.manifest();
@@ -206,7 +200,7 @@ Expected<WrittenWeights> writeWeights(const Artifact &artifact,
     const artifact::StorageT *storage =
         target ? target->storages[i].get() : nullptr;
     if (storage && storage->embedded) {
-      auto load = [&variable, &artifact, storage](const Part &part) {
+      auto load = [&variable, &artifact, storage](const WeightPart &part) {
         return unpack(variable, storage->layout,
                       artifact.blob(*storage->embedded), part);
       };
@@ -215,7 +209,7 @@ Expected<WrittenWeights> writeWeights(const Artifact &artifact,
       GPTC_CHECK(addOriginals(variable, *checkpoint, tensors));
       written.original = true;
     } else {
-      auto load = [&variable, &manifest, &team](const Part &part) {
+      auto load = [&variable, &manifest, &team](const WeightPart &part) {
         return draw(variable, manifest.source->init_seed, *team, part);
       };
       GPTC_CHECK(addParts(variable, load, tensors));
@@ -242,8 +236,9 @@ Expected<WrittenWeights> writeWeights(Executable &executable,
       if (change && !change(0, row))
         continue;
     }
-    auto load = [&variable, &executable, layout, i,
-                 change](const Part &part) -> Expected<std::vector<std::byte>> {
+    auto load =
+        [&variable, &executable, layout, i,
+         change](const WeightPart &part) -> Expected<std::vector<std::byte>> {
       GPTC_TRY(auto stored, executable.readVariable(i));
       return unpack(variable, layout, stored, part, change);
     };

@@ -11,6 +11,21 @@
 
 namespace gptc {
 
+/// The name of a tensor in a checkpoint of a causal language model:
+/// transformers keeps the head beside the body, which it calls so for every
+/// GPT.
+std::string checkpointName(const std::string &name);
+
+/// Elements [begin, end) of a variable's last dimension as a tensor.
+struct WeightPart {
+  std::string name; ///< Without what checkpointName() adds.
+  bool transposed = false;
+  uint64_t begin = 0, end = 0;
+};
+/// The tensors that a variable is written as; Unsupported where they do not
+/// make up all of it.
+Expected<std::vector<WeightPart>> partsOf(const artifact::VariableT &variable);
+
 /// What writeWeights wrote.
 struct WrittenWeights {
   /// Number of tensors of each type.

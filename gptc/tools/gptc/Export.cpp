@@ -4,11 +4,12 @@
 
 #include "gptc/runtime/base/AtomicFolder.h"
 #include "gptc/runtime/program/WeightsWriter.h"
-#include "gptc/runtime/training/Adapters.h"
 #include "gptc/runtime/training/CarriedRecipe.h"
+#include "gptc/runtime/training/PeftAdapters.h"
 #include "gptc/runtime/training/Task.h"
 
 #include <filesystem>
+#include <fmt/ranges.h>
 
 namespace gptc::tool {
 
@@ -17,7 +18,7 @@ namespace {
 struct Options {
   std::string file, folder;
   std::optional<uint64_t> step;
-  bool json = false;
+  bool adapters = false, json = false;
 };
 
 Status writeFile(const std::string &path, std::string_view text) {
@@ -45,6 +46,44 @@ Expected<WrittenWeights> writeTo(const std::string &path,
   return writeWeights(*program, path);
 }
 
+/// Writes the adapters of a state alone, in PEFT's format.
+Status exportAdapters(const Options &options, const Artifact &artifact,
+                      const std::string &state) {
+  if (state.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "--adapters: '{}' is an artifact, and trained adapters are "
+                   "in the folders of finetune",
+                   options.file);
+  GPTC_TRY(auto adapters, carriedAdapters(artifact));
+  if (!adapters)
+    return failure(ErrorCode::InvalidArgument,
+                   "--adapters: '{}' has none, since all of its weights were "
+                   "trained; export them without --adapters, or train with "
+                   "--lora RANK",
+                   options.file);
+  GPTC_TRY(AtomicFolder folder, AtomicFolder::create(options.folder));
+  GPTC_TRY(PeftSummary written,
+           writePeftAdapters(artifact, *adapters, state + "/" + adapterWeights,
+                             folder / ""));
+  GPTC_CHECK(folder.commit());
+  if (!written.leftOut.empty())
+    say(fmt::format("PEFT has no place for what the task has of its own, {}, "
+                    "so it is not in '{}'; without --adapters it is exported "
+                    "with the merged weights.\n",
+                    fmt::join(written.leftOut, ", "), options.folder));
+  if (options.json)
+    printJson({{"folder", options.folder},
+               {"files", {"adapter_config.json", "adapter_model.safetensors"}},
+               {"rank", adapters->rank},
+               {"alpha", adapters->alpha},
+               {"modules", written.modules}});
+  else
+    print(fmt::format("Wrote 2 files into {}: adapters of rank {} for {} "
+                      "layers\n",
+                      options.folder, adapters->rank, written.modules));
+  return {};
+}
+
 Status run(const Options &options) {
   std::string file = options.file, state;
   std::error_code code;
@@ -58,6 +97,8 @@ Status run(const Options &options) {
                    file);
   }
   GPTC_TRY(auto artifact, Artifact::open(file));
+  if (options.adapters)
+    return exportAdapters(options, *artifact, state);
   GPTC_TRY(AtomicFolder folder, AtomicFolder::create(options.folder));
   Json files = Json::array();
   for (const auto &file : artifact->manifest().files) {
@@ -119,6 +160,9 @@ void addExport(CLI::App &app, Action &action) {
       ->required();
   command->add_option("--step", options->step,
                       "State of the folder (the best of validation)");
+  command->add_flag("--adapters", options->adapters,
+                    "Write a training's adapters alone, as a folder that PEFT "
+                    "loads beside the checkpoint");
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example: gptc export gpt2.gptc gpt2-exported/");
   command->callback(
