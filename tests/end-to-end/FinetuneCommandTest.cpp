@@ -106,6 +106,12 @@ TEST_F(Finetune, ClassifiesByTheOrderOfWords) {
   EXPECT_GE(metric(predicted, "accuracy"), 0.95);
   EXPECT_GE(metric(predicted, "f1"), 0.95);
   EXPECT_GE(metric(predicted, "matthews"), 0.9);
+  // Weights, and nothing of training.
+  EXPECT_GT(predicted["weights_bytes"], 7'000'000U);
+  EXPECT_EQ(predicted["state_bytes"], 0U);
+  Json inspected =
+      run({"inspect", folder / "run/program.gptc", "--json"})["targets"]["cpu"];
+  EXPECT_LT(predicted["arena_bytes"], inspected["arena_bytes"]);
   EXPECT_THAT(folder.read("out.csv"), HasSubstr("text,label,prediction\n"));
   EXPECT_THAT(folder.read("out.csv"),
               HasSubstr("ROMEO sees JULIET.,first,first\n"));
@@ -165,7 +171,9 @@ TEST_F(Finetune, AnswersInText) {
     return one.text() + " Who?, " + one.second + ".";
   });
   finetune("text", ".csv", "run", {"--epochs", "2"}, "5e-4");
-  predict("run", ".csv", {"--max-tokens", "8"});
+  Json done = predict("run", ".csv", {"--max-tokens", "8"});
+  EXPECT_EQ(done["weights_bytes"].get<uint64_t>() / 1'000'000, 7U);
+  EXPECT_LT(done["state_bytes"], done["weights_bytes"]) << "caches alone";
   std::string text = folder.read("out.csv");
   size_t rows = 0, right = 0;
   for (size_t at = text.find('\n') + 1, end; at < text.size(); at = end + 1) {

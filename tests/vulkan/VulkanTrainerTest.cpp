@@ -125,6 +125,47 @@ TEST_F(VulkanTrainer, LearnsAsTheCpuDoesAndGoesOn) {
   EXPECT_NEAR(done.loss, next.loss, 1e-3 * next.loss);
 }
 
+TEST_F(VulkanTrainer, PredictingNeedsNoStateOfIt) {
+  auto artifact = compiledModel(model, "--target cpu,vulkan --entry "
+                                       "train_step,score --batch 2 "
+                                       "--context 31");
+  ASSERT_TRUE(artifact);
+  auto entry = uint32_t(artifact->findEntry("score"));
+  std::vector<std::vector<float>> results;
+  std::vector<std::unique_ptr<Executable>> programs;
+  for (bool all : {true, false}) {
+    VulkanOptions with;
+    with.threads = 2;
+    with.cacheFolder = folder / "cache";
+    if (!all)
+      with.entries = [](std::string_view name) { return name == "score"; };
+    ASSERT_VALUE(auto program, loadVulkanProgram(artifact, with));
+    for (size_t argument : {0, 1}) {
+      auto ids = program->argumentAs<int32_t>(entry, argument);
+      for (size_t i = 0; i < ids.size(); ++i)
+        ids[i] = int32_t(7 * i % 500 + argument);
+    }
+    ASSERT_SUCCESS(program->reset());
+    ASSERT_SUCCESS(program->run(entry));
+    auto result = program->resultAs<float>(entry, 0);
+    results.emplace_back(result.begin(), result.end());
+    programs.push_back(std::move(program));
+  }
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_TRUE(programs[0]->has(uint32_t(artifact->findEntry("train_step"))));
+  EXPECT_FALSE(programs[1]->has(uint32_t(artifact->findEntry("train_step"))));
+  EXPECT_GT(programs[0]->stateBytes(), programs[0]->weightsBytes());
+  EXPECT_EQ(programs[1]->stateBytes(), 0U);
+  EXPECT_EQ(programs[1]->weightsBytes(), programs[0]->weightsBytes());
+  EXPECT_LT(programs[1]->arenaBytes(), programs[0]->arenaBytes());
+  const auto &variables = artifact->manifest().variables;
+  for (size_t i = 0; i < variables.size(); ++i) {
+    ASSERT_VALUE(auto bytes, programs[1]->readVariable(i));
+    EXPECT_EQ(bytes.empty(), variables[i]->role != artifact::Role::Parameter)
+        << variables[i]->name;
+  }
+}
+
 TEST_F(VulkanTrainer, NamesTheStateThatRemainsWhenTheDeviceIsLost) {
   auto trainer = open("run", true);
   ASSERT_TRUE(trainer);

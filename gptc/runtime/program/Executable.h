@@ -28,7 +28,7 @@ public:
   /// What the variant in use needs, as the artifact spells it.
   virtual const std::vector<std::string> &features() const = 0;
 
-  /// Whether the target has that entry of the manifest.
+  /// Whether the target has that entry of the manifest, and it is loaded.
   virtual bool has(uint32_t entry) const = 0;
   /// The dispatches and buffers of an entry that the target has.
   virtual const artifact::ProgramT &describe(uint32_t entry) const = 0;
@@ -61,7 +61,8 @@ public:
   readBuffer(uint32_t entry, size_t dispatch, size_t position) = 0;
 
   /// The stored bytes of a variable, in its target's layout, until anything
-  /// else is called.
+  /// else is called; none of a variable that no loaded entry uses and that is
+  /// no parameter.
   virtual Expected<std::span<const std::byte>> readVariable(size_t index) = 0;
   /// Gives a variable new bytes, as many as it has.
   virtual Status writeVariable(size_t index,

@@ -41,6 +41,7 @@ Program::load(std::shared_ptr<const Artifact> artifact,
                    "'{}' holds nothing for the CPU; compile with --target cpu",
                    file.path());
   program->written_ = writtenVariables(*program->target_);
+  program->chosen_ = ChosenPrograms(file, *program->target_, options.entries);
   GPTC_CHECK(program->chooseVariant(options.variant));
   GPTC_TRY(program->library_,
            KernelLibrary::load(file.blob(*program->variant_->library)));
@@ -51,13 +52,11 @@ Program::load(std::shared_ptr<const Artifact> artifact,
   GPTC_CHECK(program->loadKernels(options.products));
   GPTC_TRY(program->scratch_, Region::create(program->scratchBytes_ * threads,
                                              "the threads' scratch"));
-  uint64_t arena = 0;
-  for (const auto &one : program->target_->programs)
-    arena = std::max(arena, one->arena_bytes);
-  GPTC_TRY(program->arena_, Region::create(arena, "activations"));
+  GPTC_TRY(program->arena_,
+           Region::create(program->chosen_.arenaBytes(), "activations"));
   GPTC_CHECK(program->loadVariables(options.checkpoint));
   program->entries_.resize(file.manifest().entries.size());
-  for (const auto &one : program->target_->programs)
+  for (const artifact::ProgramT *one : program->chosen_.programs())
     GPTC_CHECK(program->loadEntry(*one));
   return program;
 }
@@ -160,11 +159,9 @@ bool Program::usesLibrary() const {
 Status Program::checkMemory() const {
   uint64_t needed = 0;
   for (size_t i = 0; i < target_->storages.size(); ++i)
-    if (!isMapped(i))
+    if (chosen_.needs(i) && !isMapped(i))
       needed += target_->storages[i]->bytes;
-  uint64_t arena = 0;
-  for (const auto &program : target_->programs)
-    arena = std::max(arena, program->arena_bytes);
+  uint64_t arena = chosen_.arenaBytes();
   uint64_t available = availableMemory();
   if (available != 0 && needed + arena > available)
     return failure(ErrorCode::OutOfMemory,
@@ -178,11 +175,15 @@ Status Program::checkMemory() const {
 
 Status Program::loadVariables(const std::string &folder) {
   const artifact::ManifestT &manifest = artifact_->manifest();
-  GPTC_TRY(variables_, Region::create(target_->variables_bytes, "variables"));
+  GPTC_TRY(variables_, Region::create(chosen_.variablesBytes(), "variables"));
   GPTC_TRY(InitialValues values,
            InitialValues::open(*artifact_, *target_, folder));
   for (size_t i = 0; i < manifest.variables.size(); ++i) {
     const artifact::StorageT &storage = *target_->storages[i];
+    if (!chosen_.needs(i)) {
+      storages_.emplace_back();
+      continue;
+    }
     (manifest.variables[i]->role == artifact::Role::Parameter ? weightsBytes_
                                                               : stateBytes_) +=
         storage.bytes;
@@ -193,7 +194,8 @@ Status Program::loadVariables(const std::string &folder) {
       mappedBytes_ += bytes.size();
       continue;
     }
-    storages_.emplace_back(variables_.data() + storage.offset, storage.bytes);
+    storages_.emplace_back(variables_.data() + chosen_.offsetOf(i),
+                           storage.bytes);
     switch (values.kindOf(i)) {
     case InitialValues::Kind::Zero:
       break;
@@ -346,7 +348,7 @@ void Program::moveWeights(uint64_t bytes) {
 void Program::moveVariable(size_t index) {
   std::span<std::byte> &storage = storages_[index];
   std::byte *from = storage.data();
-  std::byte *to = variables_.data() + target_->storages[index]->offset;
+  std::byte *to = variables_.data() + chosen_.offsetOf(index);
   constexpr uint64_t piece = uint64_t(2) << 20;
   team_->forEach((storage.size() + piece - 1) / piece, [&](uint64_t i) {
     uint64_t bytes = std::min(piece, storage.size() - i * piece);
@@ -367,7 +369,7 @@ Status Program::writeVariable(size_t index, std::span<const std::byte> bytes) {
 Status Program::reset() {
   const auto &variables = artifact_->manifest().variables;
   for (size_t i = 0; i < variables.size(); ++i)
-    if (variables[i]->role != artifact::Role::Parameter)
+    if (variables[i]->role != artifact::Role::Parameter && chosen_.needs(i))
       std::memset(storages_[i].data(), 0, storages_[i].size());
   return {};
 }

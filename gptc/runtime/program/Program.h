@@ -3,6 +3,7 @@
 #ifndef GPTC_RUNTIME_PROGRAM_PROGRAM_H
 #define GPTC_RUNTIME_PROGRAM_PROGRAM_H
 
+#include "gptc/runtime/program/ChosenPrograms.h"
 #include "gptc/runtime/program/Executable.h"
 #include "gptc/runtime/program/KernelLibrary.h"
 #include "gptc/runtime/program/MatrixProduct.h"
@@ -27,6 +28,7 @@ struct LoadOptions {
   /// Folder with the weights, in place of the one that the artifact names.
   std::string checkpoint;
   Products products = Products::Fastest;
+  EntryFilter entries = {}; ///< Those to load.
 };
 
 /// The entry points of an artifact's CPU target with their memory: variables,
@@ -60,7 +62,7 @@ public:
   readBuffer(uint32_t entry, size_t dispatch, size_t position) override;
 
   /// The stored bytes of a variable, in its target's layout; they may move
-  /// with moveWeights().
+  /// with moveWeights(). Empty where it has no memory.
   std::span<std::byte> variable(size_t index);
   Expected<std::span<const std::byte>> readVariable(size_t index) override {
     return variable(index);
@@ -110,7 +112,7 @@ private:
     Scalars *to;
     const Scalars *from;
   };
-  /// One entry point; empty steps where the target lacks it.
+  /// One entry point; empty steps where it is not loaded.
   struct Entry {
     const artifact::ProgramT *description = nullptr;
     Region memory;
@@ -144,6 +146,7 @@ private:
   std::shared_ptr<const Artifact> artifact_;
   const artifact::TargetT *target_ = nullptr;
   const artifact::VariantT *variant_ = nullptr;
+  ChosenPrograms chosen_;
   KernelLibrary library_;
   std::vector<Kernel> kernels_;
   std::unique_ptr<ThreadTeam> team_;

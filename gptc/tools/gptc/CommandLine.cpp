@@ -111,6 +111,7 @@ Expected<std::unique_ptr<Program>>
 loadProgram(std::shared_ptr<const Artifact> artifact,
             const RunOptions &options) {
   LoadOptions load{options.threads, options.cpu, options.checkpoint};
+  load.entries = options.entries;
   std::string_view backend = options.backend;
   if (!options.cpu.empty() && backend.starts_with("cpu:x86"))
     return failure(ErrorCode::InvalidArgument,
@@ -151,6 +152,7 @@ loadExecutable(std::shared_ptr<const Artifact> artifact,
   load.device = options.device;
   load.checkpoint = options.checkpoint;
   load.threads = options.threads;
+  load.entries = options.entries;
   if (options.backend.starts_with("vulkan:"))
     load.variant = options.backend.substr(7);
   return vulkan::loadVulkanProgram(std::move(artifact), load);

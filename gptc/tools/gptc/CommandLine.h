@@ -53,6 +53,7 @@ struct RunOptions {
   std::string cpu;
   std::string device;
   std::string checkpoint;
+  EntryFilter entries; ///< Entry points to load; no option.
   void add(CLI::App &command);
   /// Those of machines alone, which do not say what is run.
   void addMachine(CLI::App &command);

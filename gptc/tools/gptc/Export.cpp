@@ -40,7 +40,10 @@ Expected<WrittenWeights> writeTo(const std::string &path,
   if (state.empty())
     return writeWeights(*artifact, path);
   GPTC_TRY(auto adapters, carriedAdapters(*artifact));
-  GPTC_TRY(auto program, loadState(std::move(artifact), state, {}));
+  RunOptions parametersAlone;
+  parametersAlone.entries = [](std::string_view) { return false; };
+  GPTC_TRY(auto program,
+           loadState(std::move(artifact), state, parametersAlone));
   if (adapters)
     return writeMergedWeights(*program, *adapters, path);
   return writeWeights(*program, path);

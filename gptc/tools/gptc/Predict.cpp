@@ -100,6 +100,13 @@ Expected<Predictions> predictText(Executable &program,
   return result;
 }
 
+/// Whether an entry point predicts: neither an optimizer's state nor what
+/// training has of activations is then loaded.
+bool predicts(std::string_view entry) {
+  return entry == "predict" || entry == "decode" ||
+         entry.starts_with("prefill");
+}
+
 Status run(const Options &options) {
   std::string path = options.folder + "/" + formatFile;
   GPTC_TRY(std::string text, readTextFile(path));
@@ -114,7 +121,9 @@ Status run(const Options &options) {
   bool labelled = format.task && table.find(format.label).has_value();
   GPTC_TRY(TaskExamples examples,
            TaskExamples::create(table, format, *tokenizer, labelled));
-  GPTC_TRY(auto program, loadState(artifact, state, options.run));
+  RunOptions run = options.run;
+  run.entries = predicts;
+  GPTC_TRY(auto program, loadState(artifact, state, run));
   Predictions predictions;
   if (format.task) {
     GPTC_TRY(predictions,
@@ -126,8 +135,12 @@ Status run(const Options &options) {
   AddedColumn column{"prediction", predictions.cells};
   GPTC_CHECK(writeCsv(options.output, table, {&column, 1}));
 
-  Json json{
-      {"state", state}, {"rows", table.rows()}, {"output", options.output}};
+  Json json{{"state", state},
+            {"rows", table.rows()},
+            {"output", options.output},
+            {"weights_bytes", program->weightsBytes()},
+            {"state_bytes", program->stateBytes()},
+            {"arena_bytes", program->arenaBytes()}};
   std::string measures;
   if (predictions.measured) {
     json["loss"] = predictions.measured->loss;

@@ -27,19 +27,20 @@ void inParts(ThreadTeam &team, uint64_t from, uint64_t end, uint64_t unitBytes,
 
 } // namespace
 
-Expected<Variables> Variables::create(Device &device, Transfer &transfer,
-                                      const Artifact &artifact,
-                                      const artifact::TargetT &target,
-                                      const std::string &checkpoint,
-                                      ThreadTeam &team) {
+Expected<Variables>
+Variables::create(Device &device, Transfer &transfer, const Artifact &artifact,
+                  const artifact::TargetT &target, const ChosenPrograms &chosen,
+                  const std::string &checkpoint, ThreadTeam &team) {
   Variables variables;
   variables.artifact_ = &artifact;
   variables.target_ = &target;
+  variables.chosen_ = &chosen;
   std::vector<uint64_t> sizes;
   uint64_t largest = 0;
-  for (const auto &storage : target.storages) {
+  for (size_t i = 0; i < target.storages.size(); ++i) {
     // Whole words can be cleared.
-    sizes.push_back((storage->bytes + 3) / 4 * 4);
+    sizes.push_back(chosen.needs(i) ? (target.storages[i]->bytes + 3) / 4 * 4
+                                    : 0);
     largest = std::max(largest, sizes.back());
   }
   uint64_t limit = std::min(device.snapshot().allocationBytes,
@@ -55,15 +56,17 @@ Expected<Variables> Variables::create(Device &device, Transfer &transfer,
                    device.name(), double(limit) / 1048576);
   variables.plan_ = std::move(*plan);
   for (uint64_t bytes : variables.plan_.allocations) {
-    GPTC_TRY(Buffer buffer, Buffer::create(device, bytes, MemoryUse::Device,
-                                           "weights and state"));
+    GPTC_TRY(Buffer buffer,
+             Buffer::create(device, std::max(bytes, blobAlignment),
+                            MemoryUse::Device, "weights and state"));
     variables.buffers_.push_back(std::move(buffer));
   }
   GPTC_TRY(InitialValues values,
            InitialValues::open(artifact, target, checkpoint));
   Status filled;
   for (size_t i = 0; i < sizes.size() && filled; ++i)
-    filled = variables.fill(transfer, values, i, team);
+    if (chosen.needs(i))
+      filled = variables.fill(transfer, values, i, team);
   // Also after an error: the buffers must not go while the device copies.
   Status finished = transfer.finish();
   GPTC_CHECK(filled);
@@ -106,6 +109,8 @@ Status Variables::fill(Transfer &transfer, const InitialValues &values,
 
 Expected<std::span<const std::byte>> Variables::read(Transfer &transfer,
                                                      size_t index) const {
+  if (!chosen_->needs(index))
+    return std::span<const std::byte>();
   const Placement &at = plan_.placements[index];
   return transfer.read(buffers_[at.allocation], at.offset,
                        target_->storages[index]->bytes);
@@ -122,7 +127,7 @@ Status Variables::clear(Transfer &transfer) const {
   const auto &variables = artifact_->manifest().variables;
   for (size_t i = 0; i < variables.size(); ++i) {
     const Placement &at = plan_.placements[i];
-    if (variables[i]->role != artifact::Role::Parameter)
+    if (variables[i]->role != artifact::Role::Parameter && chosen_->needs(i))
       GPTC_CHECK(transfer.clear(buffers_[at.allocation], at.offset,
                                 (target_->storages[i]->bytes + 3) / 4 * 4));
   }

@@ -4,21 +4,23 @@
 #define GPTC_BACKENDS_VULKAN_RUNTIME_VARIABLES_H
 
 #include "gptc/backends/vulkan/runtime/Transfer.h"
+#include "gptc/runtime/program/ChosenPrograms.h"
 #include "gptc/runtime/program/InitialValues.h"
 
 namespace gptc::vulkan {
 
 /// The variables of a target in memory of a device: in few allocations, each
-/// variable in one. Movable; device, artifact and target must outlive it.
+/// variable in one; those that no chosen program needs have none, and no bytes
+/// are read of them. Movable; device, artifact, target and what is chosen must
+/// outlive it.
 class Variables {
 public:
   /// Allocates them and gives them their first values; weights are packed by
   /// `team` while the device copies those before.
-  static Expected<Variables> create(Device &device, Transfer &transfer,
-                                    const Artifact &artifact,
-                                    const artifact::TargetT &target,
-                                    const std::string &checkpoint,
-                                    ThreadTeam &team);
+  static Expected<Variables>
+  create(Device &device, Transfer &transfer, const Artifact &artifact,
+         const artifact::TargetT &target, const ChosenPrograms &chosen,
+         const std::string &checkpoint, ThreadTeam &team);
 
   uint64_t address(size_t index) const {
     const Placement &at = plan_.placements[index];
@@ -38,6 +40,7 @@ private:
 
   const Artifact *artifact_ = nullptr;
   const artifact::TargetT *target_ = nullptr;
+  const ChosenPrograms *chosen_ = nullptr;
   SplitPlan plan_;
   std::vector<Buffer> buffers_;
 };

@@ -84,6 +84,7 @@ private:
   std::shared_ptr<const Artifact> artifact_;
   const artifact::TargetT *target_ = nullptr;
   const artifact::VariantT *variant_ = nullptr;
+  ChosenPrograms chosen_;
   std::unique_ptr<ThreadTeam> team_;
   std::unique_ptr<Device> device_;
   Pipelines pipelines_;
@@ -111,9 +112,9 @@ VulkanProgram::load(std::shared_ptr<const Artifact> artifact,
                                            options.intercept}));
   Device &device = *program->device_;
   GPTC_CHECK(program->chooseVariant(options.variant));
-  uint64_t arena = bufferAlignment;
-  for (const auto &one : target.programs)
-    arena = std::max(arena, one->arena_bytes);
+  program->chosen_ = ChosenPrograms(file, target, options.entries);
+  const ChosenPrograms &chosen = program->chosen_;
+  uint64_t arena = std::max(bufferAlignment, chosen.arenaBytes());
   GPTC_CHECK(program->checkMemory(arena));
   GPTC_TRY(program->team_, ThreadTeam::create(options.threads));
   GPTC_TRY(
@@ -130,17 +131,18 @@ VulkanProgram::load(std::shared_ptr<const Artifact> artifact,
     GPTC_CHECK(transfer.finish());
   }
   GPTC_TRY(program->variables_,
-           Variables::create(device, transfer, file, target, options.checkpoint,
-                             *program->team_));
+           Variables::create(device, transfer, file, target, chosen,
+                             options.checkpoint, *program->team_));
   for (size_t i = 0; i < target.storages.size(); ++i)
-    (file.manifest().variables[i]->role == artifact::Role::Parameter
-         ? program->weightsBytes_
-         : program->stateBytes_) += target.storages[i]->bytes;
+    if (chosen.needs(i))
+      (file.manifest().variables[i]->role == artifact::Role::Parameter
+           ? program->weightsBytes_
+           : program->stateBytes_) += target.storages[i]->bytes;
   program->entries_.resize(file.manifest().entries.size());
   EntryContext context{
       device,         transfer, file, *program->variant_, program->variables_,
       program->arena_};
-  for (const auto &one : target.programs) {
+  for (const artifact::ProgramT *one : chosen.programs()) {
     GPTC_TRY(Entry entry, Entry::create(context, *one));
     program->entries_[one->entry] = std::make_unique<Entry>(std::move(entry));
   }
@@ -177,8 +179,8 @@ Status VulkanProgram::chooseVariant(const std::string &name) {
 }
 
 Status VulkanProgram::checkMemory(uint64_t arena) const {
-  uint64_t variables = target_->variables_bytes, parameters = 0;
-  for (const auto &program : target_->programs)
+  uint64_t variables = chosen_.variablesBytes(), parameters = 0;
+  for (const artifact::ProgramT *program : chosen_.programs())
     parameters += Entry::bytesOf(*artifact_, *program);
   uint64_t available = device_->freeBytes();
   if (available == 0 || variables + arena + parameters <= available)

@@ -1,0 +1,33 @@
+//===- ChosenPrograms.cpp -------------------------------------------------===//
+
+#include "gptc/runtime/program/ChosenPrograms.h"
+
+#include <algorithm>
+
+namespace gptc {
+
+ChosenPrograms::ChosenPrograms(const Artifact &artifact,
+                               const artifact::TargetT &target,
+                               const EntryFilter &filter) {
+  const artifact::ManifestT &manifest = artifact.manifest();
+  std::vector<bool> used(target.storages.size(), !filter);
+  for (const auto &program : target.programs) {
+    if (filter && !filter(manifest.entries[program->entry]->name))
+      continue;
+    programs_.push_back(program.get());
+    arenaBytes_ = std::max(arenaBytes_, program->arena_bytes);
+    for (const auto &buffer : program->buffers)
+      if (buffer->space == artifact::BufferSpace::Variable)
+        used[buffer->index] = true;
+  }
+  for (size_t i = 0; i < used.size(); ++i) {
+    std::optional<uint64_t> &offset = offsets_.emplace_back();
+    if (!used[i] && manifest.variables[i]->role != artifact::Role::Parameter)
+      continue;
+    offset = variablesBytes_;
+    variablesBytes_ += (target.storages[i]->bytes + blobAlignment - 1) /
+                       blobAlignment * blobAlignment;
+  }
+}
+
+} // namespace gptc
