@@ -13,12 +13,13 @@ public:
   std::vector<gptc::ModelSummary> models() override {
     return gptc::listModels();
   }
-  gptc::Expected<uint64_t>
-  contextOf(const gptc::CompileRequest &request) override {
+  gptc::Expected<gptc::ModelSizes>
+  sizesOf(const gptc::CompileRequest &request) override {
     GPTC_TRY(gptc::ModelSource source,
              gptc::resolveModel(request.model, request.checkpoint,
                                 /*withoutWeights=*/true));
-    return source.definition.info.context;
+    const gptc::ModelInfo &info = source.definition.info;
+    return gptc::ModelSizes{info.context, info.vocabulary};
   }
   gptc::Expected<gptc::CompileSummary>
   compile(const gptc::CompileRequest &request) override {

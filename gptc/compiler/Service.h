@@ -136,13 +136,17 @@ public:
   virtual void reset() = 0;
 };
 
+/// What a model takes: tokens of a sequence, at most, and different tokens.
+struct ModelSizes {
+  uint64_t context = 0, vocabulary = 0;
+};
+
 /// Thread safe; one instance lives as long as the library is loaded.
 class CompilerService {
 public:
   virtual ~CompilerService() = default;
   virtual std::vector<ModelSummary> models() = 0;
-  /// The most tokens that a sequence of the request's model can have.
-  virtual Expected<uint64_t> contextOf(const CompileRequest &request) = 0;
+  virtual Expected<ModelSizes> sizesOf(const CompileRequest &request) = 0;
   virtual Expected<CompileSummary> compile(const CompileRequest &request) = 0;
   virtual Expected<PlanSummary> plan(const CompileRequest &request) = 0;
   /// Opens the target "reference" of an artifact; `checkpoint`, if not empty,

@@ -52,10 +52,10 @@ protected:
     std::vector<float> values(elementCount(shape));
     for (size_t i = 0; i < values.size(); ++i)
       values[i] = first + float(i);
-    saved.push_back({name, DataType::F32, shape,
-                     [values](const PendingTensor::Sink &sink) {
-                       return sink(std::as_bytes(std::span(values)));
-                     }});
+    saved.push_back(
+        {name, DataType::F32, shape, [values](const PendingTensor::Sink &sink) {
+           return sink(std::as_bytes(std::span(values)));
+         }});
   }
   void trained(const std::string &name, const Shape &shape, float first) {
     variable(name, shape, {{name, false, true}}, first);

@@ -308,6 +308,18 @@ TEST(Table, RefusesWhatIsBeyondItsLimits) {
     EXPECT_THAT(limited("{\"a\": 1}\n" + line),
                 FailsWith(ErrorCode::Unsupported,
                           "f.jsonl:2: a key or value has more than 5 bytes"));
+  // Also where nobody asked for it: the parser would keep it.
+  for (const char *line :
+       {R"({"a": {"b": ["123456"]}})", R"({"a": [123456]})", R"({"a":      1})",
+        R"({"a": "\"\\\"\"\"\""})", R"({"a": [12, 123456)"})
+    EXPECT_THAT(json(line, {}, OtherColumns::Drop, limits),
+                FailsWith(ErrorCode::Unsupported,
+                          "f.jsonl:1: a key or value has more than 5 bytes"))
+        << line;
+  for (const char *line :
+       {R"({"a": "\"\\\"\"\""})", R"({"a": "\u00e9\u00e9x"})",
+        R"({"a": "[,:{}"  ,  "b":     12345})", R"({"a":"\\","b":"1,2,3"})"})
+    EXPECT_TRUE(limited(line)) << line;
   EXPECT_THAT(
       limited("{\"a\": 1, \"b\": 2, \"c\": 3}"),
       FailsWith(ErrorCode::Unsupported, "f.jsonl:1: it has more than 2 keys"));

@@ -42,7 +42,7 @@ protected:
   /// Other data of the same format.
   Expected<TaskExamples> again(const std::string &from) const {
     GPTC_TRY(Table table, readTable(from, format.columns(true)));
-    return TaskExamples::create(table, format, Bytes(), true);
+    return TaskExamples::create(table, format, Bytes(), vocabulary, true);
   }
 
   struct Written {
@@ -59,6 +59,7 @@ protected:
     return out;
   }
 
+  uint64_t vocabulary = Bytes::vocabulary; ///< Of the model.
   TemporaryFolder folder;
   TaskFormat format;
   std::string path;
@@ -199,6 +200,16 @@ TEST_F(TaskExamplesTest, ErrorsNameTheLine) {
   EXPECT_THAT(read("a.csv", "text,label\na,1\n", "classification", {"word=x"}),
               FailsWith(ErrorCode::InvalidArgument,
                         "--column: 'word=x' names no column of"));
+  vocabulary = 'z';
+  EXPECT_TRUE(read("a.csv", "text,label\nay,z\nb,y\n", "classification"));
+  EXPECT_THAT(
+      read("a.csv", "text,label\na,y\nxyz,x\n", "classification"),
+      FailsWith(ErrorCode::InvalidArgument,
+                "a.csv', line 3: the tokenizer makes token 122 of it, and the "
+                "model knows 122; it is another model's tokenizer"));
+  vocabulary = '|';
+  EXPECT_THAT(read("a.csv", "prompt,answer\na,b\n", "text"),
+              FailsWith(ErrorCode::InvalidArgument, "makes token 124 of it"));
   EXPECT_THAT(read("a.csv", "words,label\na,1\nb,2\n", "classification"),
               FailsWith(ErrorCode::NotFound, "text"));
 }

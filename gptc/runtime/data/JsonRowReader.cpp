@@ -86,6 +86,34 @@ private:
   const TableLimits &limits;
 };
 
+/// Whether a string, a number or white space of a line is longer than a cell
+/// may be. The parser keeps each of them whole before it hands it on.
+bool hasLongToken(std::string_view line, size_t most) {
+  if (line.size() <= most)
+    return false;
+  constexpr std::string_view spaces = " \t\r", marks = ",:{}[]";
+  size_t length = 0;
+  bool within = false, space = false; // A string, or white space.
+  for (size_t at = 0; at < line.size(); ++at) {
+    char c = line[at];
+    if (c == '"' || (!within && marks.find(c) != marks.npos)) {
+      within = c == '"' && !within;
+      length = 0;
+      continue;
+    }
+    if (!within && (spaces.find(c) != spaces.npos) != space) {
+      space = !space;
+      length = 0;
+    }
+    // What is escaped stands for one byte or more.
+    if (within && c == '\\')
+      at += line.substr(at + 1).starts_with('u') ? 5 : 1;
+    if (++length > most)
+      return true;
+  }
+  return false;
+}
+
 class JsonRowReader final : public RowReader {
 public:
   explicit JsonRowReader(const TableSource &source) : source(source) {}
@@ -153,6 +181,8 @@ private:
       at = end + 1;
       ++line;
     } while (text.find_first_not_of(" \t\r") == std::string_view::npos);
+    if (hasLongToken(text, source.limits.cellBytes))
+      return source.tooLong(line, "a key or value");
     MemberReader reader(members, source.limits);
     bool parsed = nlohmann::json::sax_parse(text, &reader);
     if (reader.tooMany)

@@ -61,8 +61,7 @@ public:
                      "belong to",
                      artifact.path(), name);
     auto rank = uint64_t(adapters.rank);
-    GPTC_TRY(const TensorView *a,
-             matrixOf(variable, {weight->shape[0], rank}));
+    GPTC_TRY(const TensorView *a, matrixOf(variable, {weight->shape[0], rank}));
     GPTC_TRY(const TensorView *b, matrixOf(*other, {rank, weight->shape[1]}));
     GPTC_TRY(std::vector<WeightPart> parts, partsOf(*weight));
     for (const WeightPart &part : parts) {

@@ -80,6 +80,7 @@ void cut(std::vector<uint64_t> &lengths, uint64_t room) {
 Expected<TaskExamples> TaskExamples::create(const Table &table,
                                             const TaskFormat &format,
                                             const Tokenizer &tokenizer,
+                                            uint64_t vocabulary,
                                             bool labelled) {
   TaskExamples examples;
   examples.format_ = format;
@@ -112,6 +113,13 @@ Expected<TaskExamples> TaskExamples::create(const Table &table,
     if (answers && i % columns.size() == 1)
       if (auto end = tokenizer.endOfText())
         encoded[i].push_back(*end);
+    for (int32_t id : encoded[i])
+      if (id < 0 || uint64_t(id) >= vocabulary)
+        return failure(ErrorCode::InvalidArgument,
+                       "'{}', line {}: the tokenizer makes token {} of it, and "
+                       "the model knows {}; it is another model's tokenizer",
+                       table.path(), table.line(i / columns.size()), id,
+                       vocabulary);
     examples.ids_.insert(examples.ids_.end(), encoded[i].begin(),
                          encoded[i].end());
     examples.ends_.push_back(examples.ids_.size());

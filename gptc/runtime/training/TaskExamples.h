@@ -29,11 +29,12 @@ class TaskExamples {
 public:
   /// Encodes all texts by as many threads as there are CPUs. Without labels
   /// those are 0. Corrupt, naming the line, for a label that is no class,
-  /// number or answer of the format; InvalidArgument for an empty prompt.
+  /// number or answer of the format; InvalidArgument for an empty prompt, and
+  /// for a token beyond the model's vocabulary: the tokenizer is another's.
   static Expected<TaskExamples> create(const Table &table,
                                        const TaskFormat &format,
                                        const Tokenizer &tokenizer,
-                                       bool labelled);
+                                       uint64_t vocabulary, bool labelled);
 
   size_t size() const { return labels_.size(); }
   /// Class, answer or number.

@@ -36,16 +36,24 @@ Status writeText(const std::string &path, std::string_view text) {
   return file.commit();
 }
 
+/// What texts are read with.
+struct Reading {
+  std::shared_ptr<const Tokenizer> tokenizer;
+  ModelSizes model; ///< The context of a model that is compiled already is 0.
+};
+
 /// The tokenizer of an artifact, a checkpoint folder, or the folder that gives
 /// a named model its weights.
-Expected<std::shared_ptr<const Tokenizer>>
-tokenizerFor(const CompileRequest &compile) {
+Expected<Reading> readingFor(const CompileRequest &compile) {
   constexpr const char *remedy =
       "texts cannot be read without one; name a checkpoint folder with a "
       "tokenizer as MODEL or --checkpoint";
   if (compile.model.ends_with(".gptc")) {
     GPTC_TRY(auto artifact, Artifact::open(compile.model));
-    return requireTokenizer(*artifact, remedy);
+    Reading reading;
+    GPTC_TRY(reading.tokenizer, requireTokenizer(*artifact, remedy));
+    reading.model.vocabulary = artifact->manifest().model->vocabulary;
+    return reading;
   }
   std::string folder =
       compile.checkpoint.empty() ? compile.model : compile.checkpoint;
@@ -53,24 +61,28 @@ tokenizerFor(const CompileRequest &compile) {
   if (!files.contains("tokenizer.json") && !files.contains("vocab.json"))
     return failure(ErrorCode::NotFound, "'{}' has no tokenizer: {}", folder,
                    remedy);
-  return Tokenizer::create(files);
+  Reading reading;
+  GPTC_TRY(reading.tokenizer, Tokenizer::create(files));
+  GPTC_TRY(CompilerService * compiler, loadCompiler());
+  GPTC_TRY(reading.model, compiler->sizesOf(compile));
+  return reading;
 }
 
 Expected<std::shared_ptr<const TaskExamples>>
 readExamples(const std::string &path, const TaskFormat &format,
-             const Tokenizer &tokenizer) {
+             const Reading &reading) {
   GPTC_TRY(Table table, readTable(path, format.columns(true)));
   GPTC_TRY(TaskExamples examples,
-           TaskExamples::create(table, format, tokenizer, true));
+           TaskExamples::create(table, format, *reading.tokenizer,
+                                reading.model.vocabulary, true));
   return std::make_shared<const TaskExamples>(std::move(examples));
 }
 
 /// The tokens of a sequence that all examples need, at most the model's
-/// context: a multiple of 8.
-Status chooseContext(CompileRequest &compile, const TaskExamples &training,
-                     const TaskExamples *validation) {
-  GPTC_TRY(CompilerService * compiler, loadCompiler());
-  GPTC_TRY(uint64_t most, compiler->contextOf(compile));
+/// context `most`: a multiple of 8.
+void chooseContext(CompileRequest &compile, uint64_t most,
+                   const TaskExamples &training,
+                   const TaskExamples *validation) {
   uint64_t longest = training.longest();
   if (validation)
     longest = std::max(longest, validation->longest());
@@ -84,7 +96,6 @@ Status chooseContext(CompileRequest &compile, const TaskExamples &training,
                       cut, examples->size(),
                       examples == validation ? "validation" : "training",
                       compile.context));
-  return {};
 }
 
 Status run(Options &options) {
@@ -94,11 +105,11 @@ Status run(Options &options) {
   GPTC_TRY(LabelKind labels, parseLabels(options.labels));
   GPTC_TRY(TaskFormat format,
            formatOf(options.training, options.task, options.columns, labels));
-  GPTC_TRY(auto tokenizer, tokenizerFor(compile));
-  GPTC_TRY(auto training, readExamples(options.training, format, *tokenizer));
+  GPTC_TRY(Reading reading, readingFor(compile));
+  GPTC_TRY(auto training, readExamples(options.training, format, reading));
   std::shared_ptr<const TaskExamples> validation;
   if (!options.validation.empty()) {
-    GPTC_TRY(validation, readExamples(options.validation, format, *tokenizer));
+    GPTC_TRY(validation, readExamples(options.validation, format, reading));
   }
   GPTC_TRY(auto folder, TrainingFolder::take(output, run.trainer.resume));
 
@@ -111,7 +122,7 @@ Status run(Options &options) {
     entries.insert(entries.end(), {"score", "prefill", "decode"});
   bool compiled = compile.model.ends_with(".gptc");
   if (!compiled) {
-    GPTC_CHECK(chooseContext(compile, *training, validation.get()));
+    chooseContext(compile, reading.model.context, *training, validation.get());
     if (format.task) {
       compile.task = toString(format.task->kind);
       compile.outputs = uint64_t(format.task->outputs);

@@ -120,7 +120,9 @@ Status run(const Options &options) {
            requireTokenizer(*artifact, "fine-tune a model that has one"));
   bool labelled = format.task && table.find(format.label).has_value();
   GPTC_TRY(TaskExamples examples,
-           TaskExamples::create(table, format, *tokenizer, labelled));
+           TaskExamples::create(table, format, *tokenizer,
+                                artifact->manifest().model->vocabulary,
+                                labelled));
   RunOptions run = options.run;
   run.entries = predicts;
   GPTC_TRY(auto program, loadState(artifact, state, run));
