@@ -114,8 +114,6 @@ Status run(Options &options) {
   GPTC_TRY(auto folder, TrainingFolder::take(output, run.trainer.resume));
 
   std::vector<std::string> entries{"train_step"};
-  if (run.trainer.accumulate > 1)
-    entries.emplace_back("accumulate_gradients");
   if (format.task)
     entries.emplace_back("predict");
   else
