@@ -48,12 +48,11 @@ protected:
                                 const std::vector<std::string> &more = {},
                                 const std::string &output = "out",
                                 const std::string &from = "") {
-    std::vector<std::string> arguments{
-        "finetune", from.empty() ? model : from,
-        "--task",   "classification",
-        "--train",  train,
-        "--epochs", "1",
-        "--out",    *folder / output};
+    std::vector<std::string> arguments{"finetune", from.empty() ? model : from,
+                                       "--task",   "classification",
+                                       "--train",  train,
+                                       "--epochs", "1",
+                                       "--out",    *folder / output};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return gptcCommand(arguments);
   }
@@ -143,10 +142,10 @@ TEST_F(BadData, ATokenizerIsTheModels) {
   EXPECT_FALSE(fs::exists(*folder / "out"));
   // The same compiled.
   std::string compiled = *folder / "small.gptc";
-  expectSuccess(gptcCommand({"compile", small, "--task", "classification",
-                             "--outputs", "2", "--entry", "train_step,predict",
-                             "--batch", "2", "--context", "16", "-o",
-                             compiled}));
+  expectSuccess(
+      gptcCommand({"compile", small, "--task", "classification", "--outputs",
+                   "2", "--entry", "train_step,predict", "--batch", "2",
+                   "--context", "16", "-o", compiled}));
   expectFailure(finetune(train, {}, "out", compiled),
                 "of it, and the model knows 100; it is another model's "
                 "tokenizer\n");
@@ -199,15 +198,16 @@ TEST_F(BadData, ALineOfAGigabyteTakesNoMemory) {
   expectFailure(result, json + ":1: a key or value has more than 16777216 "
                                "bytes, which are the most\n");
   EXPECT_FALSE(fs::exists(out));
-  result = bounded("prepare '" + json + "' --tokenizer '" + model +
-                                 "' -o '" + out + "'");
+  result = bounded("prepare '" + json + "' --tokenizer '" + model + "' -o '" +
+                   out + "'");
   expectSuccess(result);
   EXPECT_THAT(result.err, HasSubstr(":1: it has more than 16 MiB\n"));
   EXPECT_THAT(result.out, HasSubstr("in 1 document\n"));
 }
 
 TEST_F(BadData, TextsToPrepareThatHoldNoneAreRefused) {
-  expectFailure(prepare(folder->write("a.txt", "")), "a.txt:1: the file is empty");
+  expectFailure(prepare(folder->write("a.txt", "")),
+                "a.txt:1: the file is empty");
   expectFailure(prepare(folder->write("b.jsonl", "{\"body\": \"a\"}")),
                 "b.jsonl:1: it has no key 'text'");
   expectFailure(prepare(folder->write("c.jsonl", "{\"text\": \"\xff\"}")),

@@ -42,11 +42,10 @@ protected:
     std::string table = folder.write("data.csv", data);
     for (const char *backend : {"cpu", "vulkan"}) {
       std::vector<std::string> arguments{
-          "finetune", model,        "--task",          task,
-          "--train",  table,        "--valid",         table,
-          "--out",    folder / backend, "--batch",     "2",
-          "--epochs", "2",          "--learning-rate", "1e-3",
-          "--backend", backend};
+          "finetune", model,       "--task",   task,    "--train",
+          table,      "--valid",   table,      "--out", folder / backend,
+          "--batch",  "2",         "--epochs", "2",     "--learning-rate",
+          "1e-3",     "--backend", backend};
       arguments.insert(arguments.end(), more.begin(), more.end());
       command(arguments);
     }

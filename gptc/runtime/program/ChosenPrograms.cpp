@@ -10,7 +10,7 @@ ChosenPrograms::ChosenPrograms(const Artifact &artifact,
                                const artifact::TargetT &target,
                                const EntryFilter &filter) {
   const artifact::ManifestT &manifest = artifact.manifest();
-  std::vector<bool> used(target.storages.size(), !filter);
+  needed_.assign(target.storages.size(), !filter);
   for (const auto &program : target.programs) {
     if (filter && !filter(manifest.entries[program->entry]->name))
       continue;
@@ -18,15 +18,15 @@ ChosenPrograms::ChosenPrograms(const Artifact &artifact,
     arenaBytes_ = std::max(arenaBytes_, program->arena_bytes);
     for (const auto &buffer : program->buffers)
       if (buffer->space == artifact::BufferSpace::Variable)
-        used[buffer->index] = true;
+        needed_[buffer->index] = true;
   }
-  for (size_t i = 0; i < used.size(); ++i) {
-    std::optional<uint64_t> &offset = offsets_.emplace_back();
-    if (!used[i] && manifest.variables[i]->role != artifact::Role::Parameter)
-      continue;
-    offset = variablesBytes_;
-    variablesBytes_ += (target.storages[i]->bytes + blobAlignment - 1) /
-                       blobAlignment * blobAlignment;
+  for (size_t i = 0; i < needed_.size(); ++i) {
+    if (manifest.variables[i]->role == artifact::Role::Parameter)
+      needed_[i] = true;
+    offsets_.push_back(variablesBytes_);
+    if (needed_[i])
+      variablesBytes_ += (target.storages[i]->bytes + blobAlignment - 1) /
+                         blobAlignment * blobAlignment;
   }
 }
 

@@ -6,7 +6,6 @@
 #include "gptc/runtime/artifact/Artifact.h"
 
 #include <functional>
-#include <optional>
 
 namespace gptc {
 
@@ -27,16 +26,17 @@ public:
   }
   /// Whether a variable has memory: where all programs are loaded, and else if
   /// it is a parameter or one of them uses it.
-  bool needs(size_t variable) const { return offsets_[variable].has_value(); }
+  bool needs(size_t variable) const { return needed_[variable]; }
   /// Where a variable that is needed begins in the region of all of them.
-  uint64_t offsetOf(size_t variable) const { return *offsets_[variable]; }
+  uint64_t offsetOf(size_t variable) const { return offsets_[variable]; }
   uint64_t variablesBytes() const { return variablesBytes_; }
   /// Of the largest arena.
   uint64_t arenaBytes() const { return arenaBytes_; }
 
 private:
   std::vector<const artifact::ProgramT *> programs_;
-  std::vector<std::optional<uint64_t>> offsets_;
+  std::vector<bool> needed_;
+  std::vector<uint64_t> offsets_;
   uint64_t variablesBytes_ = 0, arenaBytes_ = 0;
 };
 

@@ -99,8 +99,9 @@ private:
     return nullptr;
   }
 
-  Expected<const TensorView *> matrixOf(const VariableT &variable,
-                                        std::vector<uint64_t> shape) const {
+  Expected<const TensorView *>
+  matrixOf(const VariableT &variable,
+           const std::vector<uint64_t> &shape) const {
     auto found = file.tensors().find(variable.name);
     if (found == file.tensors().end() || found->second.type != DataType::F32 ||
         found->second.shape != shape)
