@@ -4,6 +4,7 @@
 
 #include "gptc/compiler/BuildManifest.h"
 #include "gptc/compiler/BuildModel.h"
+#include "gptc/compiler/FitMemory.h"
 #include "gptc/compiler/ParseModule.h"
 #include "gptc/compiler/PlanParts.h"
 #include "gptc/compiler/ReferenceRunner.h"
@@ -331,6 +332,61 @@ Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
   return compileModule(module, {}, output, *dump);
 }
 
+namespace {
+
+/// What would train within the budget of a request that does not: the largest
+/// batch, or context, of half as many and so on.
+Expected<std::string> whatWouldFit(const ModelSource &source,
+                                   CompileRequest request) {
+  std::vector<std::string> changed;
+  uint64_t context = source.definition.info.context;
+  request.context =
+      request.context ? std::min(request.context, context) : context;
+  for (;;) {
+    if (request.batch > 1) {
+      request.batch /= 2;
+    } else if (request.context > 16) {
+      request.context /= 2;
+    } else {
+      return std::string("no batch and context of this model fits");
+    }
+    Graph graph;
+    GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
+    GPTC_TRY(Fit fit, fitMemory(moduleOf(graph), info, request.memory));
+    if (fit.peak <= request.memory)
+      return fmt::format("--batch {} --context {} would fit",
+                         std::max<uint64_t>(request.batch, 1), request.context);
+  }
+}
+
+/// Fits a built model into the memory that a request names, if it names any.
+Expected<Recomputation> fitRequest(mlir::ModuleOp module,
+                                   const ModuleInfo &info,
+                                   const ModelSource &source,
+                                   const CompileRequest &request) {
+  if (request.memory == 0)
+    return Recomputation();
+  bool trains = false;
+  module.walk([&](ir::GradientOp) { trains = true; });
+  if (!trains)
+    return failure(ErrorCode::InvalidArgument,
+                   "--memory: what is computed again for want of memory are "
+                   "parts of training; add an entry that trains, train_step");
+  GPTC_TRY(Fit fit, fitMemory(module, info, request.memory));
+  if (fit.peak <= request.memory)
+    return std::move(fit.recomputed);
+  GPTC_TRY(std::string remedy, whatWouldFit(source, request));
+  constexpr double mebibyte = 1024 * 1024;
+  return failure(ErrorCode::InvalidArgument,
+                 "--memory: {:.1f} MiB are not enough: with layers computed "
+                 "again in the backward pass '{}' takes at least {:.1f} MiB; "
+                 "{}",
+                 double(request.memory) / mebibyte, info.name,
+                 double(fit.peak) / mebibyte, remedy);
+}
+
+} // namespace
+
 Expected<CompileSummary> compileModel(const CompileRequest &request) {
   Clock::time_point begin = Clock::now();
   GPTC_CHECK(checkTargets(request.targets));
@@ -375,7 +431,11 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
                           /*withoutWeights=*/request.initSeed.has_value()));
     Graph graph;
     GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
+    GPTC_TRY(Recomputation recomputed,
+             fitRequest(moduleOf(graph), info, source, request));
     summary = finish(moduleOf(graph), request, source.folder);
+    if (summary)
+      summary->recomputed = std::move(recomputed);
   }
   if (summary)
     summary->seconds = secondsSince(begin);
@@ -388,9 +448,10 @@ Expected<PlanSummary> planModel(const CompileRequest &request) {
   Graph graph;
   GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
   mlir::ModuleOp module = moduleOf(graph);
+  PlanSummary plan;
+  GPTC_TRY(plan.recomputed, fitRequest(module, info, source, request));
   GPTC_TRY(auto dump, Dump::create(""));
   GPTC_CHECK(advance(module, Phase::Program, info.type, *dump));
-  PlanSummary plan;
   plan.parameters = info.parameters;
   for (auto variable : module.getOps<ir::VariableOp>()) {
     ir::Role role = variable.getRole();

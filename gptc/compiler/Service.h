@@ -54,10 +54,19 @@ struct CompileRequest {
   uint64_t loraRank = 0;  ///< Of low-rank adapters; 0: none.
   double loraAlpha = 0;   ///< Their factor times the rank; 0: twice the rank.
   std::vector<std::string> loraTargets; ///< Ends of weights' names.
-  std::string cpu;                      ///< host, x86-64-v3, x86-64-v4.
+  /// Bytes that training may take: weights, state and arena; 0: any number.
+  uint64_t memory = 0;
+  std::string cpu; ///< host, x86-64-v3, x86-64-v4.
   std::string toPhase;
   std::string fromPhase;
   std::string dumpDirectory;
+};
+
+/// What a backward pass computes again, for want of memory to keep it.
+struct Recomputation {
+  std::vector<std::string> whole; ///< Scopes, from what they read.
+  std::vector<std::string> light; ///< The same but for products and attention.
+  uint64_t flops = 0;             ///< Of what is computed twice.
 };
 
 struct CompileSummary {
@@ -68,6 +77,7 @@ struct CompileSummary {
   double seconds = 0;
   /// The seed, where the weights are random for want of a checkpoint.
   std::optional<uint64_t> seed;
+  Recomputation recomputed;
 };
 
 /// On the way to the result or the loss, back to the gradients, or from them
@@ -107,6 +117,7 @@ struct MemoryPart {
 /// Memory and work of a model, known before anything runs. Parts sum up to the
 /// whole; of an artifact they are not known.
 struct PlanSummary {
+  Recomputation recomputed;
   uint64_t parameters = 0;
   uint64_t weightsBytes = 0;
   uint64_t arenaBytes = 0;

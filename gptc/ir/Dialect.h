@@ -33,6 +33,10 @@ namespace gptc::ir {
 inline constexpr llvm::StringLiteral nameAttr = "gptc.name";
 inline constexpr llvm::StringLiteral resultAttr = "gptc.result";
 inline constexpr llvm::StringLiteral phaseAttr = "gptc.phase";
+/// Of a function, what its backward pass computes again, and of an op that it
+/// is of such a backward pass; see gptc-differentiate.
+inline constexpr llvm::StringLiteral recomputeAttr = "gptc.recompute";
+inline constexpr llvm::StringLiteral backwardAttr = "gptc.backward";
 inline constexpr llvm::StringLiteral targetAttr = "gptc.target";
 
 /// Gives ops of arith, math and tensor their gradients.

@@ -4,6 +4,7 @@
 #include "gptc/passes/Passes.h"
 
 #include "mlir/IR/Matchers.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace gptc::passes {
 
@@ -74,11 +75,84 @@ Value sumOf(mlir::OpBuilder &builder, mlir::Location loc, Value a, Value b) {
                               x.getDimensionAttr());
 }
 
+/// Has what is created belong to the backward pass of a program that computes
+/// some of its forward pass again: it is neither merged with ops before nor
+/// fused into them, or what it needs would be kept after all.
+struct TagBackward : mlir::OpBuilder::Listener {
+  void notifyOperationInserted(Operation *op,
+                               mlir::OpBuilder::InsertPoint) override {
+    op->setAttr(ir::backwardAttr, mlir::UnitAttr::get(op->getContext()));
+  }
+};
+
+/// The ops of forward segments as the backward pass sees them: as they are, or
+/// computed again from what the segment reads. A segment is what the first part
+/// of ops' scopes names, a layer.
+class Recomputation {
+public:
+  Recomputation(ir::GradientOp op, mlir::OpBuilder &builder)
+      : gradient(op), builder(builder) {
+    if (auto function = op->getParentOfType<mlir::func::FuncOp>())
+      how = function->getAttrOfType<mlir::DictionaryAttr>(ir::recomputeAttr);
+  }
+
+  bool isActive() const { return bool(how); }
+
+  Operation *operator()(Operation *forward) {
+    llvm::StringRef segment = ir::scopeOf(forward->getLoc()).split('/').first;
+    auto kind = how ? how.getAs<mlir::StringAttr>(segment) : mlir::StringAttr();
+    if (!kind)
+      return forward;
+    if (done.insert(segment).second)
+      clone(segment, kind == "light");
+    Operation *again = clones.lookup(forward);
+    return again ? again : forward;
+  }
+
+  /// Erases what nothing needed.
+  void eraseUnused() {
+    for (Operation *op : llvm::reverse(made))
+      if (op->use_empty())
+        op->erase();
+  }
+
+private:
+  ir::GradientOp gradient;
+  mlir::OpBuilder &builder;
+  mlir::DictionaryAttr how;
+  llvm::StringSet<> done;
+  llvm::DenseMap<Operation *, Operation *> clones;
+  llvm::SmallVector<Operation *> made;
+
+  void clone(llvm::StringRef segment, bool light) {
+    mlir::IRMapping mapping;
+    for (Operation &op : *gradient->getBlock()) {
+      if (&op == gradient.getOperation())
+        break;
+      if (ir::scopeOf(op.getLoc()).split('/').first != segment ||
+          llvm::isa<ir::ReadOp, ir::AssignOp, ir::GradientOp>(op) ||
+          op.hasTrait<mlir::OpTrait::ConstantLike>() ||
+          op.hasAttr(ir::backwardAttr))
+        continue;
+      Operation *again = builder.clone(op, mapping);
+      clones[&op] = again;
+      made.push_back(again);
+      // A heavy op's result is kept; its clone says what its operands are.
+      if (light && llvm::isa<ir::MatmulOp, ir::AttentionOp>(op))
+        mapping.map(op.getResults(), op.getResults());
+    }
+  }
+};
+
 /// Expands one op: replaces its results by the gradients.
 mlir::LogicalResult expand(ir::GradientOp op) {
   mlir::Block &block = *op->getBlock();
   auto dependents = ir::dependentsOf(op.getValues(), block);
   mlir::OpBuilder builder(op);
+  TagBackward tag;
+  Recomputation recomputed(op, builder);
+  if (recomputed.isActive())
+    builder.setListener(&tag);
   llvm::DenseMap<Value, Value> gradients;
   auto accumulate = [&](mlir::Location loc, Value value, Value gradient) {
     Value &sum = gradients[value];
@@ -95,8 +169,8 @@ mlir::LogicalResult expand(ir::GradientOp op) {
     llvm::SmallVector<bool> needed;
     for (Value operand : forward->getOperands())
       needed.push_back(dependents.contains(operand));
-    auto made = llvm::cast<ir::DifferentiableOp>(forward).buildGradients(
-        builder, flowing, needed);
+    auto made = llvm::cast<ir::DifferentiableOp>(recomputed(forward))
+                    .buildGradients(builder, flowing, needed);
     for (auto [operand, isNeeded, gradient] :
          llvm::zip(forward->getOperands(), needed, made))
       if (isNeeded && gradient)
@@ -110,6 +184,7 @@ mlir::LogicalResult expand(ir::GradientOp op) {
     result.replaceAllUsesWith(gradient);
   }
   op.erase();
+  recomputed.eraseUnused();
   return mlir::success();
 }
 

@@ -163,7 +163,8 @@ llvm::SmallVector<int> Grouping::producers(Operation *op) const {
 int Grouping::create(Family family, Operation *op, int64_t rows,
                      int64_t columns) {
   int index = groups_.size();
-  groups_.push_back({family, {}, op, rows, columns, true});
+  groups_.push_back(
+      {family, {}, op, rows, columns, true, op->hasAttr(ir::backwardAttr)});
   for (llvm::BitVector &bits : ancestors_)
     bits.resize(index + 1);
   ancestors_.emplace_back(index + 1);
@@ -207,6 +208,10 @@ void Grouping::drop(Operation *copy) {
   group.ops.clear();
   group.alive = false;
   owner_.erase(copy);
+}
+
+bool Grouping::isTooEarly(Operation *op, int group) const {
+  return op->hasAttr(ir::backwardAttr) && !groups_[size_t(group)].backward;
 }
 
 /// Whether making one group of two leaves the graph of groups acyclic.
@@ -331,6 +336,11 @@ bool Grouping::placeInEpilogue(Operation *op) {
         !(attention && llvm::isa<ir::CastOp>(op) && operand == root))
       continue;
     llvm::StringRef into = attention ? "attention" : "the product before it";
+    if (isTooEarly(op, group)) {
+      refusedBy = into;
+      reason = "it is of the backward pass, the product is not";
+      continue;
+    }
     RowSpace space = rowSpaceOf(llvm::cast<RankedTensorType>(root.getType()));
     if (!attention && (classifyThroughViews(operand, root, space.rows,
                                             space.columns) != RowClass::Full ||
@@ -458,6 +468,11 @@ void Grouping::placeInRows(Operation *op) {
         takes && readsByRow(op, group, candidate.rows, candidate.columns);
     if (!fits)
       continue;
+    if (isTooEarly(op, group)) {
+      remarkRefused(op, "the row program before it",
+                    "it is of the backward pass, the program is not");
+      continue;
+    }
     // One tile computes a single row: long ones go better side by side.
     if (sharesScalarsAlone(op, group)) {
       remarkRefused(op, "the row program before it",
@@ -517,6 +532,8 @@ void Grouping::takePrologues() {
                          groups_[producer].family != Family::Gather))
       continue;
     const KernelGroup &rows = groups_[producer];
+    if (groups_[i].backward && !rows.backward)
+      continue; // Its rows would be kept until then.
     if (rows.columns != matmul.getK() ||
         rows.rows != matmul.getBatch() * matmul.getM() ||
         classifyThroughViews(matmul.getLhs(), root, rows.rows, rows.columns) !=

@@ -25,6 +25,8 @@ struct KernelGroup {
   int64_t rows = 0;
   int64_t columns = 0;
   bool alive = true;
+  /// Whether its ops are of a backward pass; see gptc-differentiate.
+  bool backward = false;
 };
 
 class Grouping {
@@ -59,6 +61,8 @@ private:
   int create(ir::Family family, mlir::Operation *op, int64_t rows,
              int64_t columns);
   void add(int group, mlir::Operation *op);
+  /// Whether an op of a backward pass would be computed with a forward one.
+  bool isTooEarly(mlir::Operation *op, int group) const;
   bool canMerge(int from, int into) const;
   void merge(int from, int into);
   void closeOver(int group);

@@ -168,7 +168,10 @@ private:
     // A kernel serves many scopes; the dispatches know theirs.
     for (mlir::BlockArgument argument : region->getArguments())
       argument.setLoc(loc);
-    region->walk([&](Operation *op) { op->setLoc(loc); });
+    region->walk([&](Operation *op) {
+      op->setLoc(loc);
+      op->removeAttr(ir::backwardAttr);
+    });
     auto kernel = llvm::cast<ir::KernelOp>(mlir::Operation::create(state));
     findSharing(kernel);
     return kernel;

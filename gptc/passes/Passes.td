@@ -15,6 +15,12 @@ def Differentiate : Pass<"gptc-differentiate", "::mlir::ModuleOp"> {
     put together by one `gptc.concat`. A value that the loss does not depend
     on has a gradient of zeros. `gptc.stop_gradient` goes.
 
+    A function's attribute `gptc.recompute = {h.0 = "whole", h.1 = "light"}`
+    has the backward pass compute the forward ops of these scopes again, in
+    the place of keeping what they made: all of them from what the scope reads,
+    or all but products and attention. Ops of the backward pass then carry
+    `gptc.backward`, by which they stay apart from those of the forward pass.
+
     Before:
     ```mlir
     %0 = arith.mulf %w, %x : tensor<f32>

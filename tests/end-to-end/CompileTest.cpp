@@ -25,6 +25,35 @@ void run(const std::vector<std::string> &arguments) {
   ASSERT_EQ(result.code, 0) << result.err;
 }
 
+TEST(Compile, AFolderWithoutWeightsIsGivenASeed) {
+  TemporaryFolder folder;
+  fs::create_directories(folder / "own");
+  for (const char *file : {"config.json", "vocab.json", "merges.txt"})
+    fs::copy(GPTC_SOURCE_DIR "/examples/shakespeare/" + std::string(file),
+             folder / ("own/" + std::string(file)));
+  std::string artifact = folder / "own.gptc";
+  auto arguments = compileArguments(folder / "own", artifact);
+  auto result = gptcCommand(arguments);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("--init-seed gives a folder without "
+                                    "weights random ones"));
+  result = gptcCommand({"plan", folder / "own", "--json"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("\"parameters\": 1927296"));
+  arguments.insert(arguments.end(), {"--init-seed", "5"});
+  run(arguments);
+  // It carries the tokenizer, and needs the folder no more.
+  fs::remove_all(folder / "own");
+  result = gptcCommand(
+      {"generate", artifact, "--prompt", "ROMEO:", "--max-tokens", "3"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  // What has weights takes no seed.
+  arguments[1] = models + "/gpt2-gelu";
+  result = gptcCommand(arguments);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("has weights of its own"));
+}
+
 TEST(Compile, GoesOnFromPhaseToPhase) {
   TemporaryFolder folder;
   std::string model = models + "/neo-local-untied";

@@ -184,6 +184,37 @@ TEST_F(TrainCommand, EmbeddedWeightsAreThoseToBeginWith) {
   EXPECT_FALSE(whole.empty());
 }
 
+TEST_F(TrainCommand, WhatMemoryDoesNotHoldIsComputedAgain) {
+  auto planned = [&](const std::vector<std::string> &more) {
+    std::vector<std::string> arguments{"plan",    model, "--train",   "--json",
+                                       "--batch", "4",   "--context", "128"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    CommandResult result = gptcCommand(arguments);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return nlohmann::json::parse(result.out);
+  };
+  auto all = planned({}), half = planned({"--memory", "38MiB"});
+  EXPECT_GT(all["peak_bytes"], 40 << 20);
+  EXPECT_LE(half["peak_bytes"], 38 << 20);
+  EXPECT_EQ(all["recomputed"]["flops"], 0);
+  EXPECT_GT(half["recomputed"]["flops"], 0);
+  std::vector<double> losses;
+  for (const char *memory : {"1GiB", "38MiB"}) {
+    std::string output = folder / memory;
+    CommandResult result = gptcCommand(
+        {"train", model, "--data", folder / "data", "--out", output, "--batch",
+         "4", "--context", "128", "--steps", "3", "--learning-rate", "1e-3",
+         "--dropout", "0.1", "--memory", memory, "--json"});
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.err.find("Computed again in the backward pass: ") !=
+                  std::string::npos,
+              losses.size() == 1)
+        << result.err;
+    losses.push_back(nlohmann::json::parse(result.out)["loss"]);
+  }
+  EXPECT_NEAR(losses[1], losses[0], 1e-5 * losses[0]);
+}
+
 TEST_F(TrainCommand, MistakesAreSentences) {
   auto expectError = [&](const std::vector<std::string> &arguments,
                          const std::string &part) {
@@ -193,6 +224,10 @@ TEST_F(TrainCommand, MistakesAreSentences) {
     EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
         << result.err;
   };
+  expectError({"plan", model, "--train", "--memory", "2GB"},
+              "--memory: '2GB' is no size; expected a number of bytes");
+  expectError({"plan", model, "--memory", "1GiB"},
+              "add an entry that trains, train_step");
   // Told before a step is done, which would be lost.
   CommandResult sampled =
       gptcCommand(train("unsampled", {"--sample", "JULIET:"}));

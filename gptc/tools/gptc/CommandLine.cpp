@@ -313,6 +313,53 @@ std::string formatBytes(uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, units[unit]);
 }
 
+void addMemoryOption(CLI::App &command, uint64_t &memory) {
+  auto parse = [&memory](const std::string &text) {
+    char *end = nullptr;
+    errno = 0;
+    double number = std::strtod(text.c_str(), &end);
+    std::string unit = end;
+    constexpr const char *units[] = {"", "KiB", "MiB", "GiB", "TiB"};
+    double scale = 1;
+    for (const char *known : units) {
+      if (unit == known && errno == 0 && end != text.c_str() &&
+          number * scale >= 1 && number * scale < 1e18) {
+        memory = uint64_t(number * scale);
+        return;
+      }
+      scale *= 1024;
+    }
+    throw CLI::ValidationError(
+        "--memory", fmt::format("'{}' is no size; expected a number of bytes, "
+                                "or of KiB, MiB, GiB or TiB as in 2.5GiB",
+                                text));
+  };
+  command.add_option_function<std::string>(
+      "--memory", parse,
+      "Memory that training may take, as 2GiB: layers are computed again in "
+      "the backward pass as far as it needs (any)");
+}
+
+std::string describe(const Recomputation &recomputed, uint64_t flops) {
+  auto range = [](const std::vector<std::string> &layers) {
+    return layers.size() == 1 ? layers[0]
+                              : layers.front() + " to " + layers.back();
+  };
+  std::string what;
+  if (!recomputed.whole.empty())
+    what = range(recomputed.whole);
+  if (!recomputed.light.empty())
+    what += fmt::format("{}of {} all but products and attention",
+                        what.empty() ? "" : "; ", range(recomputed.light));
+  if (what.empty())
+    return what;
+  std::string more;
+  if (flops > 0)
+    more = fmt::format(" ({:.1f}% more operations)",
+                       100 * double(recomputed.flops) / double(flops));
+  return fmt::format("Computed again in the backward pass: {}{}\n", what, more);
+}
+
 std::string formatIds(std::span<const int32_t> ids, char separator) {
   return fmt::format("{}", fmt::join(ids, std::string_view(&separator, 1)));
 }

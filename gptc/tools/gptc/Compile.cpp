@@ -33,6 +33,7 @@ Status run(const Options &options) {
                                     "{}, as there is no checkpoint",
                                     *summary.seed)
                       : ""));
+  say(describe(summary.recomputed));
   return {};
 }
 
@@ -68,6 +69,7 @@ void addCompile(CLI::App &app, Action &action) {
       "Optimizer of train_step: gpt1, gpt2 or gpt3-SIZE (the model's)");
   command->add_option("--dropout", request.dropout,
                       "Rate of dropout of train_step (the recipe's)");
+  addMemoryOption(*command, request.memory);
   addTaskOptions(*command, request);
   command->add_option("--dtype", request.dtype,
                       "Type of weights and products, f32 or bf16 (default: "

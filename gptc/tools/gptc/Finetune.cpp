@@ -200,6 +200,7 @@ void addFinetune(CLI::App &app, Action &action) {
                       "Training of a paper (gpt1-finetune)");
   command->add_option("--dropout", compile.dropout,
                       "Rate of dropout (the recipe's)");
+  addMemoryOption(*command, compile.memory);
   command
       ->add_option("--auxiliary", compile.auxiliary,
                    "Weight of the language model's own loss (0.5)")

@@ -44,7 +44,7 @@ Expected<PlanSummary> makePlan(Options &options) {
   if (request.model.ends_with(".gptc")) {
     if (options.train || options.parts || request.batch || request.context ||
         !request.dtype.empty() || !request.entries.empty() ||
-        !request.recipe.empty())
+        !request.recipe.empty() || request.memory)
       return failure(ErrorCode::InvalidArgument,
                      "'{}' is compiled already: sizes, types, entry points and "
                      "parts are for models",
@@ -99,6 +99,10 @@ Json toJson(const PlanSummary &plan) {
                {"cache_bytes", plan.cacheBytes},
                {"optimizer_bytes", plan.optimizerBytes},
                {"peak_bytes", plan.peakBytes()},
+               {"recomputed",
+                {{"whole", plan.recomputed.whole},
+                 {"light", plan.recomputed.light},
+                 {"flops", plan.recomputed.flops}}},
                {"entries", Json::array()}};
   for (const PlanEntry &entry : plan.entries)
     json["entries"].push_back(toJson(entry));
@@ -177,6 +181,10 @@ Status run(Options &options) {
   if (plan.optimizerBytes > 0)
     line("optimizer", plan.optimizerBytes);
   line("peak", plan.peakBytes());
+  uint64_t flops = 0;
+  for (const PlanEntry &entry : plan.entries)
+    flops += entry.flops;
+  print(describe(plan.recomputed, flops));
   print(fmt::format("\n{:<14}{:>18}{:>18}\n", "entry", "flops", "bytes"));
   for (const PlanEntry &entry : plan.entries)
     print(fmt::format("{:<14}{:>18}{:>18}\n", entry.name, entry.flops,
@@ -216,6 +224,7 @@ void addPlan(CLI::App &app, Action &action) {
                     "Name the share of each part in memory and work");
   command->add_option("--recipe", request.recipe,
                       "Its optimizer: gpt1, gpt2 or gpt3-SIZE (the model's)");
+  addMemoryOption(*command, request.memory);
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Examples: gptc plan gpt3-175b --dtype bf16\n"
                   "          gptc plan gpt2-124m --train --batch 8");

@@ -60,6 +60,7 @@ void addTrain(CLI::App &app, Action &action) {
                       "model's)");
   command->add_option("--dropout", compile.dropout,
                       "Rate of dropout (the recipe's)");
+  addMemoryOption(*command, compile.memory);
   command->add_option("--checkpoint", compile.checkpoint,
                       "Folder with the weights to begin with");
   command->add_option("--init-seed", compile.initSeed,

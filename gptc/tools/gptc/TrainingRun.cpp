@@ -227,11 +227,11 @@ openTrained(const Options &options, const std::vector<std::string> &entries) {
   const CompileRequest &given = options.compile;
   if (path.ends_with(".gptc") &&
       (given.batch || given.context || !given.recipe.empty() ||
-       given.initSeed || given.dropout || !given.dtype.empty()))
+       given.initSeed || given.dropout || given.memory || !given.dtype.empty()))
     return failure(
         ErrorCode::InvalidArgument,
         "'{}' is compiled already: --batch, --context, --dtype, "
-        "--recipe, --dropout and --init-seed are for models; compile "
+        "--recipe, --dropout, --memory and --init-seed are for models; compile "
         "it with them",
         path);
   if (!path.ends_with(".gptc")) {
@@ -246,7 +246,8 @@ openTrained(const Options &options, const std::vector<std::string> &entries) {
     if (options.run.backend.starts_with("vulkan"))
       request.targets = {"vulkan"};
     GPTC_TRY(CompilerService * compiler, loadCompiler());
-    GPTC_CHECK(compiler->compile(request));
+    GPTC_TRY(CompileSummary summary, compiler->compile(request));
+    say(describe(summary.recomputed));
   }
   return Artifact::open(path);
 }

@@ -79,3 +79,45 @@ func.func @twice(%x: tensor<f32>) -> tensor<f32> {
   %2 = gptc.gradient %1 wrt %x : tensor<f32> wrt tensor<f32>
   return %2 : tensor<f32>
 }
+
+// -----
+
+// All but products is computed again from what is kept.
+// CHECK-LABEL: func.func @light(
+// CHECK-SAME: %[[X:.*]]: tensor<3x4xf32>{{.*}}, %[[W:.*]]: tensor<4x5xf32>
+func.func @light(%x: tensor<3x4xf32>, %w: tensor<4x5xf32>) -> tensor<4x5xf32> attributes {gptc.recompute = {h = "light"}} {
+  // CHECK: math.exp %[[X]] : tensor<3x4xf32> loc("h/a")
+  // CHECK: %[[P:.*]] = gptc.matmul
+  // CHECK: math.exp %[[P]] : tensor<3x5xf32> loc("h/c")
+  %0 = math.exp %x : tensor<3x4xf32> loc("h/a")
+  %1 = gptc.matmul %0, %w : tensor<3x4xf32>, tensor<4x5xf32> -> tensor<3x5xf32> loc("h/b")
+  %2 = math.exp %1 : tensor<3x5xf32> loc("h/c")
+  %3 = gptc.reduce sum %2 [0, 1] : tensor<3x5xf32> to tensor<f32> loc("loss")
+  // CHECK: %[[A:.*]] = math.exp %[[X]] {gptc.backward} : tensor<3x4xf32> loc("h/a")
+  // CHECK-NOT: gptc.matmul
+  // CHECK: %[[C:.*]] = math.exp %[[P]] {gptc.backward} : tensor<3x5xf32> loc("h/c")
+  // CHECK: %[[G:.*]] = arith.mulf %{{.*}}, %[[C]] {gptc.backward}
+  // CHECK: gptc.matmul %[[A]]{{.*}}, %[[G]]
+  %4 = gptc.gradient %3 wrt %w : tensor<f32> wrt tensor<4x5xf32>
+  return %4 : tensor<4x5xf32>
+}
+
+// -----
+
+// Products too, from what the scope reads.
+// CHECK-LABEL: func.func @whole(
+// CHECK-SAME: %[[X:.*]]: tensor<3x4xf32>{{.*}}, %[[W:.*]]: tensor<4x5xf32>
+func.func @whole(%x: tensor<3x4xf32>, %w: tensor<4x5xf32>) -> tensor<4x5xf32> attributes {gptc.recompute = {h = "whole", k = "light"}} {
+  // CHECK: %[[Y:.*]] = arith.negf %[[X]] : tensor<3x4xf32> loc("before")
+  // CHECK: math.exp %[[Y]] : tensor<3x4xf32> loc("h/a")
+  %y = arith.negf %x : tensor<3x4xf32> loc("before")
+  %0 = math.exp %y : tensor<3x4xf32> loc("h/a")
+  %1 = gptc.matmul %0, %w : tensor<3x4xf32>, tensor<4x5xf32> -> tensor<3x5xf32> loc("h/b")
+  %2 = math.exp %1 : tensor<3x5xf32> loc("h/c")
+  %3 = gptc.reduce sum %2 [0, 1] : tensor<3x5xf32> to tensor<f32> loc("loss")
+  // CHECK: %[[A:.*]] = math.exp %[[Y]] {gptc.backward} : tensor<3x4xf32> loc("h/a")
+  // CHECK: %[[P:.*]] = gptc.matmul %[[A]], %[[W]] {gptc.backward}
+  // CHECK: %[[C:.*]] = math.exp %[[P]] {gptc.backward} : tensor<3x5xf32> loc("h/c")
+  %4 = gptc.gradient %3 wrt %w : tensor<f32> wrt tensor<4x5xf32>
+  return %4 : tensor<4x5xf32>
+}

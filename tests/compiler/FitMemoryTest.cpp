@@ -1,0 +1,100 @@
+//===- FitMemoryTest.cpp - Training within a budget of memory -------------===//
+
+#include "gptc/compiler/Driver.h"
+
+#include <gmock/gmock.h>
+
+namespace gptc {
+namespace {
+
+CompileRequest training(uint64_t memory = 0) {
+  CompileRequest request;
+  request.model = GPTC_SOURCE_DIR "/examples/shakespeare";
+  request.dtype = "f32";
+  request.entries = {"train_step"};
+  request.batch = 16;
+  request.context = 256;
+  request.memory = memory;
+  return request;
+}
+
+TEST(FitMemory, ComputesAgainAsLittleAsIsEnough) {
+  auto all = planModel(training());
+  ASSERT_TRUE(all) << all.error().message();
+  EXPECT_TRUE(all->recomputed.whole.empty() && all->recomputed.light.empty());
+  uint64_t most = all->peakBytes(), flops = all->entries[0].flops;
+  // As much as it takes changes nothing.
+  auto same = planModel(training(most));
+  ASSERT_TRUE(same) << same.error().message();
+  EXPECT_EQ(same->peakBytes(), most);
+  EXPECT_EQ(same->recomputed.flops, 0U);
+  uint64_t before = 0;
+  for (double share : {0.9, 0.7, 0.6, 0.5, 0.4}) {
+    SCOPED_TRACE(share);
+    auto budget = uint64_t(double(most) * share);
+    auto plan = planModel(training(budget));
+    ASSERT_TRUE(plan) << plan.error().message();
+    EXPECT_LE(plan->peakBytes(), budget);
+    size_t layers =
+        plan->recomputed.whole.size() + plan->recomputed.light.size();
+    EXPECT_GT(layers, 0U);
+    EXPECT_LE(layers, 4U);
+    // Tighter is dearer, and a forward pass is a third of a step.
+    EXPECT_GE(plan->recomputed.flops, before);
+    EXPECT_LT(plan->recomputed.flops, flops / 3);
+    before = plan->recomputed.flops;
+    // Useful work is what it was.
+    EXPECT_EQ(plan->entries[0].flops, flops);
+  }
+  EXPECT_GT(before, 0U);
+}
+
+TEST(FitMemory, SaysWhatWouldFit) {
+  auto least = planModel(training(uint64_t(50) << 20));
+  ASSERT_FALSE(least);
+  EXPECT_THAT(
+      least.error().message(),
+      testing::MatchesRegex(
+          "--memory: 50.0 MiB are not enough: with layers computed again "
+          "in the backward pass 'shakespeare' takes at least [0-9.]+ "
+          "MiB; --batch [0-9]+ --context 256 would fit"));
+  // And that does.
+  std::string message = least.error().message();
+  CompileRequest smaller = training(uint64_t(50) << 20);
+  smaller.batch = std::stoull(message.substr(message.find("--batch") + 8));
+  auto fits = planModel(smaller);
+  ASSERT_TRUE(fits) << fits.error().message();
+  EXPECT_LE(fits->peakBytes(), smaller.memory);
+  auto never = planModel(training(1000));
+  ASSERT_FALSE(never);
+  EXPECT_THAT(never.error().message(),
+              testing::HasSubstr("no batch and context of this model fits"));
+}
+
+TEST(FitMemory, IsForTraining) {
+  CompileRequest request = training(1000);
+  request.entries = {"decode"};
+  auto plan = planModel(request);
+  ASSERT_FALSE(plan);
+  EXPECT_THAT(plan.error().message(),
+              testing::HasSubstr("add an entry that trains, train_step"));
+}
+
+TEST(FitMemory, IsOfTheGraphThatACompilationGoesOnFrom) {
+  CompileRequest request = training();
+  request.toPhase = "model";
+  auto plain = compileModel(request);
+  ASSERT_TRUE(plain) << plain.error().message();
+  EXPECT_EQ(plain->text.find("gptc.recompute"), std::string::npos);
+  auto plan = planModel(training());
+  ASSERT_TRUE(plan);
+  request.memory = plan->peakBytes() - 1;
+  auto fitted = compileModel(request);
+  ASSERT_TRUE(fitted) << fitted.error().message();
+  EXPECT_THAT(fitted->text,
+              testing::HasSubstr("gptc.recompute = {h.0 = \"light\"}"));
+  EXPECT_EQ(fitted->recomputed.light, std::vector<std::string>{"h.0"});
+}
+
+} // namespace
+} // namespace gptc
