@@ -23,7 +23,8 @@ bool keepMask(uint32_t index, double rate, int32_t seed, uint32_t site) {
     left = product / 0x100000000 ^ right ^ bumped;
     right = product % 0x100000000;
   }
-  return double(left / 256) / 16777216 >= double(float(rate));
+  uint64_t fraction = left / 256;
+  return double(fraction) / 16777216 >= double(float(rate));
 }
 
 namespace {

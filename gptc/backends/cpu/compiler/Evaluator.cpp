@@ -133,7 +133,7 @@ Value Evaluator::compute(Value value, const Coordinates &at, Value mask) {
 Value Evaluator::keepMask(ir::KeepMaskOp op, const Coordinates &at) {
   auto shape = op.getResult().getType().getShape();
   int64_t stride = 1;
-  for (int64_t extent : shape.drop_front(size_t(at.lanes + 1)))
+  for (int64_t extent : shape.drop_front(size_t(int64_t(at.lanes) + 1)))
     stride *= extent;
   return e.keep(e.linearize(at.index, shape), at.lanes < 0 ? 0 : stride,
                 op.getRate(), op.getSeed(), op.getSite());
