@@ -2,6 +2,7 @@
 
 #include "gptc/compiler/BuildModel.h"
 
+#include "gptc/compiler/EntryContract.h"
 #include "gptc/compiler/Phases.h"
 #include "gptc/frontend/GraphState.h"
 #include "gptc/frontend/Operators.h"
@@ -308,6 +309,7 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
     info.lora = describe(*adapters);
   for (EntryRequest &entry : entries) {
     bool used = !task;
+    guardUses(entry);
     if (task)
       entry.useStates = [&used, use = entry.useStates](Graph &to,
                                                        const Tensor &states,
@@ -315,21 +317,27 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
         used = true;
         use(to, states, table);
       };
-    try { // A definition is a user's code.
-      source.definition.build(graph, entry);
-    } catch (const std::exception &exception) {
+    auto threw = [&](const char *what) {
       auto status = graph.finish();
       return failure(ErrorCode::InvalidArgument,
                      "the definition '{}' threw an exception while it built "
                      "the entry '{}': {}{}",
-                     source.definition.name, entry.name, exception.what(),
+                     source.definition.name, entry.name, what,
                      status ? "" : "\n" + status.error().message());
+    };
+    try { // A definition is a user's code.
+      source.definition.build(graph, entry);
+    } catch (const std::exception &exception) {
+      return threw(exception.what());
+    } catch (...) {
+      return threw("it is of no std::exception");
     }
     if (!used)
       return failure(ErrorCode::Unsupported,
                      "the definition '{}' does not give its states, which a "
                      "task needs; let it handle EntryRequest::Kind::States",
                      source.definition.name);
+    GPTC_CHECK(checkEntry(graph, source.definition, entry));
   }
   if (auto status = graph.finish(); !status)
     return failure(status.error().code(), "the definition '{}' is wrong:\n{}",

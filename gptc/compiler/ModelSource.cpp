@@ -115,7 +115,18 @@ Expected<Definition> loadDefinition(const std::string &model) {
                    "gptc/frontend/Definition.h",
                    path);
   DefinitionRegistry registry;
-  add(registry);
+  auto threw = [&](const char *what) {
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' threw an exception in gptc_register_definitions: {}",
+                   path, what);
+  };
+  try { // The library is a user's code.
+    add(registry);
+  } catch (const std::exception &exception) {
+    return threw(exception.what());
+  } catch (...) {
+    return threw("it is of no std::exception");
+  }
   std::vector<std::string> names;
   for (const Definition &definition : registry.all())
     names.push_back(definition.name);

@@ -2,6 +2,8 @@
 
 #include "gptc/compiler/ParseModule.h"
 
+#include "gptc/frontend/Types.h"
+#include "gptc/ir/Dialect.h"
 #include "gptc/runtime/base/File.h"
 #include "mlir/Parser/Parser.h"
 
@@ -96,6 +98,35 @@ Status checkNesting(llvm::StringRef text, const std::string &path) {
                  path, text.take_front(at).count('\n') + 1, mostLevels);
 }
 
+/// Types that no graph makes would be counted wrongly later on.
+Status checkSizes(mlir::ModuleOp module, const std::string &path) {
+  mlir::Type large;
+  auto look = [&](mlir::Type type) {
+    auto shaped = llvm::dyn_cast<mlir::ShapedType>(type);
+    if (!shaped || !shaped.hasStaticShape())
+      return;
+    TensorType tensor{DataType::F32, Shape(shaped.getShape().begin(),
+                                           shaped.getShape().end())};
+    if (tensor.elements() > mostElements)
+      large = type;
+  };
+  module->walk([&](mlir::Operation *op) {
+    if (auto variable = llvm::dyn_cast<ir::VariableOp>(op))
+      look(variable.getTensorType());
+    llvm::for_each(op->getResultTypes(), look);
+    for (mlir::Region &region : op->getRegions())
+      for (mlir::Block &block : region)
+        llvm::for_each(block.getArgumentTypes(), look);
+  });
+  if (!large)
+    return {};
+  std::string text;
+  llvm::raw_string_ostream(text) << large;
+  return failure(ErrorCode::InvalidArgument,
+                 "'{}' has a value of {}; a tensor has at most {} elements",
+                 path, text, mostElements);
+}
+
 } // namespace
 
 Expected<mlir::OwningOpRef<mlir::ModuleOp>>
@@ -126,6 +157,7 @@ parseModule(const std::string &path, mlir::MLIRContext &context) {
   if (!module)
     return failure(ErrorCode::InvalidArgument, "'{}' is no module: {}", path,
                    errors);
+  GPTC_CHECK(checkSizes(*module, path));
   return module;
 }
 

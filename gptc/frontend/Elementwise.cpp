@@ -28,7 +28,7 @@ std::optional<Shape> commonShape(const Shape &a, const Shape &b) {
 
 /// Brings two operands to one shape; false after an error.
 bool unify(const char *name, Tensor &a, Tensor &b, Where where) {
-  if (!a.valid() || !b.valid() || !stateOf(a).usable({a, b}, where))
+  if (!GraphState::of({a, b}, where))
     return false;
   TensorType x = a.type(), y = b.type();
   if (x.element != y.element) {
@@ -47,6 +47,9 @@ bool unify(const char *name, Tensor &a, Tensor &b, Where where) {
         where);
     return false;
   }
+  if (!stateOf(a).representable(fmt::format("{}: cannot make", name),
+                                {x.element, *shape}, where))
+    return false;
   a = broadcast(a, *shape, where);
   b = broadcast(b, *shape, where);
   return a.valid() && b.valid();
@@ -77,8 +80,8 @@ bool isFloat(DataType type) {
 
 /// Whether x is a usable floating point tensor.
 bool floating(const char *name, const Tensor &x, Where where) {
-  return x.valid() && stateOf(x).usable({x}, where) &&
-         stateOf(x).floating(name, x, where);
+  GraphState *state = GraphState::of({x}, where);
+  return state && state->floating(name, x, where);
 }
 
 template <typename Op, typename... Args>
@@ -132,9 +135,10 @@ Tensor minimum(const Tensor &a, const Tensor &b, Where where) {
 }
 
 Tensor full(const Tensor &like, Scalar value, Where where) {
-  if (!like.valid() || !stateOf(like).usable({like}, where))
+  GraphState *made = GraphState::of({like}, where);
+  if (!made)
     return {};
-  GraphState &state = stateOf(like);
+  GraphState &state = *made;
   auto type =
       llvm::cast<mlir::RankedTensorType>(GraphState::unwrap(like).getType());
   auto &builder = state.builder;
@@ -239,8 +243,8 @@ Tensor equal(const Tensor &a, const Tensor &b, Where where) {
 Tensor choose(const Tensor &condition, const Tensor &first,
               const Tensor &second, Where where) {
   Tensor a = first, b = second;
-  if (!condition.valid() || !a.valid() ||
-      !stateOf(a).usable({condition}, where) || !unify("choose", a, b, where))
+  if (!GraphState::of({condition, a, b}, where) ||
+      !unify("choose", a, b, where))
     return {};
   if (condition.type().element != DataType::Bool ||
       condition.shape() != a.shape()) {

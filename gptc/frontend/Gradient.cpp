@@ -9,13 +9,12 @@ std::vector<Tensor> gradient(const Tensor &loss,
                              const std::vector<Tensor> &parameters,
                              Where where) {
   std::vector<Tensor> result(parameters.size());
-  if (!loss.valid())
-    return result;
-  GraphState &state = loss.graph()->state();
   std::vector<Tensor> all = parameters;
   all.push_back(loss);
-  if (!state.usable(all, where))
+  GraphState *usable = GraphState::of(all, where);
+  if (!usable)
     return result;
+  GraphState &state = *usable;
   auto complain = [&](const std::string &why) {
     loss.graph()->report("gradient: " + why, where);
     return result;

@@ -5,6 +5,7 @@
 #include "gptc/ir/ElementTypes.h"
 #include "mlir/IR/Verifier.h"
 
+#include <cmath>
 #include <filesystem>
 #include <fmt/ranges.h>
 
@@ -28,8 +29,13 @@ mlir::Location GraphState::location() {
 
 bool GraphState::usable(llvm::ArrayRef<Tensor> tensors, Where where) {
   for (const Tensor &tensor : tensors)
-    if (!tensor.valid())
+    if (!tensor.valid()) {
+      if (errors.empty())
+        graph.report("uses a Tensor without a value, which was declared and "
+                     "never made; give it what an operator or the graph makes",
+                     where);
       return false;
+    }
   if (!entry) {
     graph.report("is outside of an entry; call beginEntry first", where);
     return false;
@@ -43,6 +49,15 @@ bool GraphState::usable(llvm::ArrayRef<Tensor> tensors, Where where) {
     }
   }
   return true;
+}
+
+GraphState *GraphState::of(llvm::ArrayRef<Tensor> tensors, Where where) {
+  for (const Tensor &tensor : tensors)
+    if (tensor.graph_) {
+      GraphState &state = tensor.graph_->state();
+      return state.usable(tensors, where) ? &state : nullptr;
+    }
+  return nullptr;
 }
 
 Tensor GraphState::wrap(mlir::Value value) {
@@ -108,10 +123,15 @@ bool GraphState::representable(const std::string &what, const TensorType &type,
                  where);
     return false;
   }
-  if (llvm::all_of(type.shape, [](int64_t extent) { return extent > 0; }))
+  bool positive =
+      llvm::all_of(type.shape, [](int64_t extent) { return extent > 0; });
+  if (positive && type.elements() <= mostElements)
     return true;
-  graph.report(fmt::format("{} {}; every extent must be at least 1", what,
-                           type.toString()),
+  graph.report(fmt::format("{} {}; {}", what, type.toString(),
+                           positive
+                               ? fmt::format("a tensor has at most {} elements",
+                                             mostElements)
+                               : "every extent must be at least 1"),
                where);
   return false;
 }
@@ -301,6 +321,20 @@ void Graph::endEntry(Where where) {
 Tensor Graph::parameter(const std::string &name, const TensorType &type,
                         const Initializer &initializer,
                         std::vector<Piece> pieces, Where where) {
+  bool normal = initializer.kind == Initializer::Kind::Normal;
+  if (!std::isfinite(initializer.a) ||
+      (normal && (!std::isfinite(initializer.b) || initializer.b < 0))) {
+    report(normal
+               ? fmt::format("declares '{}' with a normal distribution of mean "
+                             "{} and deviation {}; both must be finite, and "
+                             "the deviation at least 0",
+                             name, initializer.a, initializer.b)
+               : fmt::format("declares '{}' with the value {}; it must be "
+                             "finite",
+                             name, initializer.a),
+           where);
+    return {};
+  }
   if (pieces.empty())
     pieces.push_back({name});
   mlir::MLIRContext *context = &state_->context;
@@ -309,9 +343,8 @@ Tensor Graph::parameter(const std::string &name, const TensorType &type,
     sources.push_back(
         ir::PieceAttr::get(context, state_->builder.getStringAttr(piece.tensor),
                            piece.transposed, piece.optional));
-  auto kind = initializer.kind == Initializer::Kind::Normal
-                  ? ir::InitializerKind::Normal
-                  : ir::InitializerKind::Constant;
+  auto kind =
+      normal ? ir::InitializerKind::Normal : ir::InitializerKind::Constant;
   auto init = ir::InitializerAttr::get(
       context, kind, state_->builder.getF64FloatAttr(initializer.a),
       state_->builder.getF64FloatAttr(initializer.b));

@@ -34,8 +34,12 @@ struct GraphState {
 
   std::string scope() const;
   mlir::Location location();
-  /// Whether all tensors are valid, of this graph, and an entry is open.
+  /// Whether all tensors are valid, of this graph, and an entry is open. What
+  /// is not is reported, but for invalid tensors that follow from an error.
   bool usable(llvm::ArrayRef<Tensor> tensors, Where where);
+  /// The state that all tensors are usable in, or null. Where no tensor knows
+  /// its graph, the one that takes what is made of them reports it.
+  static GraphState *of(llvm::ArrayRef<Tensor> tensors, Where where);
   Tensor wrap(mlir::Value value);
   static mlir::Value unwrap(const Tensor &tensor) {
     return mlir::Value::getFromOpaquePointer(tensor.handle_);

@@ -53,7 +53,7 @@ Tensor crossEntropy(const Tensor &logits, const Tensor &targets, Where where) {
 Tensor linearLogLikelihood(const Tensor &x, const Tensor &table,
                            const Tensor &targets, int64_t rowsAtOnce,
                            Where where) {
-  if (!x.valid() || !table.valid() || !targets.valid())
+  if (!GraphState::of({x, table, targets}, where))
     return {};
   auto whole = [&] {
     return logLikelihood(matmul(x, table, false, true, where), targets, where);

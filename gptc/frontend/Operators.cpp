@@ -10,17 +10,9 @@ namespace gptc {
 
 namespace {
 
-GraphState *usableState(llvm::ArrayRef<Tensor> tensors, Where where) {
-  for (const Tensor &tensor : tensors)
-    if (!tensor.valid())
-      return nullptr;
-  GraphState &state = tensors[0].graph()->state();
-  return state.usable(tensors, where) ? &state : nullptr;
-}
-
 Tensor reduce(const char *name, ir::ReduceKind kind, const Tensor &x,
               int64_t dimension, Where where) {
-  GraphState *state = usableState({x}, where);
+  GraphState *state = GraphState::of({x}, where);
   if (!state || !state->floating(name, x, where))
     return {};
   Shape shape = x.shape();
@@ -45,7 +37,7 @@ Tensor reduce(const char *name, ir::ReduceKind kind, const Tensor &x,
 
 Tensor matmul(const Tensor &a, const Tensor &b, bool transposeA,
               bool transposeB, Where where) {
-  GraphState *state = usableState({a, b}, where);
+  GraphState *state = GraphState::of({a, b}, where);
   if (!state || !state->floating("matmul", a, where))
     return {};
   TensorType x = a.type(), y = b.type();
@@ -79,6 +71,10 @@ Tensor matmul(const Tensor &a, const Tensor &b, bool transposeA,
                                 k, k, found));
   leading.push_back(m);
   leading.push_back(n);
+  if (!state->representable(fmt::format("matmul: {} and {} cannot make",
+                                        x.toString(), y.toString()),
+                            {x.element, leading}, where))
+    return {};
   Tensor product = state->wrap(ir::MatmulOp::create(
       state->builder, state->location(), state->lower({x.element, leading}),
       GraphState::unwrap(a), GraphState::unwrap(b), transposeA, transposeB));
@@ -111,7 +107,7 @@ Tensor reduceMean(const Tensor &x, int64_t dimension, Where where) {
 }
 
 Tensor softmax(const Tensor &x, Where where) {
-  GraphState *state = usableState({x}, where);
+  GraphState *state = GraphState::of({x}, where);
   if (!state || !state->floating("softmax", x, where))
     return {};
   if (x.shape().empty()) {
@@ -124,7 +120,7 @@ Tensor softmax(const Tensor &x, Where where) {
 
 Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias,
                  Scalar epsilon, Where where) {
-  GraphState *state = usableState({x, gain, bias}, where);
+  GraphState *state = GraphState::of({x, gain, bias}, where);
   if (!state || !state->floating("layerNorm", x, where))
     return {};
   Shape shape = x.shape();
@@ -153,7 +149,7 @@ Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias,
 
 Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
                  const AttentionOptions &options, Where where) {
-  GraphState *state = usableState({query, key, value}, where);
+  GraphState *state = GraphState::of({query, key, value}, where);
   if (!state || !state->floating("attention", query, where))
     return {};
   Shape q = query.shape(), k = key.shape();
@@ -172,6 +168,11 @@ Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
     return complain(fmt::format(
         "for this query the key and value need to be {}",
         TensorType{query.type().element, {q[0], q[1], k[2], q[3]}}.toString()));
+  // One score for each pair of a query and a key.
+  constexpr int64_t mostScores = int64_t(1) << 48;
+  if (TensorType{DataType::F32, {q[0], q[1], q[2], k[2]}}.elements() >
+      mostScores)
+    return complain(fmt::format("they have more than {} scores", mostScores));
   if (options.positions.valid() != options.lengths.valid())
     return complain("positions and lengths come together");
   mlir::Value positions, lengths;
@@ -219,7 +220,7 @@ Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
 Tensor cacheAppend(const Tensor &cache, const Tensor &rows,
                    const Tensor &positions, const Tensor &lengths,
                    Where where) {
-  GraphState *state = usableState({cache, rows, positions, lengths}, where);
+  GraphState *state = GraphState::of({cache, rows, positions, lengths}, where);
   if (!state || !state->floating("cacheAppend", cache, where))
     return {};
   Shape c = cache.shape(), r = rows.shape();
@@ -248,7 +249,7 @@ Tensor cacheAppend(const Tensor &cache, const Tensor &rows,
 }
 
 Tensor gather(const Tensor &table, const Tensor &indices, Where where) {
-  GraphState *state = usableState({table, indices}, where);
+  GraphState *state = GraphState::of({table, indices}, where);
   if (!state || !state->floating("gather", table, where))
     return {};
   if (table.shape().size() != 2 || indices.type().element != DataType::I32) {
@@ -261,6 +262,11 @@ Tensor gather(const Tensor &table, const Tensor &indices, Where where) {
   }
   Shape shape = indices.shape();
   shape.push_back(table.dim(1));
+  if (!state->representable(fmt::format("gather: {} and {} cannot make",
+                                        table.type().toString(),
+                                        indices.type().toString()),
+                            {table.type().element, shape}, where))
+    return {};
   return state->wrap(ir::GatherOp::create(
       state->builder, state->location(),
       state->lower({table.type().element, shape}), GraphState::unwrap(table),
@@ -268,7 +274,7 @@ Tensor gather(const Tensor &table, const Tensor &indices, Where where) {
 }
 
 Tensor selectRow(const Tensor &x, const Tensor &indices, Where where) {
-  GraphState *state = usableState({x, indices}, where);
+  GraphState *state = GraphState::of({x, indices}, where);
   if (!state || !state->floating("selectRow", x, where))
     return {};
   Shape shape = x.shape();
@@ -290,7 +296,7 @@ Tensor selectRow(const Tensor &x, const Tensor &indices, Where where) {
 }
 
 Tensor logLikelihood(const Tensor &logits, const Tensor &targets, Where where) {
-  GraphState *state = usableState({logits, targets}, where);
+  GraphState *state = GraphState::of({logits, targets}, where);
   if (!state || !state->floating("logLikelihood", logits, where))
     return {};
   Shape shape = logits.shape();

@@ -5,18 +5,8 @@
 
 namespace gptc {
 
-namespace {
-
-GraphState *usableState(const Tensor &x, Where where) {
-  if (!x.valid() || !x.graph()->state().usable({x}, where))
-    return nullptr;
-  return &x.graph()->state();
-}
-
-} // namespace
-
 Tensor reshape(const Tensor &x, const Shape &shape, Where where) {
-  GraphState *state = usableState(x, where);
+  GraphState *state = GraphState::of({x}, where);
   if (!state)
     return {};
   TensorType to{x.type().element, shape};
@@ -38,7 +28,7 @@ Tensor reshape(const Tensor &x, const Shape &shape, Where where) {
 
 Tensor transpose(const Tensor &x, const std::vector<int64_t> &permutation,
                  Where where) {
-  GraphState *state = usableState(x, where);
+  GraphState *state = GraphState::of({x}, where);
   if (!state)
     return {};
   std::vector<int64_t> sorted = permutation;
@@ -65,14 +55,14 @@ Tensor transpose(const Tensor &x, const std::vector<int64_t> &permutation,
 
 Tensor slice(const Tensor &x, const std::vector<int64_t> &offsets,
              const Shape &shape, Where where) {
-  GraphState *state = usableState(x, where);
+  GraphState *state = GraphState::of({x}, where);
   if (!state)
     return {};
   Shape from = x.shape();
   bool inside = offsets.size() == from.size() && shape.size() == from.size();
   for (size_t i = 0; inside && i < from.size(); ++i)
     inside =
-        offsets[i] >= 0 && shape[i] > 0 && offsets[i] + shape[i] <= from[i];
+        offsets[i] >= 0 && shape[i] > 0 && shape[i] <= from[i] - offsets[i];
   if (!inside) {
     x.graph()->report(fmt::format("slice: the box {} at {} is not inside of {}",
                                   toString(shape), toString(offsets),
@@ -88,7 +78,7 @@ Tensor slice(const Tensor &x, const std::vector<int64_t> &offsets,
 std::vector<Tensor> split(const Tensor &x, int64_t parts, Where where) {
   // After an error as many invalid parts as were asked for, at least one.
   std::vector<Tensor> result{size_t(std::max<int64_t>(parts, 1))};
-  if (!usableState(x, where))
+  if (!GraphState::of({x}, where))
     return result;
   Shape shape = x.shape();
   if (shape.empty() || parts <= 0 || shape.back() % parts != 0) {
@@ -108,7 +98,7 @@ std::vector<Tensor> split(const Tensor &x, int64_t parts, Where where) {
 }
 
 Tensor broadcast(const Tensor &x, const Shape &shape, Where where) {
-  GraphState *state = usableState(x, where);
+  GraphState *state = GraphState::of({x}, where);
   if (!state)
     return {};
   Shape from = x.shape();
@@ -129,6 +119,10 @@ Tensor broadcast(const Tensor &x, const Shape &shape, Where where) {
                       where);
     return {};
   }
+  if (!state->representable(
+          fmt::format("broadcast: {} cannot become", x.type().toString()),
+          {x.type().element, shape}, where))
+    return {};
   return state->wrap(
       ir::BroadcastOp::create(state->builder, state->location(),
                               state->lower({x.type().element, shape}),
@@ -137,8 +131,8 @@ Tensor broadcast(const Tensor &x, const Shape &shape, Where where) {
 
 Tensor concatenate(const std::vector<Tensor> &parts, int64_t dimension,
                    Where where) {
-  if (parts.empty() || !usableState(parts[0], where) ||
-      !parts[0].graph()->state().usable(parts, where))
+  GraphState *state = GraphState::of(parts, where);
+  if (!state)
     return {};
   TensorType to = parts[0].type();
   int64_t rank = int64_t(to.shape.size());
@@ -166,10 +160,11 @@ Tensor concatenate(const std::vector<Tensor> &parts, int64_t dimension,
     values.push_back(GraphState::unwrap(part));
   }
   to.shape[size_t(along)] = extent;
-  GraphState &state = parts[0].graph()->state();
-  return state.wrap(
-      ir::ConcatOp::create(state.builder, state.location(), state.lower(to),
-                           values, state.builder.getI64IntegerAttr(along)));
+  if (!state->representable("concatenate: cannot make", to, where))
+    return {};
+  return state->wrap(
+      ir::ConcatOp::create(state->builder, state->location(), state->lower(to),
+                           values, state->builder.getI64IntegerAttr(along)));
 }
 
 Tensor iota(Graph &graph, const Shape &shape, int64_t dimension, Where where) {

@@ -3,13 +3,15 @@
 #include "gptc/frontend/Types.h"
 
 #include <fmt/ranges.h>
+#include <limits>
 
 namespace gptc {
 
 int64_t TensorType::elements() const {
   int64_t count = 1;
   for (int64_t extent : shape)
-    count *= extent;
+    if (__builtin_mul_overflow(count, extent, &count))
+      return std::numeric_limits<int64_t>::max();
   return count;
 }
 

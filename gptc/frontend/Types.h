@@ -19,6 +19,7 @@ struct TensorType {
   Shape shape;
 
   bool operator==(const TensorType &) const = default;
+  /// The product of the extents, or the largest number if it is larger.
   int64_t elements() const;
   /// "f32[1, 512, 768]".
   std::string toString() const;
@@ -26,6 +27,10 @@ struct TensorType {
 
 /// "[1, 512, 768]".
 std::string toString(const Shape &shape);
+
+/// Elements that a tensor may have: more fit in no memory, and up to here bytes
+/// and operations are counted in 64 bits.
+constexpr int64_t mostElements = int64_t(1) << 40;
 
 /// How a parameter starts without a checkpoint.
 struct Initializer {

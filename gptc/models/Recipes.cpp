@@ -148,7 +148,8 @@ void trainingStep(Graph &graph, const Tensor &loss, const Recipe &recipe,
   Tensor norm = clipByGlobalNorm(trained, recipe.clip);
   adam(graph, trained, rate, recipe.adam);
   graph.result("loss", loss);
-  graph.result("gradient_norm", norm);
+  if (norm.valid()) // There is none of no parameters.
+    graph.result("gradient_norm", norm);
 }
 
 void accumulateGradients(Graph &graph, const Tensor &loss) {

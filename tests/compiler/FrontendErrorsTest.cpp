@@ -3,9 +3,11 @@
 
 #include "gptc/frontend/Operators.h"
 
+#include <cmath>
 #include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <limits>
 
 namespace gptc {
 namespace {
@@ -268,6 +270,99 @@ const std::vector<Mistake> &mistakes() {
          graph.parameter("w", f32({0, 3}), Initializer::zeros());
        },
        "declares 'w' as f32[0, 3]; every extent must be at least 1"},
+      {"ParameterElements",
+       [](Graph &graph) {
+         graph.parameter("w", f32({int64_t(1) << 32, int64_t(1) << 32}),
+                         Initializer::zeros());
+       },
+       "declares 'w' as f32[4294967296, 4294967296]; a tensor has at most "
+       "1099511627776 elements"},
+      {"ParameterDeviation",
+       [](Graph &graph) {
+         graph.parameter("w", f32({3}), Initializer::normal(0, -1));
+       },
+       "declares 'w' with a normal distribution of mean 0 and deviation -1; "
+       "both must be finite, and the deviation at least 0"},
+      {"ParameterMean",
+       [](Graph &graph) {
+         graph.parameter("w", f32({3}), Initializer::normal(NAN, 1));
+       },
+       "declares 'w' with a normal distribution of mean nan and deviation 1; "
+       "both must be finite, and the deviation at least 0"},
+      {"ParameterInfiniteDeviation",
+       [](Graph &graph) {
+         graph.parameter("w", f32({3}), Initializer::normal(0, INFINITY));
+       },
+       "declares 'w' with a normal distribution of mean 0 and deviation inf; "
+       "both must be finite, and the deviation at least 0"},
+      {"ParameterConstant",
+       [](Graph &graph) {
+         graph.parameter("w", f32({3}), Initializer::constant(INFINITY));
+       },
+       "declares 'w' with the value inf; it must be finite"},
+      {"ArgumentElements",
+       [](Graph &graph) { argument(graph, "w", f32({3, int64_t(1) << 62})); },
+       "has the argument 'w' as f32[3, 4611686018427387904]; a tensor has at "
+       "most 1099511627776 elements"},
+      {"ReshapeElementsThatOverflow",
+       with(f32({2, 3}), f32({2}),
+            [](auto x, auto) {
+              reshape(x, {int64_t(1) << 32, int64_t(1) << 32, 6});
+            }),
+       "reshape: f32[2, 3] cannot become f32[4294967296, 4294967296, 6]; a "
+       "tensor has at most 1099511627776 elements"},
+      {"SliceThatOverflows",
+       with(f32({2, 3}), f32({2}),
+            [](auto x, auto) {
+              slice(x, {std::numeric_limits<int64_t>::max(), 0}, {2, 3});
+            }),
+       "slice: the box [2, 3] at [9223372036854775807, 0] is not inside of "
+       "f32[2, 3]"},
+      {"BroadcastElements",
+       with(f32({2}), f32({2}),
+            [](auto x, auto) {
+              broadcast(x, {int64_t(1) << 31, int64_t(1) << 31, 2});
+            }),
+       "broadcast: f32[2] cannot become f32[2147483648, 2147483648, 2]; a "
+       "tensor has at most 1099511627776 elements"},
+      {"BroadcastToNothing",
+       with(f32({2}), f32({2}), [](auto x, auto) { broadcast(x, {0, 2}); }),
+       "broadcast: f32[2] cannot become f32[0, 2]; every extent must be at "
+       "least 1"},
+      {"AddElements",
+       with(f32({int64_t(1) << 32, 1}), f32({int64_t(1) << 32}),
+            [](auto x, auto y) { add(x, y); }),
+       "add: cannot make f32[4294967296, 4294967296]; a tensor has at most "
+       "1099511627776 elements"},
+      {"ConcatenateElements",
+       with(f32({int64_t(1) << 40}), f32({1}),
+            [](auto x, auto y) { concatenate({x, y}, 0); }),
+       "concatenate: cannot make f32[1099511627777]; a tensor has at most "
+       "1099511627776 elements"},
+      {"IotaElements",
+       [](Graph &graph) {
+         iota(graph, {int64_t(1) << 32, int64_t(1) << 32}, 0);
+       },
+       "iota: cannot make i32[4294967296, 4294967296]; a tensor has at most "
+       "1099511627776 elements"},
+      {"MatmulElements",
+       with(f32({int64_t(1) << 32, 1}), f32({1, int64_t(1) << 32}),
+            [](auto x, auto y) { matmul(x, y); }),
+       "matmul: f32[4294967296, 1] and f32[1, 4294967296] cannot make "
+       "f32[4294967296, 4294967296]; a tensor has at most 1099511627776 "
+       "elements"},
+      {"GatherElements",
+       with(f32({1, int64_t(1) << 32}), i32({int64_t(1) << 32}),
+            [](auto x, auto y) { gather(x, y); }),
+       "gather: f32[1, 4294967296] and i32[4294967296] cannot make "
+       "f32[4294967296, 4294967296]; a tensor has at most 1099511627776 "
+       "elements"},
+      {"AttentionScores",
+       with(f32({1, 1, int64_t(1) << 32, 1}), f32({2}),
+            [](auto x, auto) { attention(x, x, x, {}); }),
+       "attention: query f32[1, 1, 4294967296, 1], key f32[1, 1, 4294967296, "
+       "1] and value f32[1, 1, 4294967296, 1] do not fit: they have more than "
+       "281474976710656 scores"},
       {"ParameterElement",
        [](Graph &graph) {
          graph.parameter("w", {DataType::I64, {3}}, Initializer::zeros());

@@ -114,6 +114,35 @@ TEST_F(Mistakes, ModulesThatNestTooDeepAreRefused) {
   EXPECT_FALSE(fs::exists(folder / "a.gptc"));
 }
 
+TEST_F(Mistakes, ModulesOfTensorsThatNoMemoryHolds) {
+  TemporaryFolder folder;
+  std::string file = folder / "a.mlir";
+  expectSuccess(gptcCommand({"compile", model, "--entry", "decode", "--to",
+                             "model", "-o", file, "--cpu", "x86-64-v3"}));
+  std::string whole = folder.read("a.mlir");
+  for (const char *huge :
+       {"tensor<4294967296x4294967296xf32>", "tensor<1099511627777xf32>",
+        "tensor<4611686018427387904x3xf32>"}) {
+    std::string text = whole;
+    size_t at = text.find("parameter : tensor<");
+    ASSERT_NE(at, std::string::npos);
+    at += std::string_view("parameter : ").size();
+    text.replace(at, text.find('>', at) + 1 - at, huge);
+    folder.write("a.mlir", text);
+    expectFailure(gptcCommand({"compile", file, "-o", folder / "a.gptc"}),
+                  "a.mlir'");
+    // Of a type that nothing contradicts.
+    text = whole;
+    text.insert(text.find("  gptc.variable"),
+                std::string("  gptc.variable @w parameter : ") + huge +
+                    " init(<constant, 0.0, 0.0>)\n");
+    folder.write("a.mlir", text);
+    expectFailure(gptcCommand({"compile", file, "-o", folder / "a.gptc"}),
+                  std::string("has a value of ") + huge +
+                      "; a tensor has at most 1099511627776 elements");
+  }
+}
+
 TEST_F(Mistakes, NumbersOfAnEditedModuleAreHeldAgainstItsTypes) {
   TemporaryFolder folder;
   auto edited = [&](std::string text,
