@@ -127,6 +127,11 @@ Expected<std::optional<Task>> taskOf(const CompileRequest &request) {
       return failure(ErrorCode::InvalidArgument,
                      "--outputs: {} are those of a task; name it with --task",
                      request.outputs);
+    if (request.auxiliary)
+      return failure(ErrorCode::InvalidArgument,
+                     "--auxiliary: {} weighs a loss beside that of a task; "
+                     "name it with --task",
+                     *request.auxiliary);
     return std::optional<Task>();
   }
   Task task;
@@ -139,7 +144,7 @@ Expected<std::optional<Task>> taskOf(const CompileRequest &request) {
                    "classes or answers, or 1 for a number",
                    request.task, request.outputs, least, most);
   task.outputs = int64_t(request.outputs);
-  task.auxiliary = request.auxiliary;
+  task.auxiliary = request.auxiliary.value_or(task.auxiliary);
   return std::optional<Task>(task);
 }
 

@@ -22,6 +22,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fmt/ranges.h>
 
 namespace gptc {
 
@@ -188,6 +189,51 @@ Status checkTargets(const std::vector<std::string> &targets) {
     return failure(ErrorCode::Unsupported,
                    "--target: the reference comes beside another target; give "
                    "cpu,reference");
+  return {};
+}
+
+/// Options that say what a module is, which a .mlir file does not leave open.
+Status refuseModelOptions(const CompileRequest &request) {
+  const std::pair<const char *, bool> options[] = {
+      {"--dtype", !request.dtype.empty()},
+      {"--batch", request.batch != 0},
+      {"--context", request.context != 0},
+      {"--entry", !request.entries.empty()},
+      {"--checkpoint", !request.checkpoint.empty()},
+      {"--init-seed", request.initSeed.has_value()},
+      {"--target", !request.targets.empty()},
+      {"--recipe", !request.recipe.empty()},
+      {"--dropout", request.dropout.has_value()},
+      {"--task", !request.task.empty()},
+      {"--outputs", request.outputs != 0},
+      {"--auxiliary", request.auxiliary.has_value()},
+      {"--lora", request.loraRank != 0},
+      {"--lora-alpha", request.loraAlpha != 0},
+      {"--lora-targets", !request.loraTargets.empty()}};
+  std::vector<std::string> given;
+  for (const auto &[name, isGiven] : options)
+    if (isGiven)
+      given.emplace_back(name);
+  if (given.empty())
+    return {};
+  return failure(ErrorCode::InvalidArgument,
+                 "'{}' has its types, sizes, entry points, targets, task and "
+                 "checkpoint already; {} {} for models",
+                 request.model, fmt::join(given, " and "),
+                 given.size() == 1 ? "is" : "are");
+}
+
+/// Gives a module that was read what is decided after all phases alone.
+Status takeOptions(const CompileRequest &request, ModuleInfo &info) {
+  info.embed = info.embed || request.embedWeights;
+  if (request.cpu.empty())
+    return {};
+  if (!llvm::is_contained(info.targets, "cpu"))
+    return failure(ErrorCode::InvalidArgument,
+                   "--cpu: '{}' is an instruction set of the CPU, for which "
+                   "'{}' is not; leave it out",
+                   request.cpu, request.model);
+  info.cpu = request.cpu;
   return {};
 }
 
@@ -404,13 +450,7 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
   GPTC_CHECK(checkOutput(request));
   Expected<CompileSummary> summary = CompileSummary{};
   if (request.model.ends_with(".mlir")) {
-    if (!request.dtype.empty() || request.batch || request.context ||
-        !request.entries.empty() || !request.checkpoint.empty())
-      return failure(ErrorCode::InvalidArgument,
-                     "'{}' has its types, sizes, entry points and checkpoint "
-                     "already; --dtype, --batch, --context, --entry and "
-                     "--checkpoint are for models",
-                     request.model);
+    GPTC_CHECK(refuseModelOptions(request));
     mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
     ir::loadDialects(context);
     GPTC_TRY(auto module, parseModule(request.model, context));
@@ -419,6 +459,8 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
       return tl::unexpected(info.error().in("'" + request.model + "'"));
     if (auto status = checkInfo(*module, *info); !status)
       return tl::unexpected(status.error().in("'" + request.model + "'"));
+    GPTC_CHECK(takeOptions(request, *info));
+    attach(*module, *info);
     summary = finish(*module, request, info->checkpoint);
   } else {
     if (!request.fromPhase.empty() && request.fromPhase != "model")

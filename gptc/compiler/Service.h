@@ -49,10 +49,11 @@ struct CompileRequest {
   std::optional<double> dropout; ///< Its rate, if not the recipe's.
   /// Of entries for a task: its kind, or empty.
   std::string task;
-  uint64_t outputs = 0;   ///< Classes, answers, or 1 for a number.
-  double auxiliary = 0.5; ///< Weight of the language model's loss.
-  uint64_t loraRank = 0;  ///< Of low-rank adapters; 0: none.
-  double loraAlpha = 0;   ///< Their factor times the rank; 0: twice the rank.
+  uint64_t outputs = 0; ///< Classes, answers, or 1 for a number.
+  std::optional<double>
+      auxiliary;         ///< Weight of the language model's loss, 0.5.
+  uint64_t loraRank = 0; ///< Of low-rank adapters; 0: none.
+  double loraAlpha = 0;  ///< Their factor times the rank; 0: twice the rank.
   std::vector<std::string> loraTargets; ///< Ends of weights' names.
   /// Bytes that training may take: weights, state and arena; 0: any number.
   uint64_t memory = 0;

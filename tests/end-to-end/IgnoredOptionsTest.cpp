@@ -73,6 +73,67 @@ TEST_F(IgnoredOptions, AnInstructionSetForNoTarget) {
   EXPECT_FALSE(fs::exists(output));
 }
 
+TEST_F(IgnoredOptions, WhatAModuleHasAlready) {
+  TemporaryFolder own;
+  std::string output = own / "a.gptc";
+  for (const char *phase : {"model", "fused", "program"}) {
+    std::string module = own / "a.mlir";
+    expectSuccess(
+        gptcCommand({"compile", shakespeare, "--entry", "decode", "--context",
+                     "32", "--to", phase, "-o", module}));
+    auto compile = [&](std::vector<std::string> more) {
+      more.insert(more.begin(), {"compile", module, "-o", output});
+      return gptcCommand(more);
+    };
+    for (const std::vector<std::string> &option :
+         {std::vector<std::string>{"--dtype", "bf16"},
+          {"--batch", "2"},
+          {"--context", "16"},
+          {"--entry", "decode"},
+          {"--checkpoint", shakespeare},
+          {"--init-seed", "1"},
+          {"--target", "cpu"},
+          {"--recipe", "gpt2"},
+          {"--dropout", "0.1"},
+          {"--task", "classification"},
+          {"--outputs", "2"},
+          {"--auxiliary", "0.5"},
+          {"--lora", "2"},
+          {"--lora-alpha", "2"},
+          {"--lora-targets", "c_attn"}})
+      expectFailure(compile(option),
+                    "checkpoint already; " + option[0] + " is for models");
+    expectFailure(compile({"--task", "similarity", "--lora", "2"}),
+                  "--task and --lora are for models");
+    EXPECT_FALSE(fs::exists(output));
+    // What is decided last can be said last.
+    expectSuccess(compile({"--embed-weights", "--cpu", "x86-64-v3"}));
+    auto artifact = Artifact::open(output);
+    ASSERT_TRUE(artifact) << artifact.error().message();
+    const artifact::TargetT &target = *(*artifact)->findTarget("cpu");
+    ASSERT_EQ(target.variants.size(), 1U);
+    EXPECT_EQ(target.variants[0]->name, "x86-64-v3");
+    EXPECT_TRUE((*artifact)->manifest().source->embedded);
+    EXPECT_TRUE(target.storages[0]->embedded);
+    fs::remove(output);
+  }
+  std::string module = own / "v.mlir";
+  expectSuccess(
+      gptcCommand({"compile", shakespeare, "--entry", "decode", "--target",
+                   "vulkan", "--to", "fused", "-o", module}));
+  expectFailure(
+      gptcCommand({"compile", module, "--cpu", "x86-64-v3", "-o", output}),
+      "--cpu: 'x86-64-v3' is an instruction set of the CPU, for which '");
+}
+
+TEST_F(IgnoredOptions, OptionsWithoutWhatTheyAreFor) {
+  expectFailure(gptcCommand({"compile", model, "--auxiliary", "3", "-o",
+                             *folder / "n.gptc"}),
+                "--auxiliary: 3 weighs a loss beside that of a task");
+  expectFailure(gptcCommand({"compile", model, "--to", "model", "--json"}),
+                "--json: a phase is printed as IR");
+}
+
 TEST_F(IgnoredOptions, AKeyWithoutJson) {
   auto text = folder->write("a.txt", "To be.\n");
   auto lines = folder->write("a.jsonl", "{\"body\": \"To be.\"}\n");

@@ -12,6 +12,11 @@ struct Options {
 };
 
 Status run(const Options &options) {
+  const std::string &phase = options.request.toPhase;
+  if (options.json && !phase.empty() && phase != "artifact")
+    return failure(ErrorCode::InvalidArgument,
+                   "--json: a phase is printed as IR; drop --json or --to {}",
+                   phase);
   GPTC_TRY(CompilerService * compiler, loadCompiler());
   GPTC_TRY(CompileSummary summary, compiler->compile(options.request));
   print(summary.text);

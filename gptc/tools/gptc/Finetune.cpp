@@ -124,7 +124,8 @@ Status run(Options &options) {
     if (format.task) {
       compile.task = toString(format.task->kind);
       compile.outputs = uint64_t(format.task->outputs);
-      format.task->auxiliary = compile.auxiliary;
+      format.task->auxiliary =
+          compile.auxiliary.value_or(format.task->auxiliary);
     } else if (compile.recipe.empty()) {
       compile.recipe = "gpt1-finetune";
     }
