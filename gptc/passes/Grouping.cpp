@@ -3,6 +3,7 @@
 #include "gptc/passes/Grouping.h"
 
 #include "gptc/ir/StridedView.h"
+#include "llvm/Support/FormatVariadic.h"
 
 namespace gptc::passes {
 
@@ -522,10 +523,11 @@ void Grouping::takePrologues() {
   for (size_t i = 0; i < groups_.size(); ++i) {
     auto matmul = llvm::dyn_cast_or_null<ir::MatmulOp>(
         groups_[i].family == Family::Contraction ? groups_[i].anchor : nullptr);
-    if (!matmul || !groups_[i].alive ||
-        matmul.getBatch() * matmul.getM() > capabilities_.prologueRows ||
-        !matmul.sharesRhs() || matmul.getTransposeLhs())
+    if (!matmul || !groups_[i].alive || !matmul.sharesRhs() ||
+        matmul.getTransposeLhs())
       continue;
+    int64_t count = matmul.getBatch() * matmul.getM();
+    bool few = count <= capabilities_.prologueRows;
     Value root = ir::viewRoot(matmul.getLhs());
     int producer = groupOf(root);
     if (producer < 0 || (groups_[producer].family != Family::Rowwise &&
@@ -534,18 +536,28 @@ void Grouping::takePrologues() {
     const KernelGroup &rows = groups_[producer];
     if (groups_[i].backward && !rows.backward)
       continue; // Its rows would be kept until then.
-    if (rows.columns != matmul.getK() ||
-        rows.rows != matmul.getBatch() * matmul.getM() ||
+    if (rows.columns != matmul.getK() || rows.rows != count ||
         classifyThroughViews(matmul.getLhs(), root, rows.rows, rows.columns) !=
             RowClass::Full) {
-      remarkRefused(matmul, "a product with prologue",
-                    "the product reads the rows through another view");
+      if (few)
+        remarkRefused(matmul, "a product with prologue",
+                      "the product reads the rows through another view");
       continue;
     }
     bool readByRest = llvm::any_of(groups_[i].ops, [&](Operation *op) {
       return op != matmul && llvm::is_contained(producers(op), producer);
     });
-    if (readByRest || !canMerge(producer, i)) {
+    bool merges = !readByRest && canMerge(producer, i);
+    if (!few) {
+      if (merges)
+        remarkRefused(matmul, "a product with prologue",
+                      llvm::formatv("its {0} rows would be computed for each "
+                                    "tile of columns, as up to {1} are",
+                                    count, capabilities_.prologueRows)
+                          .str());
+      continue;
+    }
+    if (!merges) {
       remarkRefused(matmul, "a product with prologue",
                     "the rows are also read on the way to its result");
       continue;

@@ -46,17 +46,27 @@ func.func @prologue(%x: tensor<2x8xf32>, %g: tensor<8xf32>, %w: tensor<8x16xf32>
   return %1 : tensor<2x16xf32>
 }
 
-// One of many rows does not: it would be computed for each tile of columns.
+// One of many rows does not: it would be computed for each tile of columns. It
+// is said so.
 // CHECK-LABEL: func.func @many_rows
 // CHECK: %[[N:.*]] = gptc.group rowwise
 // CHECK-NEXT: gptc.layer_norm
 // CHECK: gptc.group contraction (%{{.*}} = %[[N]],
 // CHECK-NEXT: gptc.matmul
+// REMARK: FormKernels.mlir:[[# @LINE + 4]]:{{.*}}remark: not fused into a product with prologue: its 64 rows would be computed for each tile of columns, as up to 4 are
 func.func @many_rows(%x: tensor<64x8xf32>, %g: tensor<8xf32>, %w: tensor<8x16xf32>) -> tensor<64x16xf32> {
   %e = arith.constant 1.0e-5 : f32
   %0 = gptc.layer_norm %x, %g, %g epsilon %e : tensor<64x8xf32>, tensor<8xf32>, tensor<8xf32>, f32
   %1 = gptc.matmul %0, %w : tensor<64x8xf32>, tensor<8x16xf32> -> tensor<64x16xf32>
   return %1 : tensor<64x16xf32>
+}
+
+// A product whose left operand no kernel makes has nothing to refuse.
+// CHECK-LABEL: func.func @many_rows_of_an_argument
+// REMARK-NOT: a product with prologue
+func.func @many_rows_of_an_argument(%x: tensor<16x8xf32>, %w: tensor<8x16xf32>) -> tensor<16x16xf32> {
+  %0 = gptc.matmul %x, %w : tensor<16x8xf32>, tensor<8x16xf32> -> tensor<16x16xf32>
+  return %0 : tensor<16x16xf32>
 }
 
 // Attention appends to the caches that it reads.
