@@ -74,6 +74,22 @@ TEST_F(Generate, ASeedReproduces) {
   EXPECT_NE(first, with("6"));
 }
 
+TEST_F(Generate, WithoutATokenThereIsNoFirstOne) {
+  std::vector<std::string> arguments{"generate", *folder / "1",  "--prompt-ids",
+                                     "7,1",      "--max-tokens", "0"};
+  auto result = gptcCommand(arguments);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err,
+              testing::StartsWith("0 tokens after a prompt of 2: "));
+  EXPECT_THAT(result.err, testing::Not(testing::HasSubstr("first token")));
+  arguments.emplace_back("--json");
+  Json json = Json::parse(gptcCommand(arguments).out);
+  EXPECT_TRUE(json.at("first_token_seconds").is_null()) << json;
+  arguments[5] = "1";
+  json = Json::parse(gptcCommand(arguments).out);
+  EXPECT_GT(json.at("first_token_seconds"), 0.0);
+}
+
 TEST_F(Generate, AFullContextEndsItAndSaysSo) {
   auto result =
       gptcCommand({"generate", *folder / "1", "--prompt-ids", "1,2,3",

@@ -159,10 +159,10 @@ Status run(Options &options) {
       std::chrono::duration<double>(Clock::now() - begin).count();
 
   bool printIds = options.printIds || !tokenizer;
-  double firstToken = 0;
+  std::optional<double> firstToken;
   bool any = false;
   auto onGenerated = [&](uint32_t, int32_t id, std::string_view text) {
-    if (firstToken == 0 && id >= 0)
+    if (!firstToken && id >= 0)
       firstToken = sinceProcessStart();
     if (options.json)
       return;
@@ -192,7 +192,8 @@ Status run(Options &options) {
                {"load_seconds", loadSeconds},
                {"prompt_seconds", times.promptSeconds},
                {"decode_seconds", times.decodeSeconds},
-               {"first_token_seconds", firstToken},
+               {"first_token_seconds",
+                firstToken ? Json(*firstToken) : Json(nullptr)},
                {"tokens_per_s", perSecond},
                {"peak_rss_bytes", peakRss()}});
     return {};
@@ -202,11 +203,13 @@ Status run(Options &options) {
   if (result.finish == Finish::Context)
     say(fmt::format("The context of {} tokens is full.\n",
                     session->capacity()));
-  say(fmt::format(
-      "{} token{} after a prompt of {}: first token after {:.0f} ms, "
-      "{:.1f} tokens/s, {} resident\n",
-      times.tokens, times.tokens == 1 ? "" : "s", times.promptTokens,
-      firstToken * 1e3, perSecond, formatBytes(peakRss())));
+  std::string speed;
+  if (firstToken)
+    speed = fmt::format("first token after {:.0f} ms, {:.1f} tokens/s, ",
+                        *firstToken * 1e3, perSecond);
+  say(fmt::format("{} token{} after a prompt of {}: {}{} resident\n",
+                  times.tokens, times.tokens == 1 ? "" : "s",
+                  times.promptTokens, speed, formatBytes(peakRss())));
   return {};
 }
 
