@@ -155,6 +155,36 @@ TEST_F(IgnoredOptions, NumbersSayWhichOnesAreExpected) {
   expectFailure(gptcCommand({"train", shakespeare, "--data", "d", "--out",
                              *folder / "o", "--learning-rate", "inf"}),
                 "'inf' is no finite number above 0");
+  expectFailure(generate({"--top-k", "99999999999"}),
+                "'99999999999' is no whole number from 0 to 4294967295");
+  expectFailure(generate({"--temperature", "warm"}), "'warm' is no number");
+  expectFailure(generate({"--top-p", ""}), "its value is empty");
+  for (const char *command : {"bench", "compare"})
+    expectFailure(gptcCommand({command, embedded, "--repeat", "0"}),
+                  "'0' is no whole number from 1 to 1048576");
+  auto train = [&](const char *option, const char *value) {
+    return gptcCommand({"train", shakespeare, "--data", "d", "--out",
+                        *folder / "o", option, value});
+  };
+  expectFailure(train("--last-rate", "1.5"), "'1.5' is no number from 0 to 1");
+  expectFailure(train("--steps", "0"), "'0' is no whole number above 0");
+  expectFailure(train("--steps", "1e3"), "'1e3' is no whole number above 0");
+  expectFailure(train("--dropout", "some"), "'some' is no number");
+  for (const char *value : {"-1", "nan", "x"})
+    expectFailure(gptcCommand({"compile", model, "--task", "similarity",
+                               "--auxiliary", value, "-o", *folder / "n"}),
+                  std::string("'") + value +
+                      "' is no finite number of at least 0");
+  expectFailure(gptcCommand({"prepare", "a.txt", "--validation", "2", "-o",
+                             *folder / "data", "--tokenizer", shakespeare}),
+                "'2' is no number from 0 to 1");
+  expectFailure(
+      gptcCommand({"prepare", "a.txt", "--threads", "4294967296", "-o",
+                   *folder / "data", "--tokenizer", shakespeare}),
+      "'4294967296' is no whole number from 0 to 4294967295");
+  // Digits are decimal also where a check of its own looks at them.
+  EXPECT_EQ(generate({"--top-k", "010", "--temperature", "1"}).out,
+            generate({"--top-k", "10", "--temperature", "1"}).out);
   expectFailure(gptcCommand({"tokenize", shakespeare, "--decode"},
                             "12345678901234567890\n"),
                 "'12345678901234567890' at byte 0");

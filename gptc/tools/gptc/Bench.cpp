@@ -219,7 +219,7 @@ void addBench(CLI::App &app, Action &action) {
   command
       ->add_option("--repeat", options->benchmark.repeats,
                    "Runs to take the median of (default: a second of them)")
-      ->check(CLI::Range(uint64_t(1), uint64_t(1) << 20));
+      ->check(wholeUpTo(uint64_t(1) << 20, 1));
   command->add_option("--position", options->benchmark.position,
                       "Tokens in the cache (default: none for prefill, half "
                       "of the context for decode)");

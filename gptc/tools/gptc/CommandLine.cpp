@@ -69,7 +69,7 @@ void addTaskOptions(CLI::App &command, CompileRequest &request) {
       .add_option("--auxiliary", request.auxiliary,
                   "Weight of the language model's own loss beside a task's "
                   "(0.5)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(finiteNotNegative());
   addAdapterOptions(command, request);
 }
 
@@ -234,40 +234,61 @@ std::string cpuName() {
   return "unknown CPU";
 }
 
-CLI::Validator aboveZero() {
-  auto check = [](const std::string &text) -> std::string {
-    uint64_t value = 0;
-    const char *end = text.data() + text.size();
-    auto [next, code] = std::from_chars(text.data(), end, value);
-    if (code == std::errc() && next == end && value > 0)
+namespace {
+
+/// The number that all of a text is, if it is one.
+template <typename T> std::optional<T> numberOf(const std::string &text) {
+  T value{};
+  const char *end = text.data() + text.size();
+  auto [next, code] = std::from_chars(text.data(), end, value);
+  if (code == std::errc() && next == end)
+    return value;
+  return std::nullopt;
+}
+
+/// Lets numbers pass that `fits` holds of, which are called `expected`.
+template <typename T>
+CLI::Validator numbers(std::function<bool(T)> fits, const std::string &expected,
+                       const std::string &description) {
+  auto check = [fits = std::move(fits),
+                expected](const std::string &text) -> std::string {
+    std::optional<T> value = numberOf<T>(text);
+    if (value && fits(*value))
       return "";
-    return fmt::format("'{}' is no whole number above 0", text);
+    return fmt::format("'{}' is no {}", text, expected);
   };
-  return CLI::Validator(check, "above 0");
+  return CLI::Validator(check, description);
+}
+
+} // namespace
+
+CLI::Validator aboveZero() {
+  return numbers<uint64_t>([](uint64_t value) { return value > 0; },
+                           "whole number above 0", "above 0");
 }
 
 CLI::Validator finiteAboveZero() {
-  auto check = [](const std::string &text) -> std::string {
-    double value = 0;
-    const char *end = text.data() + text.size();
-    auto [next, code] = std::from_chars(text.data(), end, value);
-    if (code == std::errc() && next == end && std::isfinite(value) && value > 0)
-      return "";
-    return fmt::format("'{}' is no finite number above 0", text);
-  };
-  return CLI::Validator(check, "above 0");
+  return numbers<double>(
+      [](double value) { return std::isfinite(value) && value > 0; },
+      "finite number above 0", "above 0");
 }
 
-CLI::Validator wholeUpTo(uint64_t most) {
-  auto check = [most](const std::string &text) -> std::string {
-    uint64_t value = 0;
-    const char *end = text.data() + text.size();
-    auto [next, code] = std::from_chars(text.data(), end, value);
-    if (code == std::errc() && next == end && value <= most)
-      return "";
-    return fmt::format("'{}' is no whole number from 0 to {}", text, most);
-  };
-  return CLI::Validator(check, fmt::format("up to {}", most));
+CLI::Validator finiteNotNegative() {
+  return numbers<double>(
+      [](double value) { return std::isfinite(value) && value >= 0; },
+      "finite number of at least 0", "at least 0");
+}
+
+CLI::Validator share() {
+  return numbers<double>([](double value) { return value >= 0 && value <= 1; },
+                         "number from 0 to 1", "0 to 1");
+}
+
+CLI::Validator wholeUpTo(uint64_t most, uint64_t least) {
+  return numbers<uint64_t>(
+      [=](uint64_t value) { return value >= least && value <= most; },
+      fmt::format("whole number from {} to {}", least, most),
+      fmt::format("up to {}", most));
 }
 
 void checkValues(CLI::App &app) {
@@ -277,14 +298,18 @@ void checkValues(CLI::App &app) {
     return text.empty() ? "its value is empty; leave it out or give one" : "";
   };
   // CLI11 takes -1 for 2^64 - 1 and 010 for 8.
-  auto whole = [](std::string &text) -> std::string {
-    uint64_t value = 0;
-    const char *end = text.data() + text.size();
-    auto [next, code] = std::from_chars(text.data(), end, value);
-    if (code != std::errc() || next != end)
+  auto whole = [](bool checked) {
+    return [checked](std::string &text) -> std::string {
+      std::optional<uint64_t> value = numberOf<uint64_t>(text);
+      if (value)
+        text = std::to_string(*value);
+      if (value || checked)
+        return "";
       return fmt::format("'{}' is no whole number from 0 to 2^64 - 1", text);
-    text = std::to_string(value);
-    return "";
+    };
+  };
+  auto number = [](const std::string &text) -> std::string {
+    return numberOf<double>(text) ? "" : fmt::format("'{}' is no number", text);
   };
   for (CLI::App *part : app.get_subcommands([](CLI::App *) { return true; }))
     checkValues(*part);
@@ -292,11 +317,18 @@ void checkValues(CLI::App &app) {
     if (option->get_items_expected_max() == 0 ||
         texts.contains(option->get_name()))
       continue;
+    std::string type = option->get_type_name();
+    auto is = [&](const char *what) {
+      return type.find(what) != std::string::npos;
+    };
     // A check of its own says what is expected.
-    bool checked = option->get_type_name().find("up to") != std::string::npos;
+    bool checked =
+        is("up to") || is("above 0") || is("0 to 1") || is("at least 0");
     option->check(CLI::Validator(notEmpty, ""));
-    if (!checked && option->get_type_name().find("UINT") != std::string::npos)
-      option->transform(CLI::Validator(whole, ""));
+    if (is("UINT"))
+      option->transform(CLI::Validator(whole(checked), ""));
+    else if (is("FLOAT") && !checked)
+      option->check(CLI::Validator(number, ""));
   }
 }
 

@@ -95,15 +95,19 @@ Expected<std::vector<int32_t>> parseIds(const std::string &text,
                                         const std::string &option);
 /// The CPU's name as /proc/cpuinfo has it.
 std::string cpuName();
-/// Makes the options of all commands refuse empty values, and those for whole
-/// numbers whatever is none, such as -1.
+/// Makes the options of all commands refuse empty values, and those for numbers
+/// whatever is none; whole numbers are not below 0.
 void checkValues(CLI::App &app);
 /// Lets whole numbers above 0 pass, for an option's check().
 CLI::Validator aboveZero();
 /// Lets finite numbers above 0 pass.
 CLI::Validator finiteAboveZero();
-/// Lets whole numbers from 0 to `most` pass.
-CLI::Validator wholeUpTo(uint64_t most);
+/// Lets whole numbers from `least` to `most` pass.
+CLI::Validator wholeUpTo(uint64_t most, uint64_t least = 0);
+/// Lets numbers from 0 to 1 pass.
+CLI::Validator share();
+/// Lets finite numbers of at least 0 pass.
+CLI::Validator finiteNotNegative();
 /// Adds --memory, bytes or as "2GiB", "500MiB".
 void addMemoryOption(CLI::App &command, uint64_t &memory);
 /// "Computed again in the backward pass: h.0 to h.3; of h.4 to h.11 all but

@@ -196,7 +196,7 @@ void addCompare(CLI::App &app, Action &action) {
   command
       ->add_option("--repeat", options->comparison.repeats,
                    "Runs to take the median time of; the reference runs once")
-      ->check(CLI::Range(uint64_t(1), uint64_t(1) << 20));
+      ->check(wholeUpTo(uint64_t(1) << 20, 1));
   options->run.addMachine(*command);
   auto *json = command->add_flag("--json", options->json, "Print JSON");
   command->add_flag("--markdown", options->markdown, "Print Markdown")

@@ -205,7 +205,7 @@ void addFinetune(CLI::App &app, Action &action) {
   command
       ->add_option("--auxiliary", compile.auxiliary,
                    "Weight of the language model's own loss (0.5)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(finiteNotNegative());
   command->add_option("--checkpoint", compile.checkpoint,
                       "Folder with the weights to begin with");
   command->add_option("--init-seed", compile.initSeed,

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <limits>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -241,8 +242,10 @@ void addGenerate(CLI::App &app, Action &action) {
       ->add_option("--temperature", generation.sampling.temperature,
                    "0 takes the most likely token")
       ->capture_default_str();
-  command->add_option("--top-k", generation.sampling.topK,
-                      "Only the K most likely tokens; 0: all");
+  command
+      ->add_option("--top-k", generation.sampling.topK,
+                   "Only the K most likely tokens; 0: all")
+      ->check(wholeUpTo(std::numeric_limits<uint32_t>::max()));
   command->add_option("--top-p", generation.sampling.topP,
                       "Only the fewest tokens that are this likely together");
   command->add_option("--repetition-penalty",

@@ -5,6 +5,7 @@
 #include "gptc/runtime/data/Prepare.h"
 
 #include <chrono>
+#include <limits>
 #include <unistd.h>
 
 namespace gptc::tool {
@@ -174,7 +175,7 @@ void addPrepare(CLI::App &app, Action &action) {
       ->add_option("--validation", prepare.validation,
                    "Share of documents to keep apart for validation (default: "
                    "0)")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(share());
   command->add_option("--seed", prepare.seed,
                       "Chooses the documents for validation (default: 0)");
   command->add_flag("--drop-duplicates", prepare.dropDuplicates,
@@ -184,8 +185,10 @@ void addPrepare(CLI::App &app, Action &action) {
       ->add_option("--shard-tokens", prepare.shardTokens,
                    "About how many tokens a shard has (default: 33554432)")
       ->check(aboveZero());
-  command->add_option("--threads", prepare.threads,
-                      "Threads to use (default: one for each CPU)");
+  command
+      ->add_option("--threads", prepare.threads,
+                   "Threads to use (default: one for each CPU)")
+      ->check(wholeUpTo(std::numeric_limits<unsigned>::max()));
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example: gptc prepare stories.jsonl -o data/ --tokenizer "
                   "gpt2/ --validation 0.01");

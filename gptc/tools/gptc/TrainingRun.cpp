@@ -356,7 +356,7 @@ void TrainingRunOptions::add(CLI::App &command) {
   command
       .add_option("--last-rate", lastRate,
                   "Share of the peak at the end (the recipe's)")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(share());
   command
       .add_option("--accumulate", trainer.accumulate,
                   "Batches whose gradients make a step together (1)")
