@@ -268,6 +268,26 @@ TEST_F(Command, TokenizeNeedsATokenizerAndValidIds) {
 }
 
 /// The parts of a plan, as JSON and as text, add up to what the plan says.
+TEST_F(Command, TokenizePrintsJson) {
+  auto ids = gptcCommand({"tokenize", tokenizer, "--json"}, "to be");
+  expectSuccess(ids);
+  std::string text;
+  for (int id : Json::parse(ids.out).at("ids"))
+    text += std::to_string(id) + " ";
+  EXPECT_NE(text, "");
+  auto back = gptcCommand({"tokenize", tokenizer, "--decode", "--json"}, text);
+  expectSuccess(back);
+  EXPECT_EQ(Json::parse(back.out), Json({{"text", "to be"}}));
+  EXPECT_EQ(Json::parse(gptcCommand({"tokenize", tokenizer, "--json"}, "").out),
+            Json({{"ids", Json::array()}}));
+  // One byte of a character of two is no text: it is replaced.
+  auto half = gptcCommand({"tokenize", tokenizer}, "\xc3");
+  expectSuccess(half);
+  back = gptcCommand({"tokenize", tokenizer, "--decode", "--json"}, half.out);
+  expectSuccess(back);
+  EXPECT_EQ(Json::parse(back.out), Json({{"text", "\xef\xbf\xbd"}}));
+}
+
 TEST_F(Command, APlanNamesTheShareOfEachPart) {
   Json plan = jsonOf(gptcCommand({"plan", model, "--train", "--json"}));
   expectKeys(plan, {"peak_entry", "parts"});

@@ -37,19 +37,26 @@ Expected<std::vector<int32_t>> readIds(std::string_view text) {
   }
 }
 
-Status run(const std::string &folder, bool decode) {
+Status run(const std::string &folder, bool decode, bool json) {
   GPTC_TRY(TokenizerFiles files, readTokenizerFiles(folder));
   auto tokenizer = Tokenizer::create(files);
   if (!tokenizer)
     return tl::unexpected(tokenizer.error().in("'" + folder + "'"));
   GPTC_TRY(std::string input, readStandardInput());
   if (!decode) {
-    print(formatIds((*tokenizer)->encode(input), ' ') + "\n");
+    std::vector<int32_t> ids = (*tokenizer)->encode(input);
+    if (json)
+      printJson({{"ids", ids}});
+    else
+      print(formatIds(ids, ' ') + "\n");
     return {};
   }
   GPTC_TRY(std::vector<int32_t> ids, readIds(input));
   GPTC_TRY(std::string text, (*tokenizer)->decode(ids));
-  print(text);
+  if (json)
+    printJson({{"text", text}});
+  else
+    print(text);
   return {};
 }
 
@@ -60,15 +67,19 @@ void addTokenize(CLI::App &app, Action &action) {
       "tokenize", "Turn standard input into token ids, or back");
   auto folder = std::make_shared<std::string>();
   auto decode = std::make_shared<bool>(false);
+  auto json = std::make_shared<bool>(false);
   command
       ->add_option("DIR", *folder,
                    "Folder with vocab.json and merges.txt, or tokenizer.json")
       ->required();
   command->add_flag("--decode", *decode,
                     "Read ids, write their bytes and nothing else");
+  command->add_flag(
+      "--json", *json,
+      "Print JSON; of text, bytes that are no UTF-8 are replaced");
   command->footer("Example: echo -n 'To be' | gptc tokenize gpt2/");
-  command->callback([&action, folder, decode] {
-    action = [folder, decode] { return run(*folder, *decode); };
+  command->callback([&action, folder, decode, json] {
+    action = [=] { return run(*folder, *decode, *json); };
   });
 }
 
