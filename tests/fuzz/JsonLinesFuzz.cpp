@@ -22,7 +22,7 @@ std::vector<Found> recordsOf(std::string_view text, RecordKind kind,
                              size_t block, size_t step) {
   auto source = [text, step](std::span<char> out) mutable -> Expected<size_t> {
     size_t count = std::min({out.size(), step, text.size()});
-    std::copy_n(text.data(), count, out.data());
+    std::copy_n(text.begin(), count, out.begin());
     text.remove_prefix(count);
     return count;
   };
