@@ -87,6 +87,24 @@ void embedWeights(artifact::ManifestT &manifest, artifact::TargetT &target,
   }
 }
 
+/// Has the blobs tell how many bytes of all of them are written.
+void tellOf(std::vector<PendingBlob> &blobs, const TextProgress &progress) {
+  uint64_t all = 0;
+  for (const PendingBlob &blob : blobs)
+    all += blob.size;
+  auto done = std::make_shared<uint64_t>(0);
+  for (PendingBlob &blob : blobs)
+    blob.produce = [produce = std::move(blob.produce), &progress, done,
+                    all](const PendingBlob::Sink &sink) {
+      return produce([&](std::span<const std::byte> piece) -> Status {
+        GPTC_CHECK(sink(piece));
+        *done += piece.size();
+        progress(fmt::format("writing: {} of {} MiB", *done >> 20, all >> 20));
+        return {};
+      });
+    };
+}
+
 Expected<CarriedFiles> readCarriedFiles(const std::string &folder) {
   CarriedFiles files;
   std::error_code code;
@@ -134,7 +152,8 @@ Expected<CompileSummary> finish(mlir::ModuleOp module,
                  dump->active() ? printModule(module) : "");
   if (to == Phase::Artifact) {
     GPTC_TRY(CarriedFiles files, readCarriedFiles(folder));
-    return compileModule(module, files, request.output, *dump);
+    return compileModule(module, files, request.output, *dump,
+                         request.progress);
   }
   GPTC_TRY(ModuleInfo info, infoOf(module));
   if (to > Phase::Gradient && info.targets.size() > 1)
@@ -143,7 +162,8 @@ Expected<CompileSummary> finish(mlir::ModuleOp module,
                    "one with --target",
                    request.toPhase);
   GPTC_CHECK(advance(module, to, info.type, *dump,
-                     fusionCapabilities(info.targets.front())));
+                     fusionCapabilities(info.targets.front()), "",
+                     request.progress));
   CompileSummary summary;
   summary.text = printModule(module);
   if (!request.output.empty()) {
@@ -267,7 +287,8 @@ Status checkVariables(const artifact::ManifestT &manifest,
 
 Expected<CompileSummary> compileModule(mlir::ModuleOp module,
                                        const CarriedFiles &files,
-                                       const std::string &output, Dump &dump) {
+                                       const std::string &output, Dump &dump,
+                                       const TextProgress &progress) {
   Clock::time_point begin = Clock::now();
   GPTC_TRY(ModuleInfo info, infoOf(module));
   std::vector<char> bytecode;
@@ -296,14 +317,15 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
     mlir::ModuleOp own = copy ? *copy : module;
     narrowTo(own, info, name);
     GPTC_CHECK(advance(own, Phase::Program, info.type, dump,
-                       fusionCapabilities(name), several ? name : ""));
+                       fusionCapabilities(name), several ? name : "",
+                       progress));
     GPTC_TRY(artifact::ManifestT described, describeModel(own, info));
     if (targets.empty())
       manifest = std::move(described);
     else
       GPTC_CHECK(checkVariables(manifest, described, name));
     GPTC_TRY(auto target, describeTarget(name, own, info));
-    GPTC_CHECK(addVariants(name, own, info, *target, blobs, dump));
+    GPTC_CHECK(addVariants(name, own, info, *target, blobs, dump, progress));
     targets.push_back(std::move(target));
   }
   CarriedFiles carried = files;
@@ -357,6 +379,8 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
                                     std::as_bytes(std::span(bytecode))));
     manifest.targets.push_back(std::move(reference));
   }
+  if (progress)
+    tellOf(blobs, progress);
   GPTC_TRY(summary.bytes, writeArtifact(output, manifest, blobs));
   summary.seconds = secondsSince(begin);
   return summary;
@@ -472,6 +496,8 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
              resolveModel(request.model, request.checkpoint,
                           /*withoutWeights=*/request.initSeed.has_value()));
     Graph graph;
+    if (request.progress)
+      request.progress("phase model");
     GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
     GPTC_TRY(Recomputation recomputed,
              fitRequest(moduleOf(graph), info, source, request));

@@ -15,10 +15,12 @@ using CarriedFiles = std::map<std::string, std::string>;
 
 /// Compiles a module with attached ModuleInfo, in any phase, into the artifact
 /// at `output`. Equal inputs give equal bytes. The module ends in phase
-/// program, as that of the last target.
+/// program, as that of the last target. What goes on is told, if `progress` is
+/// not empty.
 Expected<CompileSummary> compileModule(mlir::ModuleOp module,
                                        const CarriedFiles &files,
-                                       const std::string &output, Dump &dump);
+                                       const std::string &output, Dump &dump,
+                                       const TextProgress &progress = {});
 
 /// Finishes a graph and compiles all of its entries for the CPU or other
 /// targets, in f32 ("f32") or with bf16 products ("bf16"); parameters start as

@@ -40,6 +40,22 @@ private:
   std::string before;
 };
 
+/// Tells of each pass before it runs.
+class TellPasses : public mlir::PassInstrumentation {
+public:
+  TellPasses(const TextProgress &progress, std::string phase)
+      : progress(progress), phase(std::move(phase)) {}
+
+  void runBeforePass(mlir::Pass *pass, mlir::Operation *) override {
+    if (!pass->getArgument().empty())
+      progress(fmt::format("phase {}: {}", phase, pass->getArgument().str()));
+  }
+
+private:
+  const TextProgress &progress;
+  std::string phase;
+};
+
 void buildPhase(mlir::OpPassManager &manager, Phase to, const std::string &type,
                 const passes::FusionCapabilities &capabilities) {
   switch (to) {
@@ -160,7 +176,7 @@ std::string printModule(mlir::ModuleOp module) {
 
 Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
                Dump &dump, const passes::FusionCapabilities &capabilities,
-               const std::string &label) {
+               const std::string &label, const TextProgress &progress) {
   GPTC_TRY(Phase phase, phaseOf(module));
   std::string prefix = label.empty() ? "" : label + "-";
   mlir::MLIRContext *context = module.getContext();
@@ -193,6 +209,9 @@ Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
     if (dump.active())
       manager.addInstrumentation(
           std::make_unique<DumpChanges>(module, dump, prefix));
+    std::string where = prefix + toString(phase).str();
+    if (progress)
+      manager.addInstrumentation(std::make_unique<TellPasses>(progress, where));
     buildPhase(manager, phase, type, capabilities);
     if (mlir::failed(manager.run(module)))
       return failure(phase == Phase::Gradient ? ErrorCode::InvalidArgument

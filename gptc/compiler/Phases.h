@@ -20,6 +20,9 @@ Expected<Phase> parsePhase(const std::string &name);
 /// The phase that a module says it is in.
 Expected<Phase> phaseOf(mlir::ModuleOp module);
 
+/// Is told what goes on, if it is not empty.
+using TextProgress = std::function<void(const std::string &)>;
+
 /// Writes what compilation shows into a folder: numbered files, one for each
 /// pass that changed something.
 class Dump {
@@ -44,10 +47,11 @@ private:
 /// Runs the passes that lead from the module's phase to `to` (at most
 /// Program), verifying at each gate. `type` is "f32" or "bf16"; what kernels
 /// may take in is the target's, whose name `label` precedes those of dumps
-/// where there are several.
+/// where there are several. Each pass is told before it runs.
 Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
                Dump &dump, const passes::FusionCapabilities &capabilities = {},
-               const std::string &label = "");
+               const std::string &label = "",
+               const TextProgress &progress = {});
 
 /// The module as text that parses back, locations included.
 std::string printModule(mlir::ModuleOp module);

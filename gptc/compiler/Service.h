@@ -14,6 +14,7 @@
 #include "gptc/runtime/tensors/Npy.h"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -61,6 +62,8 @@ struct CompileRequest {
   std::string toPhase;
   std::string fromPhase;
   std::string dumpDirectory;
+  /// Is told what goes on, if it is not empty, on the thread that compiles.
+  std::function<void(const std::string &)> progress;
 };
 
 /// What a backward pass computes again, for want of memory to keep it.

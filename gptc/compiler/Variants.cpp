@@ -21,6 +21,19 @@ kernelDump(Dump &dump, const std::string &variant) {
   };
 }
 
+/// Tells which kernel is made for a variant.
+Progress kernelProgress(const TextProgress &progress,
+                        const std::string &variant) {
+  if (!progress)
+    return {};
+  return [&progress, variant](uint64_t done, uint64_t all) {
+    progress(done < all
+                 ? fmt::format("{}: kernel {} of {}", variant, done + 1, all)
+                 : fmt::format("{}: optimizing the code of {} kernels", variant,
+                               all));
+  };
+}
+
 std::unique_ptr<artifact::ProductT>
 describeProduct(const cpu::LibraryProduct &product) {
   auto described = std::make_unique<artifact::ProductT>();
@@ -40,12 +53,14 @@ describeProduct(const cpu::LibraryProduct &product) {
 
 Status addCpuVariants(mlir::ModuleOp module, const ModuleInfo &info,
                       artifact::TargetT &target,
-                      std::vector<PendingBlob> &blobs, Dump &dump) {
+                      std::vector<PendingBlob> &blobs, Dump &dump,
+                      const TextProgress &progress) {
   GPTC_TRY(auto targets, cpu::cpuTargets(info.cpu, info.type == "bf16"));
   for (const cpu::CpuTarget &cpuTarget : targets) {
     GPTC_TRY(cpu::EncodedModule encoded,
              cpu::encodeKernels(module, cpuTarget,
-                                kernelDump(dump, cpuTarget.name)));
+                                kernelDump(dump, cpuTarget.name),
+                                kernelProgress(progress, cpuTarget.name)));
     auto variant = std::make_unique<artifact::VariantT>();
     variant->name = cpuTarget.name;
     variant->features = cpuTarget.required;
@@ -70,12 +85,14 @@ Status addCpuVariants(mlir::ModuleOp module, const ModuleInfo &info,
 }
 
 Status addVulkanVariants(mlir::ModuleOp module, artifact::TargetT &target,
-                         std::vector<PendingBlob> &blobs, Dump &dump) {
+                         std::vector<PendingBlob> &blobs, Dump &dump,
+                         const TextProgress &progress) {
   for (const vulkan::VulkanTarget &vulkanTarget : vulkan::vulkanTargets()) {
-    GPTC_TRY(
-        std::vector<vulkan::EncodedKernel> kernels,
-        vulkan::encodeKernels(module, vulkanTarget,
-                              kernelDump(dump, "vulkan-" + vulkanTarget.name)));
+    GPTC_TRY(std::vector<vulkan::EncodedKernel> kernels,
+             vulkan::encodeKernels(
+                 module, vulkanTarget,
+                 kernelDump(dump, "vulkan-" + vulkanTarget.name),
+                 kernelProgress(progress, "vulkan " + vulkanTarget.name)));
     auto variant = std::make_unique<artifact::VariantT>();
     variant->name = vulkanTarget.name;
     variant->features = vulkanTarget.required;
@@ -103,10 +120,11 @@ passes::FusionCapabilities fusionCapabilities(const std::string &target) {
 
 Status addVariants(const std::string &name, mlir::ModuleOp module,
                    const ModuleInfo &info, artifact::TargetT &target,
-                   std::vector<PendingBlob> &blobs, Dump &dump) {
+                   std::vector<PendingBlob> &blobs, Dump &dump,
+                   const TextProgress &progress) {
   if (name == "vulkan")
-    return addVulkanVariants(module, target, blobs, dump);
-  return addCpuVariants(module, info, target, blobs, dump);
+    return addVulkanVariants(module, target, blobs, dump, progress);
+  return addCpuVariants(module, info, target, blobs, dump, progress);
 }
 
 } // namespace gptc

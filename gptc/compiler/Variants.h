@@ -14,10 +14,12 @@ namespace gptc {
 passes::FusionCapabilities fusionCapabilities(const std::string &target);
 
 /// Encodes the kernels of a module in phase program for each variant of the
-/// target of that name, and adds the variants and their blobs.
+/// target of that name, and adds the variants and their blobs; tells where it
+/// is, if `progress` is not empty.
 Status addVariants(const std::string &name, mlir::ModuleOp module,
                    const ModuleInfo &info, artifact::TargetT &target,
-                   std::vector<PendingBlob> &blobs, Dump &dump);
+                   std::vector<PendingBlob> &blobs, Dump &dump,
+                   const TextProgress &progress = {});
 
 } // namespace gptc
 

@@ -54,7 +54,7 @@ Program::load(std::shared_ptr<const Artifact> artifact,
                                              "the threads' scratch"));
   GPTC_TRY(program->arena_,
            Region::create(program->chosen_.arenaBytes(), "activations"));
-  GPTC_CHECK(program->loadVariables(options.checkpoint));
+  GPTC_CHECK(program->loadVariables(options.checkpoint, options.onProgress));
   program->entries_.resize(file.manifest().entries.size());
   for (const artifact::ProgramT *one : program->chosen_.programs())
     GPTC_CHECK(program->loadEntry(*one));
@@ -173,11 +173,16 @@ Status Program::checkMemory() const {
   return {};
 }
 
-Status Program::loadVariables(const std::string &folder) {
+Status Program::loadVariables(const std::string &folder,
+                              const Progress &progress) {
   const artifact::ManifestT &manifest = artifact_->manifest();
   GPTC_TRY(variables_, Region::create(chosen_.variablesBytes(), "variables"));
   GPTC_TRY(InitialValues values,
            InitialValues::open(*artifact_, *target_, folder));
+  uint64_t done = 0, all = 0;
+  for (size_t i = 0; i < manifest.variables.size(); ++i)
+    if (chosen_.needs(i) && !isMapped(i))
+      all += target_->storages[i]->bytes;
   for (size_t i = 0; i < manifest.variables.size(); ++i) {
     const artifact::StorageT &storage = *target_->storages[i];
     if (!chosen_.needs(i)) {
@@ -210,6 +215,9 @@ Status Program::loadVariables(const std::string &folder) {
       break;
     }
     }
+    done += storage.bytes;
+    if (progress)
+      progress(done, all);
   }
   return {};
 }

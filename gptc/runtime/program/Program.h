@@ -3,6 +3,7 @@
 #ifndef GPTC_RUNTIME_PROGRAM_PROGRAM_H
 #define GPTC_RUNTIME_PROGRAM_PROGRAM_H
 
+#include "gptc/runtime/base/Progress.h"
 #include "gptc/runtime/program/ChosenPrograms.h"
 #include "gptc/runtime/program/Executable.h"
 #include "gptc/runtime/program/KernelLibrary.h"
@@ -29,6 +30,7 @@ struct LoadOptions {
   std::string checkpoint;
   Products products = Products::Fastest;
   EntryFilter entries = {}; ///< Those to load.
+  Progress onProgress = {}; ///< Of the bytes of weights and state.
 };
 
 /// The entry points of an artifact's CPU target with their memory: variables,
@@ -135,7 +137,7 @@ private:
     return target_->storages[variable]->embedded && !written_[variable];
   }
   Status checkMemory() const;
-  Status loadVariables(const std::string &checkpoint);
+  Status loadVariables(const std::string &checkpoint, const Progress &progress);
   Status loadEntry(const artifact::ProgramT &program);
   void moveVariable(size_t index);
   static void runProduct(const Step &step, uint32_t tile, std::byte *scratch,

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fmt/ranges.h>
+#include <memory>
 
 namespace gptc {
 
@@ -145,15 +146,35 @@ Expected<std::optional<Checkpoint>> openCheckpoint(const Artifact &artifact) {
   return std::optional<Checkpoint>(std::move(*checkpoint));
 }
 
+/// Has the tensors tell how many bytes of all of them are written.
+void tellOf(std::vector<PendingTensor> &tensors, const Progress &progress) {
+  uint64_t all = 0;
+  for (const PendingTensor &tensor : tensors)
+    all += elementCount(tensor.shape) * sizeOf(tensor.type);
+  auto done = std::make_shared<uint64_t>(0);
+  for (PendingTensor &tensor : tensors)
+    tensor.produce = [produce = std::move(tensor.produce), progress, done,
+                      all](const PendingTensor::Sink &sink) {
+      return produce([&](std::span<const std::byte> bytes) -> Status {
+        GPTC_CHECK(sink(bytes));
+        *done += bytes.size();
+        progress(*done, all);
+        return {};
+      });
+    };
+}
+
 Expected<WrittenWeights> finish(const Artifact &artifact,
                                 std::vector<PendingTensor> tensors,
-                                WrittenWeights written,
-                                const std::string &path) {
+                                WrittenWeights written, const std::string &path,
+                                const Progress &progress) {
   if (tensors.empty())
     return failure(ErrorCode::NotFound, "'{}' holds no weights",
                    artifact.path());
   for (const PendingTensor &tensor : tensors)
     ++written.tensors[tensor.type];
+  if (progress)
+    tellOf(tensors, progress);
   GPTC_CHECK(writeSafetensors(path, std::move(tensors)));
   return written;
 }
@@ -186,7 +207,8 @@ Expected<std::vector<WeightPart>> partsOf(const artifact::VariableT &variable) {
 }
 
 Expected<WrittenWeights> writeWeights(const Artifact &artifact,
-                                      const std::string &path) {
+                                      const std::string &path,
+                                      const Progress &progress) {
   const artifact::ManifestT &manifest = artifact.manifest();
   GPTC_TRY(std::optional<Checkpoint> checkpoint, openCheckpoint(artifact));
   const artifact::TargetT *target = storingTarget(artifact);
@@ -215,12 +237,13 @@ Expected<WrittenWeights> writeWeights(const Artifact &artifact,
       GPTC_CHECK(addParts(variable, load, tensors));
     }
   }
-  return finish(artifact, std::move(tensors), written, path);
+  return finish(artifact, std::move(tensors), written, path, progress);
 }
 
 Expected<WrittenWeights> writeWeights(Executable &executable,
                                       const std::string &path,
-                                      const ChangeOf &changeOf) {
+                                      const ChangeOf &changeOf,
+                                      const Progress &progress) {
   const auto &variables = executable.artifact().manifest().variables;
   std::vector<PendingTensor> tensors;
   for (size_t i = 0; i < variables.size(); ++i) {
@@ -244,7 +267,7 @@ Expected<WrittenWeights> writeWeights(Executable &executable,
     };
     GPTC_CHECK(addParts(variable, load, tensors));
   }
-  return finish(executable.artifact(), std::move(tensors), {}, path);
+  return finish(executable.artifact(), std::move(tensors), {}, path, progress);
 }
 
 } // namespace gptc

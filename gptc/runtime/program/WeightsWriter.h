@@ -3,6 +3,7 @@
 #ifndef GPTC_RUNTIME_PROGRAM_WEIGHTSWRITER_H
 #define GPTC_RUNTIME_PROGRAM_WEIGHTSWRITER_H
 
+#include "gptc/runtime/base/Progress.h"
 #include "gptc/runtime/program/Executable.h"
 
 #include <functional>
@@ -38,8 +39,10 @@ struct WrittenWeights {
 /// are not embedded are copied from the checkpoint that the artifact names,
 /// with its types and names (its digest must be right), or drawn from the
 /// seed. Embedded ones are unpacked, in the type that they are stored in.
+/// Progress is told in bytes.
 Expected<WrittenWeights> writeWeights(const Artifact &artifact,
-                                      const std::string &path);
+                                      const std::string &path,
+                                      const Progress &progress = {});
 
 /// Changes the values of a row of a variable [.., C] while it is written; false
 /// leaves the variable out, which it must then say of row 0.
@@ -52,7 +55,8 @@ using ChangeOf = std::function<Expected<std::optional<RowChange>>(
 /// that they are stored in.
 Expected<WrittenWeights> writeWeights(Executable &executable,
                                       const std::string &path,
-                                      const ChangeOf &changeOf = {});
+                                      const ChangeOf &changeOf = {},
+                                      const Progress &progress = {});
 
 } // namespace gptc
 

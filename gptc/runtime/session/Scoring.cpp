@@ -19,8 +19,9 @@ int find(const std::vector<std::unique_ptr<artifact::ParameterT>> &list,
 
 } // namespace
 
-Expected<std::vector<double>>
-score(Runner &runner, std::span<const int32_t> ids, uint64_t stride) {
+Expected<std::vector<double>> score(Runner &runner,
+                                    std::span<const int32_t> ids,
+                                    uint64_t stride, const Progress &progress) {
   const Artifact &artifact = runner.artifact();
   int index = artifact.findEntry("score");
   if (index < 0 || !runner.has(uint32_t(index)))
@@ -94,6 +95,8 @@ score(Runner &runner, std::span<const int32_t> ids, uint64_t stride) {
         scores[i] = score;
       }
     }
+    if (progress)
+      progress(first + count, windows.size());
   }
   return scores;
 }

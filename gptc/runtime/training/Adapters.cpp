@@ -114,7 +114,8 @@ Expected<std::vector<float>> valuesOf(Executable &program,
 
 Expected<WrittenWeights> writeMergedWeights(Executable &program,
                                             const Adapters &adapters,
-                                            const std::string &path) {
+                                            const std::string &path,
+                                            const Progress &progress) {
   const auto &variables = program.artifact().manifest().variables;
   auto has = [&](const std::string &name) {
     return std::any_of(variables.begin(), variables.end(),
@@ -149,7 +150,7 @@ Expected<WrittenWeights> writeMergedWeights(Executable &program,
       return true;
     });
   };
-  return writeWeights(program, path, change);
+  return writeWeights(program, path, change, progress);
 }
 
 } // namespace gptc

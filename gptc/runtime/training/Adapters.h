@@ -45,7 +45,8 @@ Status loadAdapters(const std::string &path, Executable &program);
 /// they stand beside, and gone.
 Expected<WrittenWeights> writeMergedWeights(Executable &program,
                                             const Adapters &adapters,
-                                            const std::string &path);
+                                            const std::string &path,
+                                            const Progress &progress = {});
 
 } // namespace gptc
 

@@ -5,8 +5,6 @@
 #include "gptc/runtime/session/Arguments.h"
 #include "gptc/runtime/session/Benchmark.h"
 
-#include <unistd.h>
-
 namespace gptc::tool {
 
 namespace {
@@ -109,12 +107,6 @@ void printEntry(const MeasuredEntry &entry) {
   }
 }
 
-/// Says on a terminal what is going on; an empty text takes it away.
-void showProgress(const std::string &text) {
-  if (::isatty(STDERR_FILENO))
-    say(fmt::format("\r\033[K{}", text));
-}
-
 /// Looks at --position before anything is measured.
 Status checkPosition(const Options &options, const Artifact &artifact,
                      const std::vector<uint32_t> &entries) {
@@ -156,16 +148,16 @@ Expected<std::vector<MeasuredEntry>>
 measure(const Options &options, Executable &program, RoofMeter &meter) {
   const artifact::ManifestT &manifest = program.artifact().manifest();
   GPTC_TRY(auto entries, entriesOf(options, program));
-  showProgress("measuring the machine");
+  ProgressLine line;
+  line.show("measuring the machine");
   GPTC_CHECK(meter.measure());
   std::vector<MeasuredEntry> measured;
   for (uint32_t entry : entries) {
-    showProgress("measuring " + manifest.entries[entry]->name);
+    line.show("measuring " + manifest.entries[entry]->name);
     GPTC_TRY(MeasuredEntry one, benchmark(program, entry, options.benchmark));
     measured.push_back(std::move(one));
     GPTC_CHECK(meter.measure());
   }
-  showProgress("");
   for (MeasuredEntry &entry : measured)
     rate(entry, program, meter.roof());
   return measured;

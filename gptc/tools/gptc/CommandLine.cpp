@@ -135,6 +135,8 @@ loadProgram(std::shared_ptr<const Artifact> artifact,
                    "--device: '{}' names a Vulkan device, and '{}' is to run "
                    "on the CPU; add --backend vulkan",
                    options.device, artifact->path());
+  ProgressLine line;
+  load.onProgress = line.ofBytes("loading weights");
   return Program::load(std::move(artifact), load);
 }
 
@@ -155,6 +157,8 @@ loadExecutable(std::shared_ptr<const Artifact> artifact,
   load.entries = options.entries;
   if (options.backend.starts_with("vulkan:"))
     load.variant = options.backend.substr(7);
+  ProgressLine line;
+  load.onProgress = line.ofBytes("loading weights");
   return vulkan::loadVulkanProgram(std::move(artifact), load);
 }
 
@@ -175,6 +179,46 @@ Expected<std::unique_ptr<Runner>> loadRunner(const std::string &file,
 
 void say(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+ProgressLine::ProgressLine()
+    : terminal_(::isatty(STDERR_FILENO) == 1),
+      begin_(std::chrono::steady_clock::now()) {}
+
+ProgressLine::~ProgressLine() {
+  if (shown_ > 0)
+    say("\r\x1b[K");
+}
+
+void ProgressLine::show(const std::string &text) {
+  if (!terminal_)
+    return;
+  auto passed = std::chrono::steady_clock::now() - begin_;
+  shown_ = std::max(std::chrono::duration<double>(passed).count(), 1e-9);
+  say("\r\x1b[K" + text);
+}
+
+bool ProgressLine::isDue() {
+  constexpr double wait = 0.3, pause = 0.1;
+  auto passed = std::chrono::steady_clock::now() - begin_;
+  double seconds = std::chrono::duration<double>(passed).count();
+  return terminal_ && seconds >= wait && seconds >= shown_ + pause;
+}
+
+Progress ProgressLine::ofBytes(const std::string &what) {
+  return [this, what](uint64_t done, uint64_t all) {
+    if (isDue())
+      show(fmt::format("{}: {} of {}", what, formatBytes(done),
+                       formatBytes(all)));
+  };
+}
+
+Progress ProgressLine::ofCounts(const std::string &what,
+                                const std::string &unit) {
+  return [this, what, unit](uint64_t done, uint64_t all) {
+    if (isDue())
+      show(fmt::format("{}: {} of {} {}", what, done, all, unit));
+  };
 }
 
 void printJson(const Json &json) {

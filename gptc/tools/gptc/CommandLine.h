@@ -5,11 +5,13 @@
 
 #include "gptc/compiler/Service.h"
 #include "gptc/runtime/artifact/Artifact.h"
+#include "gptc/runtime/base/Progress.h"
 #include "gptc/runtime/program/Program.h"
 #include "gptc/runtime/session/Runner.h"
 #include "gptc/runtime/text/Tokenizer.h"
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <functional>
 #include <nlohmann/json.hpp>
 
@@ -82,6 +84,29 @@ Expected<std::unique_ptr<Runner>> loadRunner(const std::string &file,
 void print(std::string_view text);
 /// Writes to standard error; that it cannot be written is no failure.
 void say(std::string_view text);
+/// A line on a terminal that says what goes on and is written over; it goes
+/// with the object. Nothing is written where standard error is no terminal.
+class ProgressLine {
+public:
+  ProgressLine();
+  ~ProgressLine();
+  ProgressLine(const ProgressLine &) = delete;
+  ProgressLine &operator=(const ProgressLine &) = delete;
+
+  void show(const std::string &text);
+  /// Show "WHAT: 1.5 GiB of 3.0 GiB" or "WHAT: 2 of 7 UNIT" of what takes a
+  /// while, some times a second.
+  Progress ofBytes(const std::string &what);
+  Progress ofCounts(const std::string &what, const std::string &unit);
+
+private:
+  bool isDue();
+
+  const bool terminal_;
+  const std::chrono::steady_clock::time_point begin_;
+  double shown_ = 0; ///< Seconds from the beginning; 0: not yet.
+};
+
 /// Writes JSON of two spaces' indentation and a newline.
 void printJson(const Json &json);
 /// Everything written so far arrives, or the error says why not.

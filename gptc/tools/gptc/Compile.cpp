@@ -18,7 +18,13 @@ Status run(const Options &options) {
                    "--json: a phase is printed as IR; drop --json or --to {}",
                    phase);
   GPTC_TRY(CompilerService * compiler, loadCompiler());
-  GPTC_TRY(CompileSummary summary, compiler->compile(options.request));
+  CompileSummary summary;
+  {
+    ProgressLine line;
+    CompileRequest request = options.request;
+    request.progress = [&](const std::string &text) { line.show(text); };
+    GPTC_TRY(summary, compiler->compile(request));
+  }
   print(summary.text);
   if (summary.bytes == 0)
     return {};

@@ -37,16 +37,18 @@ bool isOfTraining(const std::string &name) {
 Expected<WrittenWeights> writeTo(const std::string &path,
                                  std::shared_ptr<const Artifact> artifact,
                                  const std::string &state) {
+  ProgressLine line;
+  Progress progress = line.ofBytes("writing weights");
   if (state.empty())
-    return writeWeights(*artifact, path);
+    return writeWeights(*artifact, path, progress);
   GPTC_TRY(auto adapters, carriedAdapters(*artifact));
   RunOptions parametersAlone;
   parametersAlone.entries = [](std::string_view) { return false; };
   GPTC_TRY(auto program,
            loadState(std::move(artifact), state, parametersAlone));
   if (adapters)
-    return writeMergedWeights(*program, *adapters, path);
-  return writeWeights(*program, path);
+    return writeMergedWeights(*program, *adapters, path, progress);
+  return writeWeights(*program, path, {}, progress);
 }
 
 /// Writes the adapters of a state alone, in PEFT's format.

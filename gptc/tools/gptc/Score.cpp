@@ -51,7 +51,12 @@ Status run(const Options &options) {
     ids = tokenizer->encode(text);
     words = countWords(text);
   }
-  GPTC_TRY(std::vector<double> scores, score(*runner, ids, options.stride));
+  std::vector<double> scores;
+  {
+    ProgressLine line;
+    GPTC_TRY(scores, score(*runner, ids, options.stride,
+                           line.ofCounts("scoring", "windows")));
+  }
   double total = std::accumulate(scores.begin(), scores.end(), 0.0);
   double byToken = std::exp(-total / double(scores.size()));
   double byWord = words == 0 ? 0 : std::exp(-total / double(words));

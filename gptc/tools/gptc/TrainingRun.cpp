@@ -246,8 +246,14 @@ openTrained(const Options &options, const std::vector<std::string> &entries) {
     if (options.run.backend.starts_with("vulkan"))
       request.targets = {"vulkan"};
     GPTC_TRY(CompilerService * compiler, loadCompiler());
-    GPTC_TRY(CompileSummary summary, compiler->compile(request));
-    say(describe(summary.recomputed));
+    Recomputation recomputed;
+    {
+      ProgressLine line;
+      request.progress = [&](const std::string &text) { line.show(text); };
+      GPTC_TRY(CompileSummary summary, compiler->compile(request));
+      recomputed = std::move(summary.recomputed);
+    }
+    say(describe(recomputed));
   }
   return Artifact::open(path);
 }

@@ -78,12 +78,17 @@ Expected<EncodedKernel> encodeKernel(mlir::ModuleOp code, ir::KernelOp kernel,
 
 Expected<EncodedModule> encodeKernels(mlir::ModuleOp module,
                                       const CpuTarget &target,
-                                      const KernelDump &dump) {
+                                      const KernelDump &dump,
+                                      const Progress &progress) {
   EncodedModule encoded;
   mlir::OwningOpRef<mlir::ModuleOp> code(
       mlir::ModuleOp::create(mlir::UnknownLoc::get(module.getContext())));
   std::vector<std::string> symbols;
-  for (auto kernel : module.getOps<ir::KernelOp>()) {
+  auto kernels = module.getOps<ir::KernelOp>();
+  auto count = uint64_t(std::distance(kernels.begin(), kernels.end()));
+  for (ir::KernelOp kernel : kernels) {
+    if (progress)
+      progress(encoded.kernels.size(), count);
     mlir::OwningOpRef<ir::KernelOp> copy(
         llvm::cast<ir::KernelOp>(kernel->clone()));
     ir::decomposeRowOps(copy->getBody().front());
@@ -96,6 +101,8 @@ Expected<EncodedModule> encodeKernels(mlir::ModuleOp module,
     }
     encoded.kernels.push_back(std::move(one));
   }
+  if (progress)
+    progress(count, count);
   GPTC_TRY(encoded.sharedObject, generateCode(*code, target, symbols, dump));
   return encoded;
 }

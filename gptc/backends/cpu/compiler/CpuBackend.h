@@ -5,6 +5,7 @@
 
 #include "gptc/backends/cpu/compiler/Emitter.h"
 #include "gptc/runtime/base/Error.h"
+#include "gptc/runtime/base/Progress.h"
 
 #include <functional>
 
@@ -23,10 +24,12 @@ using KernelDump = std::function<void(llvm::StringRef kernel,
 
 /// Generates code for every kernel of a module in phase `kernels` or
 /// `program` and links it into a shared object. Equal modules give equal
-/// bytes. A kernel that cannot be encoded is an error that names it.
+/// bytes. A kernel that cannot be encoded is an error that names it. Progress
+/// is told in kernels, before the code of all of them is optimized.
 Expected<EncodedModule> encodeKernels(mlir::ModuleOp module,
                                       const CpuTarget &target,
-                                      const KernelDump &dump = {});
+                                      const KernelDump &dump = {},
+                                      const Progress &progress = {});
 
 /// Lowers a module of llvm.funcs over scf, arith, math and vector to an
 /// object file for the target and links it.

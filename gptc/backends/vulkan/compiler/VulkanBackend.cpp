@@ -102,13 +102,19 @@ ir::FusionCapabilities fusionCapabilities() {
 
 Expected<std::vector<EncodedKernel>> encodeKernels(mlir::ModuleOp module,
                                                    const VulkanTarget &target,
-                                                   const KernelDump &dump) {
+                                                   const KernelDump &dump,
+                                                   const Progress &progress) {
   std::vector<EncodedKernel> encoded;
   module.getContext()
       ->loadDialect<mlir::scf::SCFDialect, mlir::spirv::SPIRVDialect,
                     mlir::ub::UBDialect, mlir::vector::VectorDialect>();
-  for (auto kernel : module.getOps<ir::KernelOp>())
+  auto kernels = module.getOps<ir::KernelOp>();
+  auto count = uint64_t(std::distance(kernels.begin(), kernels.end()));
+  for (ir::KernelOp kernel : kernels) {
+    if (progress)
+      progress(encoded.size(), count);
     GPTC_CHECK(encodeKernel(kernel, target, dump, encoded));
+  }
   return encoded;
 }
 

@@ -7,6 +7,7 @@
 #include "gptc/ir/Dialect.h"
 #include "gptc/ir/FusionCapabilities.h"
 #include "gptc/runtime/base/Error.h"
+#include "gptc/runtime/base/Progress.h"
 #include "mlir/IR/OwningOpRef.h"
 
 #include <functional>
@@ -39,10 +40,10 @@ ir::FusionCapabilities fusionCapabilities();
 /// Makes a SPIR-V module of every kernel of a module in phase `kernels` or
 /// `program`. Equal modules give equal words. A kernel that cannot be encoded
 /// is an error that names it. They are in
-/// the module's order.
-Expected<std::vector<EncodedKernel>> encodeKernels(mlir::ModuleOp module,
-                                                   const VulkanTarget &target,
-                                                   const KernelDump &dump = {});
+/// the module's order. Progress is told in kernels.
+Expected<std::vector<EncodedKernel>>
+encodeKernels(mlir::ModuleOp module, const VulkanTarget &target,
+              const KernelDump &dump = {}, const Progress &progress = {});
 
 /// Lowers the scf, arith and math inside of a spirv.module, serializes it and
 /// validates the result for Vulkan 1.2. Where drivers should not unroll loops,

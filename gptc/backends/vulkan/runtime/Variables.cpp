@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 namespace gptc::vulkan {
 
@@ -30,7 +31,8 @@ void inParts(ThreadTeam &team, uint64_t from, uint64_t end, uint64_t unitBytes,
 Expected<Variables>
 Variables::create(Device &device, Transfer &transfer, const Artifact &artifact,
                   const artifact::TargetT &target, const ChosenPrograms &chosen,
-                  const std::string &checkpoint, ThreadTeam &team) {
+                  const std::string &checkpoint, ThreadTeam &team,
+                  const Progress &progress) {
   Variables variables;
   variables.artifact_ = &artifact;
   variables.target_ = &target;
@@ -64,9 +66,14 @@ Variables::create(Device &device, Transfer &transfer, const Artifact &artifact,
   GPTC_TRY(InitialValues values,
            InitialValues::open(artifact, target, checkpoint));
   Status filled;
-  for (size_t i = 0; i < sizes.size() && filled; ++i)
+  uint64_t done = 0, all = std::accumulate(sizes.begin(), sizes.end(), done);
+  for (size_t i = 0; i < sizes.size() && filled; ++i) {
     if (chosen.needs(i))
       filled = variables.fill(transfer, values, i, team);
+    done += sizes[i];
+    if (progress)
+      progress(done, all);
+  }
   // Also after an error: the buffers must not go while the device copies.
   Status finished = transfer.finish();
   GPTC_CHECK(filled);

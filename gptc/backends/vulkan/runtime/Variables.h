@@ -4,6 +4,7 @@
 #define GPTC_BACKENDS_VULKAN_RUNTIME_VARIABLES_H
 
 #include "gptc/backends/vulkan/runtime/Transfer.h"
+#include "gptc/runtime/base/Progress.h"
 #include "gptc/runtime/program/ChosenPrograms.h"
 #include "gptc/runtime/program/InitialValues.h"
 
@@ -16,11 +17,12 @@ namespace gptc::vulkan {
 class Variables {
 public:
   /// Allocates them and gives them their first values; weights are packed by
-  /// `team` while the device copies those before.
+  /// `team` while the device copies those before. Progress is told in bytes.
   static Expected<Variables>
   create(Device &device, Transfer &transfer, const Artifact &artifact,
          const artifact::TargetT &target, const ChosenPrograms &chosen,
-         const std::string &checkpoint, ThreadTeam &team);
+         const std::string &checkpoint, ThreadTeam &team,
+         const Progress &progress = {});
 
   uint64_t address(size_t index) const {
     const Placement &at = plan_.placements[index];

@@ -132,7 +132,8 @@ VulkanProgram::load(std::shared_ptr<const Artifact> artifact,
   }
   GPTC_TRY(program->variables_,
            Variables::create(device, transfer, file, target, chosen,
-                             options.checkpoint, *program->team_));
+                             options.checkpoint, *program->team_,
+                             options.onProgress));
   for (size_t i = 0; i < target.storages.size(); ++i)
     if (chosen.needs(i))
       (file.manifest().variables[i]->role == artifact::Role::Parameter

@@ -4,6 +4,7 @@
 #define GPTC_BACKENDS_VULKAN_RUNTIME_VULKANPROGRAM_H
 
 #include "gptc/runtime/base/Error.h"
+#include "gptc/runtime/base/Progress.h"
 #include "gptc/runtime/program/ChosenPrograms.h"
 #include "gptc/runtime/program/Executable.h"
 
@@ -25,6 +26,7 @@ struct VulkanOptions {
   /// That pack weights and compile kernels; 0: one for each CPU.
   unsigned threads = 0;
   EntryFilter entries = {}; ///< Those to load.
+  Progress onProgress = {}; ///< Of the bytes of weights and state.
   /// Where compiled kernels are kept; nothing: the user's cache folder; an
   /// empty text: nowhere.
   std::optional<std::string> cacheFolder;
