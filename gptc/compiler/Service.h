@@ -51,8 +51,8 @@ struct CompileRequest {
   /// Of entries for a task: its kind, or empty.
   std::string task;
   uint64_t outputs = 0; ///< Classes, answers, or 1 for a number.
-  std::optional<double>
-      auxiliary;         ///< Weight of the language model's loss, 0.5.
+  /// Weight of the language model's own loss beside the task's (0.5).
+  std::optional<double> auxiliary;
   uint64_t loraRank = 0; ///< Of low-rank adapters; 0: none.
   double loraAlpha = 0;  ///< Their factor times the rank; 0: twice the rank.
   std::vector<std::string> loraTargets; ///< Ends of weights' names.
