@@ -47,6 +47,19 @@ Status openCheckpoint(ModelSource &source, const std::string &folder) {
   return {};
 }
 
+/// Whether the checkpoint has as many layers as its configuration: told before
+/// a graph of them is built.
+Status checkLayers(const ModelConfig &config, const Checkpoint &checkpoint) {
+  for (int64_t i = 0; i < config.layers; ++i)
+    if (std::string name = fmt::format("h.{}.ln_1.weight", i);
+        !checkpoint.find(name))
+      return failure(ErrorCode::NotFound,
+                     "the checkpoint '{}' has no tensor '{}', and its "
+                     "config.json names {} layers",
+                     checkpoint.folder(), name, config.layers);
+  return {};
+}
+
 bool hasWeights(const std::string &folder) {
   std::error_code code;
   return fs::exists(folder + "/model.safetensors", code) ||
@@ -169,6 +182,7 @@ Expected<ModelSource> resolveModel(const std::string &model,
                      "the configuration of '{}' is not that of '{}'; compile "
                      "the folder itself: gptc compile {}",
                      checkpoint, model, checkpoint);
+    GPTC_CHECK(checkLayers(config, *source.checkpoint));
     return source;
   }
   if (isLibrary(model)) {
@@ -214,6 +228,7 @@ Expected<ModelSource> resolveModel(const std::string &model,
                      "the configuration of '{}' is not that of '{}'",
                      checkpoint, model);
   }
+  GPTC_CHECK(checkLayers(config, *source.checkpoint));
   return source;
 }
 

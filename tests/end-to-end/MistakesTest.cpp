@@ -194,6 +194,32 @@ TEST_F(Mistakes, CompilingNeedsNoTemporaryFolder) {
   EXPECT_EQ(folder.count(), 3U);
 }
 
+/// What does not fit is told from the configuration and the headers, in far
+/// less time and memory than a graph of it takes.
+TEST_F(Mistakes, SizesThatNoModelHasAreToldAtOnce) {
+  TemporaryFolder folder;
+  fs::copy(model, folder / "m");
+  const Json whole = Json::parse(folder.read("m/config.json"));
+  auto sized = [&](const Json &sizes) {
+    Json json = whole;
+    json.update(sizes);
+    folder.write("m/config.json", json.dump());
+  };
+  const std::vector<std::string> plan{"plan", folder / "m"};
+  const std::vector<std::string> compile{"compile", folder / "m", "-o",
+                                         folder / "a.gptc"};
+  for (const auto &command : {plan, compile}) {
+    sized({{"n_layer", 16777216}});
+    expectFailure(gptcCommand(command),
+                  "'n_layer' is 16777216, expected an integer from 1 to 1024");
+    sized({{"n_layer", 1000}});
+    expectFailure(gptcCommand(command),
+                  "has no tensor 'h.1.ln_1.weight', and its config.json names "
+                  "1000 layers");
+  }
+  EXPECT_FALSE(fs::exists(folder / "a.gptc"));
+}
+
 TEST_F(Mistakes, DamagedBlobsAreToldBeforeTheyRun) {
   auto artifact = Artifact::open(all);
   ASSERT_TRUE(artifact) << artifact.error().message();

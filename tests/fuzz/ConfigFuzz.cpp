@@ -12,7 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   require(config->layers > 0 && config->heads > 0 && config->context > 0 &&
           config->vocabulary > 0 && config->inner > 0);
-  require(config->width == config->heads * config->headSize);
+  require(config->layers <= 1024 && config->headSize > 0);
+  require(config->family == Family::Gpt3 ||
+          config->width == config->heads * config->headSize);
   require(config->windows.empty() ||
           config->windows.size() == size_t(config->layers));
   require(config->endOfText >= -1 && config->endOfText < config->vocabulary);

@@ -11,8 +11,9 @@
 namespace gptc {
 
 /// Reads a Hugging Face configuration of model_type gpt2, openai-gpt, gpt_neo
-/// or gpt3 (gpt2's fields and `window_size`, odd layers banded). A field that
-/// changes the computation and is not honoured is an error.
+/// or gpt3 (gpt2's fields, `window_size`, odd layers banded, and `head_size`).
+/// A field counts where transformers' model reads it; one that changes the
+/// computation and is not honoured is an error.
 Expected<ModelConfig> parseHuggingFaceConfig(std::string_view json);
 
 } // namespace gptc
