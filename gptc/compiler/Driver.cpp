@@ -52,14 +52,16 @@ Status produceWeights(const VariableSource &source, ThreadTeam &team,
   return {};
 }
 
-/// Notes how wide each piece of a variable is, which an export of embedded
-/// weights needs to take them apart.
+/// Notes how wide each piece of a variable is and its type, which an export of
+/// embedded weights needs to take them apart.
 void notePieces(artifact::VariableT &variable, const Checkpoint &checkpoint) {
   for (const auto &piece : variable.pieces)
     if (const TensorView *tensor = checkpoint.find(piece->tensor);
-        tensor && !tensor->shape.empty())
+        tensor && !tensor->shape.empty()) {
       piece->width =
           piece->transposed ? tensor->shape.front() : tensor->shape.back();
+      piece->type = artifact::ElementType(tensor->type);
+    }
 }
 
 /// Blobs with the packed weights of a target.
@@ -130,10 +132,12 @@ Status writeText(const std::string &path, const std::string &text) {
   return file.commit();
 }
 
-/// Compiles to the phase or artifact that the request asks for.
+/// Compiles to the phase or artifact that the request asks for. `config` is
+/// the config.json of a model without a folder.
 Expected<CompileSummary> finish(mlir::ModuleOp module,
                                 const CompileRequest &request,
-                                const std::string &folder) {
+                                const std::string &folder,
+                                const std::string &config = "") {
   GPTC_TRY(auto dump, Dump::create(request.dumpDirectory));
   GPTC_TRY(Phase phase, phaseOf(module));
   if (!request.fromPhase.empty() && request.fromPhase != toString(phase))
@@ -152,6 +156,8 @@ Expected<CompileSummary> finish(mlir::ModuleOp module,
                  dump->active() ? printModule(module) : "");
   if (to == Phase::Artifact) {
     GPTC_TRY(CarriedFiles files, readCarriedFiles(folder));
+    if (!config.empty())
+      files["config.json"] = config;
     return compileModule(module, files, request.output, *dump,
                          request.progress);
   }
@@ -501,7 +507,7 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
     GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
     GPTC_TRY(Recomputation recomputed,
              fitRequest(moduleOf(graph), info, source, request));
-    summary = finish(moduleOf(graph), request, source.folder);
+    summary = finish(moduleOf(graph), request, source.folder, source.config);
     if (summary)
       summary->recomputed = std::move(recomputed);
   }

@@ -173,8 +173,10 @@ Expected<ModelSource> resolveModel(const std::string &model,
   std::error_code code;
   if (const ModelConfig *published = findPublished(model)) {
     source.definition = definitionOf(*published);
-    if (checkpoint.empty())
+    if (checkpoint.empty()) {
+      source.config = writeHuggingFaceConfig(*published);
       return source;
+    }
     GPTC_CHECK(openCheckpoint(source, checkpoint));
     GPTC_TRY(ModelConfig config, readConfig(source.folder));
     if (!sameComputation(*published, config))

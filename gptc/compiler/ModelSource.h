@@ -19,6 +19,8 @@ struct ModelSource {
   /// Absolute path of the folder with the checkpoint, or with config.json and
   /// a tokenizer alone; empty without one.
   std::string folder;
+  /// The text of the config.json of a published model without a folder.
+  std::string config;
 };
 
 /// Resolves `model`: a published name, a checkpoint folder, or a shared

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "gptc/models/Catalogue.h"
 #include "gptc/models/checkpoint/HuggingFaceConfig.h"
 #include "tests/support/Matchers.h"
 
@@ -256,6 +257,43 @@ TEST(HuggingFaceConfig, SizesHaveBounds) {
               FailsWith(ErrorCode::Corrupt, "'n_embd' is null"));
   EXPECT_THAT(parsed(small("gpt2"), {{"scale_attn_weights", nullptr}}),
               FailsWith(ErrorCode::Corrupt, "expected true or false"));
+}
+
+TEST(HuggingFaceConfig, IsWrittenForEachPublishedModel) {
+  for (const ModelConfig &published : publishedModels()) {
+    std::string text = writeHuggingFaceConfig(published);
+    auto again = parseHuggingFaceConfig(text);
+    ASSERT_TRUE(again) << published.name << ": " << again.error().message();
+    again->name = published.name;
+    EXPECT_TRUE(*again == published) << text;
+  }
+}
+
+/// What transformers needs to choose a class, and what it reads.
+TEST(HuggingFaceConfig, IsWrittenWithTransformersFields) {
+  auto written = [](const std::string &name) {
+    for (const ModelConfig &config : publishedModels())
+      if (config.name == name)
+        return Json::parse(writeHuggingFaceConfig(config));
+    return Json();
+  };
+  EXPECT_EQ(written("gpt1"), Json::parse(R"({
+    "model_type": "openai-gpt", "architectures": ["OpenAIGPTLMHeadModel"],
+    "n_layer": 12, "n_embd": 768, "n_head": 12, "n_positions": 512,
+    "vocab_size": 40478, "afn": "gelu", "layer_norm_epsilon": 1e-5,
+    "tie_word_embeddings": true})"));
+  EXPECT_EQ(written("gpt2-1558m"), Json::parse(R"({
+    "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"],
+    "n_layer": 48, "n_embd": 1600, "n_head": 25, "n_positions": 1024,
+    "n_inner": 6400, "vocab_size": 50257, "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5, "bos_token_id": 50256, "eos_token_id": 50256,
+    "tie_word_embeddings": true})"));
+  EXPECT_EQ(written("gpt3-13b"), Json::parse(R"({
+    "model_type": "gpt3", "n_layer": 40, "n_embd": 5140, "n_head": 40,
+    "head_size": 128, "n_positions": 2048, "n_inner": 20560,
+    "vocab_size": 50257, "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5, "bos_token_id": 50256, "eos_token_id": 50256,
+    "window_size": 256, "tie_word_embeddings": true})"));
 }
 
 } // namespace

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "gptc/runtime/artifact/Artifact.h"
 #include "gptc/runtime/tensors/Npy.h"
 #include "gptc/runtime/tensors/Safetensors.h"
 #include "tests/support/CommandExpectations.h"
@@ -554,6 +555,87 @@ TEST_F(Command, ExportTakesEmbeddedAndSeededWeightsApart) {
     ++equal;
   }
   EXPECT_GT(equal, 20U);
+}
+
+/// What a checkpoint had in 16 bits comes back so, also where it was computed
+/// with in 32; joined projections each in their own type.
+TEST_F(Command, ExportOfEmbeddedWeightsHasTheCheckpointsTypes) {
+  for (const char *name : {"gpt2-gelu", "gpt2-wide", "gpt1-silu-heads-of-one",
+                           "gpt2-swish-inverse-layer", "neo-local-untied"}) {
+    TemporaryFolder folder;
+    std::string before = models + "/" + name;
+    expectSuccess(
+        gptcCommand({"compile", before, "-o", folder / "a.gptc", "--cpu",
+                     "x86-64-v3", "--entry", "decode", "--embed-weights"}));
+    auto exported =
+        gptcCommand({"export", folder / "a.gptc", folder / "exported"});
+    expectSuccess(exported);
+    EXPECT_EQ(exported.err, "") << name;
+    auto from = SafetensorsFile::open(before + "/model.safetensors");
+    auto to = SafetensorsFile::open(folder / "exported/model.safetensors");
+    ASSERT_TRUE(from && to) << name;
+    for (const auto &[tensor, view] : to->tensors()) {
+      auto found = from->tensors().find(tensor);
+      if (found == from->tensors().end())
+        found = from->tensors().find(tensor.substr(tensor.find('.') + 1));
+      ASSERT_NE(found, from->tensors().end()) << name << ": " << tensor;
+      EXPECT_EQ(view.type, found->second.type) << name << ": " << tensor;
+      EXPECT_EQ(view.shape, found->second.shape) << name << ": " << tensor;
+      EXPECT_TRUE(std::ranges::equal(view.bytes, found->second.bytes))
+          << name << ": " << tensor;
+    }
+  }
+  // What was rounded is told of.
+  TemporaryFolder folder;
+  expectSuccess(
+      gptcCommand({"compile", models + "/gpt2-swish-inverse-layer", "-o",
+                   folder / "a.gptc", "--cpu", "x86-64-v3", "--entry", "decode",
+                   "--dtype", "bf16", "--embed-weights"}));
+  auto exported = gptcCommand({"export", folder / "a.gptc", folder / "e"});
+  EXPECT_THAT(exported.err, HasSubstr("tensors in less than f32"));
+}
+
+/// A name of the catalogue stands for a configuration, which travels with it.
+TEST_F(Command, NamesHaveAConfiguration) {
+  TemporaryFolder folder;
+  expectSuccess(
+      gptcCommand({"compile", "gpt2-124m", "-o", folder / "a.gptc", "--cpu",
+                   "x86-64-v3", "--entry", "decode", "--context", "16"}));
+  auto artifact = Artifact::open(folder / "a.gptc");
+  ASSERT_TRUE(artifact) << artifact.error().message();
+  const auto *file = (*artifact)->findFile("config.json");
+  ASSERT_NE(file, nullptr);
+  Json config = Json::parse((*artifact)->text(*file));
+  EXPECT_EQ(config["model_type"], "gpt2");
+  EXPECT_EQ(config["n_embd"], 768);
+  EXPECT_EQ(config["n_positions"], 1024);
+}
+
+TEST_F(Command, ExportTellsWhatTransformersDoesNotLoad) {
+  TemporaryFolder folder;
+  auto compiled = [&](const std::string &from) {
+    expectSuccess(gptcCommand(
+        {"compile", from, "-o", folder / "a.gptc", "--cpu", "x86-64-v3"}));
+    fs::remove_all(folder / "exported");
+    auto exported =
+        gptcCommand({"export", folder / "a.gptc", folder / "exported"});
+    expectSuccess(exported);
+    return exported.err;
+  };
+  EXPECT_THAT(compiled(models + "/gpt3-band"),
+              HasSubstr("has the model_type gpt3, which gptc knows and "
+                        "transformers does not"));
+  EXPECT_TRUE(fs::exists(folder / "exported/config.json"));
+  // IR of a model without a folder, as a definition of a library is.
+  fs::create_directory(folder / "sizes");
+  folder.write("sizes/config.json",
+               TemporaryFolder::readFile(model + "/config.json"));
+  std::string module = folder / "model.mlir";
+  expectSuccess(
+      gptcCommand({"compile", folder / "sizes", "--init-seed", "1", "--entry",
+                   "decode", "--to", "model", "-o", module}));
+  EXPECT_THAT(compiled(module), HasSubstr("carries no config.json"));
+  EXPECT_FALSE(fs::exists(folder / "exported/config.json"));
 }
 
 TEST_F(Command, CompileKeepsWhatItCompiles) {

@@ -492,4 +492,34 @@ Expected<ModelConfig> parseHuggingFaceConfig(std::string_view text) {
   return config;
 }
 
+std::string writeHuggingFaceConfig(const ModelConfig &config) {
+  bool first = config.family == Family::Gpt1;
+  Json json = {{"n_layer", config.layers},
+               {"n_embd", config.width},
+               {"n_head", config.heads},
+               {"n_positions", config.context},
+               {"vocab_size", config.vocabulary},
+               {"layer_norm_epsilon", config.epsilon},
+               {"tie_word_embeddings", config.tieHead}};
+  if (first) {
+    json["model_type"] = "openai-gpt";
+    json["architectures"] = {"OpenAIGPTLMHeadModel"};
+  } else {
+    json["model_type"] = "gpt2";
+    json["architectures"] = {"GPT2LMHeadModel"};
+    json["n_inner"] = config.inner;
+  }
+  // The catalogue's activation is gelu's tanh form alone.
+  json[first ? "afn" : "activation_function"] = first ? "gelu" : "gelu_new";
+  if (config.endOfText >= 0)
+    json["bos_token_id"] = json["eos_token_id"] = config.endOfText;
+  if (config.family == Family::Gpt3) {
+    json["model_type"] = "gpt3";
+    json.erase("architectures");
+    json["head_size"] = config.headSize;
+    json["window_size"] = *std::ranges::max_element(config.windows);
+  }
+  return json.dump(2) + "\n";
+}
+
 } // namespace gptc

@@ -6,6 +6,7 @@
 #include "gptc/models/ModelConfig.h"
 #include "gptc/runtime/base/Error.h"
 
+#include <string>
 #include <string_view>
 
 namespace gptc {
@@ -15,6 +16,10 @@ namespace gptc {
 /// A field counts where transformers' model reads it; one that changes the
 /// computation and is not honoured is an error.
 Expected<ModelConfig> parseHuggingFaceConfig(std::string_view json);
+
+/// The text of the configuration of a model of the catalogue, from which
+/// parseHuggingFaceConfig makes it again but for its name.
+std::string writeHuggingFaceConfig(const ModelConfig &config);
 
 } // namespace gptc
 

@@ -65,9 +65,12 @@ Status checkVariable(const VariableT &variable) {
   if (variable.role > Role::MAX)
     return wrong("{} has the unknown role {}", what,
                  static_cast<unsigned>(variable.role));
-  for (const auto &piece : variable.pieces)
+  for (const auto &piece : variable.pieces) {
     if (piece->tensor.empty())
       return wrong("{} is made of a tensor without a name", what);
+    GPTC_CHECK(checkType(
+        piece->type, fmt::format("tensor '{}' of {}", piece->tensor, what)));
+  }
   if (variable.initializer && variable.initializer->kind > InitializerKind::MAX)
     return wrong("{} has an unknown initializer", what);
   return {};

@@ -29,17 +29,26 @@ void narrow(float value, DataType type, std::byte *to) {
   std::memcpy(to, &bits, 2);
 }
 
-/// All of a part's elements in the tensor's own order.
+/// The type that a part of a variable is written in: the stored one, or where
+/// the values are `unchanged` the 16-bit one from which f32 was made.
+DataType writtenType(const VariableT &variable, const WeightPart &part,
+                     bool unchanged) {
+  DataType stored = toDataType(variable.type);
+  bool halved = part.type == DataType::F16 || part.type == DataType::BF16;
+  return unchanged && halved && stored == DataType::F32 ? part.type : stored;
+}
+
+/// All of a part's elements in the tensor's own order, in the type `to`.
 std::vector<std::byte> unpack(const VariableT &variable,
                               artifact::Layout layout,
                               std::span<const std::byte> stored,
-                              const WeightPart &part,
+                              const WeightPart &part, DataType written,
                               const RowChange &change = {}) {
   DataType type = toDataType(variable.type);
   uint64_t columns = columnsOf(variable);
   uint64_t rows = elementCount(variable.shape) / columns;
   uint64_t width = part.end - part.begin;
-  size_t size = sizeOf(type);
+  size_t size = sizeOf(written);
   std::vector<std::byte> bytes(rows * width * size);
   std::vector<float> row(columns);
   for (uint64_t r = 0; r < rows; ++r) {
@@ -50,7 +59,7 @@ std::vector<std::byte> unpack(const VariableT &variable,
       change(r, row);
     for (uint64_t c = 0; c < width; ++c) {
       uint64_t to = part.transposed ? c * rows + r : r * width + c;
-      narrow(row[part.begin + c], type, bytes.data() + to * size);
+      narrow(row[part.begin + c], written, bytes.data() + to * size);
     }
   }
   return bytes;
@@ -65,16 +74,16 @@ Expected<std::vector<std::byte>> draw(const VariableT &variable, uint64_t seed,
            VariableSource::create(variable, layout, nullptr, seed, team));
   std::vector<std::byte> stored(source.units() * source.unitBytes());
   source.fillAll(team, stored.data());
-  return unpack(variable, layout, stored, part);
+  return unpack(variable, layout, stored, part, toDataType(variable.type));
 }
 
 /// The tensors that a variable is made of, each from `load`, which gives the
 /// tensor's bytes when it is its turn.
 Status addParts(
-    const VariableT &variable,
+    const VariableT &variable, bool unchanged,
     const std::function<Expected<std::vector<std::byte>>(const WeightPart &)>
         &load,
-    std::vector<PendingTensor> &tensors) {
+    std::vector<PendingTensor> &tensors, WrittenWeights &summary) {
   DataType type = toDataType(variable.type);
   if (type != DataType::F32 && type != DataType::F16 && type != DataType::BF16)
     return failure(ErrorCode::Unsupported,
@@ -87,7 +96,9 @@ Status addParts(
       shape.back() = part.end - part.begin;
     if (part.transposed && shape.size() == 2)
       std::swap(shape[0], shape[1]);
-    tensors.push_back({checkpointName(part.name), type, shape,
+    DataType written = writtenType(variable, part, unchanged);
+    summary.narrowed += written != DataType::F32 && written != part.type;
+    tensors.push_back({checkpointName(part.name), written, shape,
                        [load, part](const PendingTensor::Sink &sink) -> Status {
                          GPTC_TRY(auto bytes, load(part));
                          return sink(bytes);
@@ -115,8 +126,11 @@ Status addOriginals(const VariableT &variable, const Checkpoint &checkpoint,
                      "the checkpoint '{}' has no tensor '{}'",
                      checkpoint.folder(), piece->tensor);
     tensors.push_back({checkpoint.storedName(piece->tensor), view->type,
-                       view->shape, [view](const PendingTensor::Sink &sink) {
-                         return sink(view->bytes);
+                       view->shape,
+                       [view, &checkpoint](const PendingTensor::Sink &sink) {
+                         Status written = sink(view->bytes);
+                         checkpoint.release(*view);
+                         return written;
                        }});
   }
   return {};
@@ -189,14 +203,16 @@ Expected<std::vector<WeightPart>> partsOf(const artifact::VariableT &variable) {
   uint64_t columns = columnsOf(variable);
   std::vector<WeightPart> parts;
   if (variable.pieces.empty())
-    return std::vector<WeightPart>{{variable.name, false, 0, columns}};
+    return std::vector<WeightPart>{
+        {variable.name, false, 0, columns, DataType::F32}};
   uint64_t at = 0;
   for (const auto &piece : variable.pieces) {
     // Widths are there where a checkpoint was; drawn weights know none.
     uint64_t width =
         piece->width ? piece->width : columns / variable.pieces.size();
     width = std::min(width, columns - at);
-    parts.push_back({piece->tensor, piece->transposed, at, at + width});
+    parts.push_back({piece->tensor, piece->transposed, at, at + width,
+                     toDataType(piece->type)});
     at += width;
   }
   if (at != columns || variable.shape.size() > 2)
@@ -224,9 +240,11 @@ Expected<WrittenWeights> writeWeights(const Artifact &artifact,
     if (storage && storage->embedded) {
       auto load = [&variable, &artifact, storage](const WeightPart &part) {
         return unpack(variable, storage->layout,
-                      artifact.blob(*storage->embedded), part);
+                      artifact.blob(*storage->embedded), part,
+                      writtenType(variable, part, /*unchanged=*/true));
       };
-      GPTC_CHECK(addParts(variable, load, tensors));
+      GPTC_CHECK(
+          addParts(variable, /*unchanged=*/true, load, tensors, written));
     } else if (checkpoint && gives(*checkpoint, variable)) {
       GPTC_CHECK(addOriginals(variable, *checkpoint, tensors));
       written.original = true;
@@ -234,7 +252,8 @@ Expected<WrittenWeights> writeWeights(const Artifact &artifact,
       auto load = [&variable, &manifest, &team](const WeightPart &part) {
         return draw(variable, manifest.source->init_seed, *team, part);
       };
-      GPTC_CHECK(addParts(variable, load, tensors));
+      GPTC_CHECK(
+          addParts(variable, /*unchanged=*/false, load, tensors, written));
     }
   }
   return finish(artifact, std::move(tensors), written, path, progress);
@@ -246,6 +265,7 @@ Expected<WrittenWeights> writeWeights(Executable &executable,
                                       const Progress &progress) {
   const auto &variables = executable.artifact().manifest().variables;
   std::vector<PendingTensor> tensors;
+  WrittenWeights written;
   for (size_t i = 0; i < variables.size(); ++i) {
     if (variables[i]->role != artifact::Role::Parameter)
       continue;
@@ -263,11 +283,12 @@ Expected<WrittenWeights> writeWeights(Executable &executable,
         [&variable, &executable, layout, i,
          change](const WeightPart &part) -> Expected<std::vector<std::byte>> {
       GPTC_TRY(auto stored, executable.readVariable(i));
-      return unpack(variable, layout, stored, part, change);
+      return unpack(variable, layout, stored, part, toDataType(variable.type),
+                    change);
     };
-    GPTC_CHECK(addParts(variable, load, tensors));
+    GPTC_CHECK(addParts(variable, /*unchanged=*/false, load, tensors, written));
   }
-  return finish(executable.artifact(), std::move(tensors), {}, path, progress);
+  return finish(executable.artifact(), std::move(tensors), written, path, progress);
 }
 
 } // namespace gptc

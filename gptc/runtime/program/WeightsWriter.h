@@ -22,6 +22,8 @@ struct WeightPart {
   std::string name; ///< Without what checkpointName() adds.
   bool transposed = false;
   uint64_t begin = 0, end = 0;
+  /// Its type in the checkpoint, where that is known.
+  DataType type = DataType::F32;
 };
 /// The tensors that a variable is written as; Unsupported where they do not
 /// make up all of it.
@@ -33,12 +35,16 @@ struct WrittenWeights {
   std::map<DataType, size_t> tensors;
   /// Whether they are the checkpoint's, word for word.
   bool original = false;
+  /// Number of those in less than f32 that are not known to be so in the
+  /// checkpoint.
+  size_t narrowed = 0;
 };
 
 /// Writes a safetensors file with the parameters of an artifact. Weights that
 /// are not embedded are copied from the checkpoint that the artifact names,
 /// with its types and names (its digest must be right), or drawn from the
-/// seed. Embedded ones are unpacked, in the type that they are stored in.
+/// seed. Embedded ones are unpacked, in the type that they are stored in, or
+/// in the checkpoint's where that is a narrower one, which loses nothing.
 /// Progress is told in bytes.
 Expected<WrittenWeights> writeWeights(const Artifact &artifact,
                                       const std::string &path,

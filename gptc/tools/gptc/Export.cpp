@@ -118,24 +118,28 @@ Status run(const Options &options) {
   GPTC_CHECK(folder.commit());
 
   if (!artifact->findFile("config.json"))
-    say(fmt::format("'{}' carries no config.json, so there is none in '{}': "
-                    "transformers needs one to load it.\n",
+    say(fmt::format("'{}' carries no config.json, which a definition of a "
+                    "library and IR come without, so there is none in '{}', "
+                    "and transformers cannot load it.\n",
                     options.file, options.folder));
-  size_t total = 0, narrow = 0;
+  else if (artifact->manifest().model->family == "gpt3")
+    say(fmt::format("'{}' has the model_type gpt3, which gptc knows and "
+                    "transformers does not.\n",
+                    options.folder));
+  size_t total = 0;
   Json tensors = Json::object();
   std::string types;
   for (auto [type, count] : written.tensors) {
     total += count;
-    narrow += type == DataType::F32 || written.original ? 0 : count;
     tensors[std::string(toString(type))] = count;
     types += fmt::format("{}{} {}", types.empty() ? "" : ", ", count,
                          toString(type));
   }
-  if (narrow > 0)
+  if (written.narrowed > 0)
     say(fmt::format(
         "The artifact holds {} of {} tensors in less than f32; they "
         "are written as it holds them.\n",
-        narrow, total));
+        written.narrowed, total));
   if (options.json)
     printJson({{"folder", options.folder},
                {"files", files},
