@@ -42,6 +42,25 @@ TEST(File, MapsAndReadsRegularFiles) {
               FailsWith(ErrorCode::InvalidArgument, "expected at most 6"));
 }
 
+TEST(MappedFile, ReleasesItsOwnPagesAlone) {
+  TemporaryFolder folder;
+  std::string content(100'000, 'f');
+  ASSERT_VALUE(MappedFile file, MappedFile::open(folder.write("a", content)));
+  auto text = [](std::span<const std::byte> bytes) {
+    return std::string(reinterpret_cast<const char *>(bytes.data()),
+                       bytes.size());
+  };
+  for (size_t begin : {size_t(0), size_t(1), size_t(4095), size_t(99'999)}) {
+    file.release(file.bytes().subspan(begin));
+    EXPECT_TRUE(text(file.bytes()) == content) << begin;
+  }
+  file.release({});
+  // Pages of other memory would come back as zeros.
+  std::string other(100'000, 'o');
+  file.release(std::as_bytes(std::span(other)));
+  EXPECT_TRUE(other == std::string(100'000, 'o'));
+}
+
 TEST(File, ReadingRefusesWhatIsNoFile) {
   TemporaryFolder folder;
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);

@@ -2,9 +2,12 @@
 
 #include "gptc/runtime/program/VariableSource.h"
 #include "tests/support/Matchers.h"
+#include "tests/support/Safetensors.h"
+#include "tests/support/TemporaryFolder.h"
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <set>
 
@@ -197,6 +200,50 @@ INSTANTIATE_TEST_SUITE_P(
              artifact::EnumNameElementType(c.type) + "_" +
              std::to_string(c.shape[0]) + "x" + std::to_string(c.shape[1]);
     });
+
+/// Resident bytes of a file's mapping.
+uint64_t residentBytes(const std::string &path) {
+  std::ifstream maps("/proc/self/smaps");
+  uint64_t kilobytes = 0;
+  bool inside = false;
+  for (std::string line; std::getline(maps, line);) {
+    // Only the line of a mapping begins with a small letter or a digit.
+    if (!std::isupper(static_cast<unsigned char>(line.front())))
+      inside = line.ends_with(path);
+    else if (inside && line.starts_with("Rss:"))
+      kilobytes += std::stoull(line.substr(4));
+  }
+  return 1024 * kilobytes;
+}
+
+TEST(VariableSource, GivesBackThePagesOfTheCheckpoint) {
+  constexpr uint64_t rows = 2048, columns = 2048;
+  constexpr uint64_t bytes = rows * columns * sizeof(float);
+  TemporaryFolder folder;
+  std::string shape = std::to_string(rows) + "," + std::to_string(columns);
+  std::string path = folder.write(
+      "model.safetensors",
+      safetensors(tensorEntry("a", "F32", shape, 0, bytes) + "," +
+                      tensorEntry("b", "F32", shape, bytes, 2 * bytes),
+                  std::string(2 * bytes, '?')));
+  ASSERT_VALUE(auto team, ThreadTeam::create(2));
+  ASSERT_VALUE(Checkpoint checkpoint, Checkpoint::open(folder.path()));
+  std::vector<std::byte> first(bytes), again(bytes);
+  for (const char *name : {"a", "b"}) {
+    artifact::VariableT variable = normal(name, {rows, columns}, 0, 1);
+    variable.pieces.push_back(std::make_unique<artifact::PieceT>());
+    variable.pieces.back()->tensor = name;
+    for (std::vector<std::byte> *to : {&first, &again}) {
+      ASSERT_VALUE(auto source, VariableSource::create(variable, Layout::Packed,
+                                                       &checkpoint, 0, *team));
+      source.fillAll(*team, to->data());
+      EXPECT_GE(residentBytes(path), bytes) << name;
+      EXPECT_LT(residentBytes(path), bytes + bytes / 4) << name;
+    }
+    EXPECT_LT(residentBytes(path), bytes / 4) << name;
+    EXPECT_TRUE(first == again) << name;
+  }
+}
 
 TEST(VariableSource, WithoutATensorAndAnInitializerIsAnError) {
   artifact::VariableT variable = normal("w", {2, 2}, 0, 1);

@@ -69,6 +69,18 @@ MappedFile::~MappedFile() {
     ::munmap(const_cast<std::byte *>(bytes_.data()), bytes_.size());
 }
 
+void MappedFile::release(std::span<const std::byte> part) const {
+  auto first = uintptr_t(bytes_.data()), begin = uintptr_t(part.data());
+  // Of memory that is no file's, this would be the content.
+  if (part.empty() || begin < first ||
+      begin + part.size() > first + bytes_.size())
+    return;
+  uintptr_t page = begin - (begin - first) % uintptr_t(::getpagesize());
+  // An advice: where it is not taken, the pages stay.
+  ::madvise(reinterpret_cast<void *>(page), begin + part.size() - page,
+            MADV_DONTNEED);
+}
+
 Expected<std::string> readTextFile(const std::string &path, size_t limit) {
   GPTC_TRY(MappedFile file, MappedFile::open(path));
   if (file.bytes().size() > limit)

@@ -24,6 +24,9 @@ public:
 
   std::span<const std::byte> bytes() const { return bytes_; }
   const std::string &path() const { return path_; }
+  /// Gives back the memory of pages of a part of bytes() that were read; when
+  /// they are read again they come from the file again.
+  void release(std::span<const std::byte> part) const;
 
 private:
   std::string path_;

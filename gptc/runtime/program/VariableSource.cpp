@@ -72,6 +72,9 @@ VariableSource::create(const artifact::VariableT &variable,
                        checkpoint->folder(), piece->tensor);
       pieces.push_back({*tensor, piece->transposed});
     }
+    source.checkpoint_ = checkpoint;
+    for (const SourcePiece &piece : pieces)
+      source.read_.push_back(piece.tensor);
   }
   if (pieces.empty()) {
     if (!variable.initializer ||
@@ -101,6 +104,11 @@ VariableSource::create(const artifact::VariableT &variable,
   }
   source.unitBytes_ = bytes / source.units_;
   return source;
+}
+
+VariableSource::~VariableSource() {
+  for (const TensorView &tensor : read_)
+    checkpoint_->release(tensor);
 }
 
 void VariableSource::fill(uint64_t from, uint64_t end, std::byte *to) const {

@@ -13,9 +13,14 @@ namespace gptc {
 
 /// The stored bytes of a parameter, made from a checkpoint's tensors or, when
 /// there is no checkpoint, from its initializer and a seed. Immutable after
-/// creation; fill() may be called from many threads.
+/// creation; fill() may be called from many threads. When it goes, it gives
+/// back the memory of the checkpoint's pages that it read.
 class VariableSource {
 public:
+  VariableSource() = default;
+  VariableSource(VariableSource &&) = default;
+  VariableSource &operator=(VariableSource &&) = delete;
+  ~VariableSource();
   /// `checkpoint` may be null and must outlive the source. Values that an
   /// initializer draws are a function of the seed, the variable's name and
   /// the element's index; they are made by `team`.
@@ -33,6 +38,8 @@ public:
   void fillAll(ThreadTeam &team, std::byte *to) const;
 
 private:
+  const Checkpoint *checkpoint_ = nullptr;
+  std::vector<TensorView> read_; ///< Of the checkpoint.
   SourceMatrix matrix_;
   Region drawn_; ///< f32 values of an initializer.
   DataType type_ = DataType::F32;

@@ -138,12 +138,20 @@ std::string Checkpoint::digest() const {
   constexpr size_t every = size_t(1) << 20, sample = 4096;
   for (const SafetensorsFile &file : files_) {
     hash.update(file.header());
-    for (const auto &[name, view] : file.tensors())
+    for (const auto &[name, view] : file.tensors()) {
       for (size_t at = 0; at < view.bytes.size(); at += every)
         hash.update(
             view.bytes.subspan(at, std::min(sample, view.bytes.size() - at)));
+      // The kernel reads more than is asked for.
+      file.release(view.bytes);
+    }
   }
   return Sha256::hex(hash.finish());
+}
+
+void Checkpoint::release(const TensorView &tensor) const {
+  for (const SafetensorsFile &file : files_)
+    file.release(tensor.bytes);
 }
 
 } // namespace gptc

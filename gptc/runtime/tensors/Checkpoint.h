@@ -33,6 +33,9 @@ public:
   /// Identifies the content in milliseconds: SHA-256 over all headers and
   /// sizes, and over samples of 4 KiB at every MiB of each file's data.
   std::string digest() const;
+  /// Gives back the memory of a tensor's pages that were read, which come from
+  /// the file again when they are read again.
+  void release(const TensorView &tensor) const;
 
 private:
   std::string folder_;

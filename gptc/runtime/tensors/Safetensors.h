@@ -37,6 +37,8 @@ public:
   const std::string &path() const { return file_.path(); }
   /// The JSON header, for digests.
   std::span<const std::byte> header() const;
+  /// As MappedFile does; nothing for bytes that are not of this file.
+  void release(std::span<const std::byte> bytes) const { file_.release(bytes); }
 
 private:
   MappedFile file_;
