@@ -193,7 +193,12 @@ Expected<ModelSource> resolveModel(const std::string &model,
       GPTC_CHECK(openCheckpoint(source, checkpoint));
     return source;
   }
-  if (!fs::exists(model, code)) {
+  bool there = fs::exists(fs::status(model, code));
+  // A loop of links, or a folder that may not be searched.
+  if (!there && code && code != std::errc::no_such_file_or_directory &&
+      code != std::errc::not_a_directory)
+    return tl::unexpected(systemError(code.value(), "open", model));
+  if (!there) {
     std::vector<std::string> names;
     for (const ModelConfig &config : publishedModels())
       names.push_back(config.name);

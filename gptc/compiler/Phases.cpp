@@ -137,14 +137,30 @@ Expected<std::unique_ptr<Dump>> Dump::create(const std::string &folder) {
   auto dump = std::make_unique<Dump>();
   if (folder.empty())
     return dump;
+  namespace fs = std::filesystem;
   std::error_code code;
-  std::filesystem::create_directories(folder, code);
+  for (fs::path path = fs::absolute(folder, code).lexically_normal();
+       !code && !fs::exists(path, code) && !code; path = path.parent_path())
+    if (path.has_filename())
+      dump->made_.push_back(path.string());
+  fs::create_directories(folder, code);
+  if (code)
+    dump->remove();
   if (code)
     return failure(ErrorCode::Io, "cannot create the folder '{}': {}", folder,
                    code.message());
   GPTC_CHECK(clearDump(folder));
   dump->folder_ = folder;
   return dump;
+}
+
+void Dump::remove() {
+  std::error_code ignored;
+  if (!folder_.empty())
+    static_cast<void>(clearDump(folder_));
+  // Those that are not empty stay.
+  for (const std::string &path : made_)
+    std::filesystem::remove(path, ignored);
 }
 
 void Dump::numbered(const std::string &name, const std::string &text) {
@@ -164,6 +180,8 @@ void Dump::file(const std::string &path, const std::string &text) {
     GPTC_CHECK(out.write(std::as_bytes(std::span(text))));
     return out.commit();
   }();
+  if (!status_)
+    remove(); // Half a dump would be taken for a whole one.
 }
 
 std::string printModule(mlir::ModuleOp module) {

@@ -35,11 +35,16 @@ public:
   void numbered(const std::string &name, const std::string &text);
   /// A file at a path inside of the folder.
   void file(const std::string &path, const std::string &text);
-  /// The first failure to write, if any.
+  /// The first failure to write, if any; it takes away what was written.
   const Status &status() const { return status_; }
 
 private:
+  /// Takes away what was written and made.
+  void remove();
+
   std::string folder_;
+  /// The folders that were made for it, from the innermost.
+  std::vector<std::string> made_;
   int next_ = 0;
   Status status_;
 };

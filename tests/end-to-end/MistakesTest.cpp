@@ -194,6 +194,42 @@ TEST_F(Mistakes, CompilingNeedsNoTemporaryFolder) {
   EXPECT_EQ(folder.count(), 3U);
 }
 
+TEST_F(Mistakes, ADumpIsWholeOrNotThere) {
+  TemporaryFolder folder;
+  auto compile = [&](const std::string &before, const std::string &dump) {
+    return bash(before + " $gptc compile " + model +
+                " --to program"
+                " --cpu x86-64-v3 --entry decode --dump-dir " +
+                (folder / dump));
+  };
+  // Files of one block.
+  expectFailure(compile("ulimit -f 1;", "a/b"), "File too large");
+  EXPECT_EQ(folder.count(), 0U);
+  fs::create_directory(folder / "a");
+  expectFailure(compile("ulimit -f 1;", "a/b"), "File too large");
+  EXPECT_TRUE(fs::is_directory(folder / "a"));
+  EXPECT_TRUE(fs::is_empty(folder / "a"));
+  fs::create_directory(folder / "a/b");
+  expectFailure(compile("ulimit -f 1;", "a/b"), "File too large");
+  EXPECT_TRUE(fs::is_directory(folder / "a/b"));
+  EXPECT_TRUE(fs::is_empty(folder / "a/b"));
+}
+
+TEST_F(Mistakes, ALoopOfLinksIsCalledOne) {
+  TemporaryFolder folder;
+  fs::create_symlink("b", folder / "a");
+  fs::create_symlink("a", folder / "b");
+  for (const char *name : {"a", "a/inside"})
+    expectFailure(gptcCommand({"compile", folder / name, "-o", folder / "c"}),
+                  fmt::format("cannot open '{}': Too many levels of symbolic "
+                              "links",
+                              folder / name));
+  fs::create_symlink("nothing", folder / "dangling");
+  for (const char *name : {"dangling", "nothing"})
+    expectFailure(gptcCommand({"compile", folder / name, "-o", folder / "c"}),
+                  "is no model: neither one of gpt1,");
+}
+
 /// What does not fit is told from the configuration and the headers, in far
 /// less time and memory than a graph of it takes.
 TEST_F(Mistakes, SizesThatNoModelHasAreToldAtOnce) {
