@@ -23,9 +23,8 @@ std::vector<Named> argumentsOf(const EntryRequest &request) {
   switch (request.kind) {
   case Kind::Prefill:
   case Kind::Decode:
-    return {{"tokens", ids},
-            {"positions", perSequence},
-            {"lengths", perSequence}};
+    return {
+        {"tokens", ids}, {"positions", perSequence}, {"lengths", perSequence}};
   case Kind::Score:
   case Kind::Loss:
     return {{"tokens", ids}, {"targets", ids}};
@@ -48,8 +47,7 @@ std::vector<Named> resultsOf(const EntryRequest &request,
     return {
         {"logits", {DataType::F32, {request.batch, request.rows, vocabulary}}}};
   case Kind::Score:
-    return {
-        {"log_likelihood", {DataType::F32, {request.batch, request.rows}}}};
+    return {{"log_likelihood", {DataType::F32, {request.batch, request.rows}}}};
   case Kind::Loss:
   case Kind::States:
     break;

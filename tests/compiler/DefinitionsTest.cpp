@@ -75,8 +75,7 @@ TEST(Definitions, WhatIsRightCompiles) {
   EXPECT_EQ(errorOf(giving("logits", {1, 8, vocabulary}), "logits"), "");
   EXPECT_EQ(errorOf(giving("log_likelihood", {1, 8}), "score"), "");
   Build trains = with([](Graph &graph, const EntryRequest &request, Tensor x) {
-    request.useLoss(graph,
-                    reduceSum(reduceSum(reduceSum(x * x, 0), 0), 0));
+    request.useLoss(graph, reduceSum(reduceSum(reduceSum(x * x, 0), 0), 0));
   });
   for (const char *entry : {"loss_and_gradients", "train_step"})
     EXPECT_EQ(errorOf(trains, entry), "") << entry;
@@ -121,17 +120,15 @@ TEST(Definitions, ArgumentsAndResultsThatAreMissing) {
               HasSubstr("expected logits f32[1, 8, 7]"));
   EXPECT_THAT(errorOf(giving("logits", {1, vocabulary}), "score"),
               HasSubstr("expected log_likelihood f32[1, 8]"));
-  for (const char *entry :
-       {"loss_and_gradients", "train_step"})
+  for (const char *entry : {"loss_and_gradients", "train_step"})
     EXPECT_THAT(errorOf(empty, entry),
                 HasSubstr(std::string("in '") + entry +
                           "': has no results; expected a call of useLoss"));
   EXPECT_THAT(errorOf([](Graph &graph, const EntryRequest &request) {
                 graph.beginEntry(request.name);
                 graph.argument("tokens", f32({1, 1}));
-                graph.result("logits",
-                             cast(iota(graph, {1, vocabulary}, 0),
-                                  DataType::F32));
+                graph.result("logits", cast(iota(graph, {1, vocabulary}, 0),
+                                            DataType::F32));
                 graph.endEntry();
               }),
               HasSubstr("has the arguments tokens f32[1, 1]; expected tokens "
@@ -218,14 +215,14 @@ TEST(Definitions, ExceptionsOfAnyType) {
 }
 
 TEST(Definitions, TensorsThatNoMemoryHolds) {
-  for (const Shape &shape :
-       {Shape{int64_t(1) << 32, int64_t(1) << 32},
-        {int64_t(1) << 40, int64_t(1) << 40}, {int64_t(1) << 62},
-        {3, int64_t(1) << 61}, {(int64_t(1) << 40) + 1}})
+  for (const Shape &shape : {Shape{int64_t(1) << 32, int64_t(1) << 32},
+                             {int64_t(1) << 40, int64_t(1) << 40},
+                             {int64_t(1) << 62},
+                             {3, int64_t(1) << 61},
+                             {(int64_t(1) << 40) + 1}})
     EXPECT_THAT(errorOf(with([=](Graph &graph, const EntryRequest &, Tensor) {
-                  graph.result("logits",
-                               graph.parameter("w", f32(shape),
-                                               Initializer::zeros()));
+                  graph.result("logits", graph.parameter("w", f32(shape),
+                                                         Initializer::zeros()));
                 })),
                 HasSubstr("declares 'w' as f32" + toString(shape) +
                           "; a tensor has at most 1099511627776 elements"));

@@ -1,12 +1,13 @@
 //===- HuggingFaceConfigTest.cpp - Which fields count ---------------------===//
 //
-// The fields are those of transformers 5.24's PretrainedConfig, GenerationConfig
-// and the three models' configurations, and what 4.x had besides.
+// The fields are those of transformers 5.24's PretrainedConfig,
+// GenerationConfig and the three models' configurations, and what 4.x had
+// besides.
 //
 //===----------------------------------------------------------------------===//
 
-#include "gptc/models/Catalogue.h"
 #include "gptc/models/checkpoint/HuggingFaceConfig.h"
+#include "gptc/models/Catalogue.h"
 #include "tests/support/Matchers.h"
 
 #include <gtest/gtest.h>
@@ -24,8 +25,8 @@ Json small(const std::string &family) {
             {"hidden_size", 12},
             {"num_heads", 3},
             {"attention_types", {{{"global", "local"}, 1}}}};
-  return {{"model_type", family}, {"n_layer", 2}, {"n_embd", 12},
-          {"n_head", 3}};
+  return {
+      {"model_type", family}, {"n_layer", 2}, {"n_embd", 12}, {"n_head", 3}};
 }
 
 Expected<ModelConfig> parsed(Json json, const Json &fields) {
@@ -114,36 +115,35 @@ TEST_P(Fields, OfTransformersThatNoLogitDependsOnAreAccepted) {
 }
 
 TEST_P(Fields, ThatChangeTheComputationAreErrors) {
-  for (const Json &fields : std::vector<Json>{
-           {{"add_cross_attention", true}},
-           {{"is_encoder_decoder", true}},
-           {{"auto_map", {{"AutoModel", "m.M"}}}},
-           {{"per_layer_config", {{"0", {{"n_head", 1}}}}}},
-           {{"pruned_heads", {{"0", {1}}}}},
-           {{"quantization_config", {{"bits", 8}}}}})
+  for (const Json &fields :
+       std::vector<Json>{{{"add_cross_attention", true}},
+                         {{"is_encoder_decoder", true}},
+                         {{"auto_map", {{"AutoModel", "m.M"}}}},
+                         {{"per_layer_config", {{"0", {{"n_head", 1}}}}}},
+                         {{"pruned_heads", {{"0", {1}}}}},
+                         {{"quantization_config", {{"bits", 8}}}}})
     EXPECT_THAT(parsed(small(GetParam()), fields),
                 FailsWith(ErrorCode::Unsupported,
                           "the field '" + fields.begin().key() + "' (" +
                               fields.begin()->dump() +
                               ") changes what the model computes"))
         << GetParam();
-  for (const Json &fields : std::vector<Json>{
-           {{"rope_theta", 10000}}, {{"rope_parameters", {{"a", 1}}}},
-           {{"sliding_window", 5}}, {{"rotary_dim", 64}}})
+  for (const Json &fields : std::vector<Json>{{{"rope_theta", 10000}},
+                                              {{"rope_parameters", {{"a", 1}}}},
+                                              {{"sliding_window", 5}},
+                                              {{"rotary_dim", 64}}})
     EXPECT_THAT(parsed(small(GetParam()), fields),
                 FailsWith(ErrorCode::Unsupported, "is not known"))
         << GetParam();
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, Fields,
-                         testing::Values("gpt2", "openai-gpt", "gpt_neo",
-                                         "gpt3"),
-                         [](const auto &info) {
-                           std::string name = info.param;
-                           std::erase_if(name,
-                                         [](char c) { return !isalnum(c); });
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Families, Fields, testing::Values("gpt2", "openai-gpt", "gpt_neo", "gpt3"),
+    [](const auto &info) {
+      std::string name = info.param;
+      std::erase_if(name, [](char c) { return !isalnum(c); });
+      return name;
+    });
 
 /// transformers' OpenAIGPTModel has 4 * n_embd and scaled scores, and takes
 /// its activation from afn alone.
@@ -232,10 +232,11 @@ TEST(HuggingFaceConfig, GptNeosLayersAreOneByOneOrRepeated) {
 }
 
 TEST(HuggingFaceConfig, SizesHaveBounds) {
-  for (auto [family, field] :
-       {std::pair("gpt2", "n_layer"), {"openai-gpt", "n_layer"},
-        {"gpt3", "n_layer"}, {"gpt_neo", "num_layers"},
-        {"gpt2", "num_hidden_layers"}})
+  for (auto [family, field] : {std::pair("gpt2", "n_layer"),
+                               {"openai-gpt", "n_layer"},
+                               {"gpt3", "n_layer"},
+                               {"gpt_neo", "num_layers"},
+                               {"gpt2", "num_hidden_layers"}})
     for (int64_t value : {int64_t(0), int64_t(-1), int64_t(1025),
                           int64_t(1) << 24, int64_t(1) << 62})
       EXPECT_THAT(parsed(small(family), {{field, value}}),

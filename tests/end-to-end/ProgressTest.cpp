@@ -17,8 +17,8 @@ const std::string shakespeare = GPTC_SOURCE_DIR "/examples/shakespeare";
 std::vector<std::string> compiling(const std::string &model,
                                    const std::string &file,
                                    std::vector<std::string> more = {}) {
-  more.insert(more.begin(), {"compile", model, "-o", file, "--cpu",
-                             "x86-64-v3", "--context", "64"});
+  more.insert(more.begin(), {"compile", model, "-o", file, "--cpu", "x86-64-v3",
+                             "--context", "64"});
   return more;
 }
 
@@ -36,17 +36,16 @@ std::string onTerminal(const std::vector<std::string> &arguments,
 void elsewhere(const std::vector<std::string> &arguments) {
   auto ran = gptcCommand(arguments);
   expectSuccess(ran);
-  EXPECT_THAT(ran.out + ran.err, AllOf(Not(HasSubstr("\r")),
-                                       Not(HasSubstr("\033")),
-                                       Not(HasSubstr(" of "))));
+  EXPECT_THAT(ran.out + ran.err,
+              AllOf(Not(HasSubstr("\r")), Not(HasSubstr("\033")),
+                    Not(HasSubstr(" of "))));
 }
 
 TEST(ProgressOfACommand, CompilingTellsPassesKernelsAndBytes) {
   TemporaryFolder folder;
-  auto arguments =
-      compiling(shakespeare, folder / "a.gptc",
-                {"--entry", "decode", "--embed-weights", "--target",
-                 "cpu,vulkan"});
+  auto arguments = compiling(
+      shakespeare, folder / "a.gptc",
+      {"--entry", "decode", "--embed-weights", "--target", "cpu,vulkan"});
   EXPECT_THAT(
       onTerminal(arguments, "Wrote "),
       AllOf(HasSubstr("\r\033[Kphase model"),
@@ -67,9 +66,8 @@ TEST(ProgressOfACommand, WeightsTellBytes) {
   expectSuccess(
       gptcCommand(compiling("gpt2-124m", file, {"--entry", "decode"})));
   std::string bytes = ": [0-9.]+ [KMG]iB of [0-9.]+ MiB";
-  std::vector<std::string> generate{"generate",     file,
-                                    "--prompt-ids", "1",
-                                    "--max-tokens", "1", "--print-ids"};
+  std::vector<std::string> generate{"generate",     file, "--prompt-ids", "1",
+                                    "--max-tokens", "1",  "--print-ids"};
   EXPECT_THAT(onTerminal(generate, "[0-9]+\r\n"),
               ContainsRegex("\033\\[Kloading weights" + bytes));
   elsewhere(generate);
@@ -84,7 +82,8 @@ TEST(ProgressOfACommand, WeightsTellBytes) {
 TEST(ProgressOfACommand, ScoringTellsWindows) {
   TemporaryFolder folder;
   std::string file = folder / "a.gptc";
-  expectSuccess(gptcCommand(compiling(shakespeare, file, {"--entry", "score"})));
+  expectSuccess(
+      gptcCommand(compiling(shakespeare, file, {"--entry", "score"})));
   std::string text;
   for (int i = 0; i < 1000; ++i)
     text += "To be, or not to be, that is the question. ";

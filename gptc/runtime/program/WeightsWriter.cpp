@@ -288,7 +288,8 @@ Expected<WrittenWeights> writeWeights(Executable &executable,
     };
     GPTC_CHECK(addParts(variable, /*unchanged=*/false, load, tensors, written));
   }
-  return finish(executable.artifact(), std::move(tensors), written, path, progress);
+  return finish(executable.artifact(), std::move(tensors), written, path,
+                progress);
 }
 
 } // namespace gptc
