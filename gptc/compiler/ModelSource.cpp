@@ -49,14 +49,16 @@ Status openCheckpoint(ModelSource &source, const std::string &folder) {
 
 /// Whether the checkpoint has as many layers as its configuration: told before
 /// a graph of them is built.
-Status checkLayers(const ModelConfig &config, const Checkpoint &checkpoint) {
+Status checkLayers(const ModelConfig &config, const ModelSource &source) {
+  if (!source.checkpoint)
+    return {};
   for (int64_t i = 0; i < config.layers; ++i)
     if (std::string name = fmt::format("h.{}.ln_1.weight", i);
-        !checkpoint.find(name))
+        !source.checkpoint->find(name))
       return failure(ErrorCode::NotFound,
                      "the checkpoint '{}' has no tensor '{}', and its "
                      "config.json names {} layers",
-                     checkpoint.folder(), name, config.layers);
+                     source.folder, name, config.layers);
   return {};
 }
 
@@ -184,7 +186,7 @@ Expected<ModelSource> resolveModel(const std::string &model,
                      "the configuration of '{}' is not that of '{}'; compile "
                      "the folder itself: gptc compile {}",
                      checkpoint, model, checkpoint);
-    GPTC_CHECK(checkLayers(config, *source.checkpoint));
+    GPTC_CHECK(checkLayers(config, source));
     return source;
   }
   if (isLibrary(model)) {
@@ -235,7 +237,7 @@ Expected<ModelSource> resolveModel(const std::string &model,
                      "the configuration of '{}' is not that of '{}'",
                      checkpoint, model);
   }
-  GPTC_CHECK(checkLayers(config, *source.checkpoint));
+  GPTC_CHECK(checkLayers(config, source));
   return source;
 }
 
