@@ -8,7 +8,6 @@ namespace {
 
 using testing::AllOf;
 using testing::ContainsRegex;
-using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -37,8 +36,7 @@ void elsewhere(const std::vector<std::string> &arguments) {
   auto ran = gptcCommand(arguments);
   expectSuccess(ran);
   EXPECT_THAT(ran.out + ran.err,
-              AllOf(Not(HasSubstr("\r")), Not(HasSubstr("\033")),
-                    Not(HasSubstr(" of "))));
+              AllOf(Not(HasSubstr("\r")), Not(HasSubstr("\033"))));
 }
 
 TEST(ProgressOfACommand, CompilingTellsPassesKernelsAndBytes) {
@@ -67,16 +65,13 @@ TEST(ProgressOfACommand, WeightsTellBytes) {
       gptcCommand(compiling("gpt2-124m", file, {"--entry", "decode"})));
   std::string bytes = ": [0-9.]+ [KMG]iB of [0-9.]+ MiB";
   std::vector<std::string> generate{"generate",     file, "--prompt-ids", "1",
-                                    "--max-tokens", "1",  "--print-ids"};
+                                    "--max-tokens", "1",  "--threads",    "1",
+                                    "--print-ids"};
   EXPECT_THAT(onTerminal(generate, "[0-9]+\r\n"),
               ContainsRegex("\033\\[Kloading weights" + bytes));
   elsewhere(generate);
   EXPECT_THAT(onTerminal({"export", file, folder / "one"}, "'"),
               ContainsRegex("\033\\[Kwriting weights" + bytes));
-  std::filesystem::remove_all(folder / "one");
-  auto exported = gptcCommand({"export", file, folder / "other"});
-  expectSuccess(exported);
-  EXPECT_THAT(exported.err, Not(HasSubstr("\r")));
 }
 
 TEST(ProgressOfACommand, ScoringTellsWindows) {
@@ -85,10 +80,11 @@ TEST(ProgressOfACommand, ScoringTellsWindows) {
   expectSuccess(
       gptcCommand(compiling(shakespeare, file, {"--entry", "score"})));
   std::string text;
-  for (int i = 0; i < 1000; ++i)
+  for (int i = 0; i < 200; ++i)
     text += "To be, or not to be, that is the question. ";
   std::vector<std::string> arguments{
-      "score", file, "--file", folder.write("text", text), "--stride", "8"};
+      "score",    file, "--file",    folder.write("text", text),
+      "--stride", "8",  "--threads", "1"};
   EXPECT_THAT(onTerminal(arguments, "log-likelihood "),
               ContainsRegex("\033\\[Kscoring: [0-9]+ of [0-9]+ windows"));
   auto piped = gptcCommand(arguments);
