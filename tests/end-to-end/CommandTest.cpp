@@ -268,12 +268,12 @@ TEST_F(Command, TokenizeNeedsATokenizerAndValidIds) {
                 "9999999");
 }
 
-/// The parts of a plan, as JSON and as text, add up to what the plan says.
 TEST_F(Command, TokenizePrintsJson) {
   auto ids = gptcCommand({"tokenize", tokenizer, "--json"}, "to be");
   expectSuccess(ids);
   std::string text;
-  for (int id : Json::parse(ids.out).at("ids"))
+  Json parsed = Json::parse(ids.out);
+  for (int id : parsed.at("ids"))
     text += std::to_string(id) + " ";
   EXPECT_NE(text, "");
   auto back = gptcCommand({"tokenize", tokenizer, "--decode", "--json"}, text);
@@ -289,6 +289,7 @@ TEST_F(Command, TokenizePrintsJson) {
   EXPECT_EQ(Json::parse(back.out), Json({{"text", "\xef\xbf\xbd"}}));
 }
 
+/// The parts of a plan, as JSON and as text, add up to what the plan says.
 TEST_F(Command, APlanNamesTheShareOfEachPart) {
   Json plan = jsonOf(gptcCommand({"plan", model, "--train", "--json"}));
   expectKeys(plan, {"peak_entry", "parts"});

@@ -149,7 +149,8 @@ TEST_F(Finetune, ChoosesAmongAnswers) {
                 {"label", int(second)}}
         .dump();
   });
-  finetune("multiple-choice", ".jsonl", "run", {"--epochs", "2"}, "3e-4");
+  finetune("multiple-choice", ".jsonl", "run",
+           {"--epochs", "3", "--dropout", "0"}, "3e-4");
   Json predicted = predict("run", ".jsonl");
   EXPECT_GE(metric(predicted, "accuracy"), 0.95);
 }

@@ -49,7 +49,8 @@ protected:
     request.batch = 3;
     request.task = details["task"];
     request.outputs = details["outputs"];
-    request.auxiliary = details["auxiliary"];
+    if (!request.task.empty())
+      request.auxiliary = details["auxiliary"].get<double>();
     if (details.contains("rank")) {
       request.loraRank = details["rank"];
       request.loraAlpha = details["alpha"];

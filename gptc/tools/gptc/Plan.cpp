@@ -226,8 +226,7 @@ void addPlan(CLI::App &app, Action &action) {
                       "Its optimizer: gpt1, gpt2 or gpt3-SIZE (the model's)");
   addMemoryOption(*command, request.memory);
   command->add_flag("--json", options->json, "Print JSON");
-  command->footer("Examples: gptc plan gpt3-175b --dtype bf16\n"
-                  "          gptc plan gpt2-124m --train --batch 8");
+  command->footer("Example: gptc plan gpt2-124m --train --batch 8");
   command->callback(
       [&action, options] { action = [options] { return run(*options); }; });
 }
