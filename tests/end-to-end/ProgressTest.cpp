@@ -70,7 +70,7 @@ TEST(ProgressOfACommand, WeightsTellBytes) {
   EXPECT_THAT(onTerminal(generate, "[0-9]+\r\n"),
               ContainsRegex("\033\\[Kloading weights" + bytes));
   elsewhere(generate);
-  EXPECT_THAT(onTerminal({"export", file, folder / "one"}, "'"),
+  EXPECT_THAT(onTerminal({"export", file, folder / "one"}, "Wrote "),
               ContainsRegex("\033\\[Kwriting weights" + bytes));
 }
 
