@@ -3,6 +3,7 @@
 #include "gptc/compiler/BuildModel.h"
 
 #include "gptc/compiler/EntryContract.h"
+#include "gptc/compiler/FitMemory.h"
 #include "gptc/compiler/Phases.h"
 #include "gptc/frontend/GraphState.h"
 #include "gptc/frontend/Operators.h"
@@ -211,6 +212,53 @@ std::string typeOf(const Checkpoint &checkpoint) {
   return any ? "bf16" : "f32";
 }
 
+/// What would train within the budget of a request that does not: the largest
+/// batch, or context, of half as many and so on.
+Expected<std::string> whatWouldFit(const ModelSource &source,
+                                   CompileRequest request) {
+  uint64_t budget = std::exchange(request.memory, 0);
+  uint64_t context = source.definition.info.context;
+  request.batch = std::max<uint64_t>(request.batch, 1);
+  request.context = request.context ? request.context : context;
+  while (request.batch > 1 || request.context > 16) {
+    (request.batch > 1 ? request.batch : request.context) /= 2;
+    Graph graph;
+    GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
+    GPTC_TRY(uint64_t least,
+             leastPeak(moduleOf(graph), info, budget, request.progress));
+    if (least <= budget)
+      return fmt::format("--batch {} --context {} would fit", request.batch,
+                         request.context);
+  }
+  return std::string("no batch and context of this model fits");
+}
+
+/// Fits a built model into the memory that a request names, if it names any.
+Expected<Recomputation> fitRequest(mlir::ModuleOp module,
+                                   const ModuleInfo &info,
+                                   const ModelSource &source,
+                                   const CompileRequest &request) {
+  if (request.memory == 0)
+    return Recomputation();
+  bool trains = false;
+  module.walk([&](ir::GradientOp) { trains = true; });
+  if (!trains)
+    return failure(ErrorCode::InvalidArgument,
+                   "--memory: what is computed again for want of memory are "
+                   "parts of training; add an entry that trains, train_step");
+  GPTC_TRY(Fit fit, fitMemory(module, info, request.memory, request.progress));
+  if (fit.peak <= request.memory)
+    return std::move(fit.recomputed);
+  GPTC_TRY(std::string remedy, whatWouldFit(source, request));
+  constexpr double mebibyte = 1024 * 1024;
+  return failure(ErrorCode::InvalidArgument,
+                 "--memory: {:.1f} MiB are not enough: with layers computed "
+                 "again in the backward pass '{}' takes at least {:.1f} MiB; "
+                 "{}",
+                 double(request.memory) / mebibyte, info.name,
+                 double(fit.peak) / mebibyte, remedy);
+}
+
 Status checkSizes(const CompileRequest &request, const ModelInfo &model) {
   constexpr uint64_t most = 65536;
   if (request.context > model.context)
@@ -260,6 +308,8 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
     info.checkpoint = source.folder;
     info.digest = source.checkpoint->digest();
   }
+  info.folder = source.folder;
+  info.config = source.config;
 
   std::vector<std::string> names = request.entries;
   GPTC_TRY(std::optional<Task> task, taskOf(request));
@@ -360,6 +410,7 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
     info.recipe = describe(recipe.with(request.dropout));
   }
   GPTC_CHECK(addCosts(module, info));
+  GPTC_TRY(info.recomputed, fitRequest(module, info, source, request));
   attach(module, info);
   std::string text = printModule(module);
   info.sourceHash = Sha256::hex(Sha256::of(std::as_bytes(std::span(text))));

@@ -4,7 +4,6 @@
 
 #include "gptc/compiler/BuildManifest.h"
 #include "gptc/compiler/BuildModel.h"
-#include "gptc/compiler/FitMemory.h"
 #include "gptc/compiler/ParseModule.h"
 #include "gptc/compiler/PlanParts.h"
 #include "gptc/compiler/ReferenceRunner.h"
@@ -89,24 +88,6 @@ void embedWeights(artifact::ManifestT &manifest, artifact::TargetT &target,
   }
 }
 
-/// Has the blobs tell how many bytes of all of them are written.
-void tellOf(std::vector<PendingBlob> &blobs, const TextProgress &progress) {
-  uint64_t all = 0;
-  for (const PendingBlob &blob : blobs)
-    all += blob.size;
-  auto done = std::make_shared<uint64_t>(0);
-  for (PendingBlob &blob : blobs)
-    blob.produce = [produce = std::move(blob.produce), &progress, done,
-                    all](const PendingBlob::Sink &sink) {
-      return produce([&](std::span<const std::byte> piece) -> Status {
-        GPTC_CHECK(sink(piece));
-        *done += piece.size();
-        progress(fmt::format("writing: {} of {} MiB", *done >> 20, all >> 20));
-        return {};
-      });
-    };
-}
-
 Expected<CarriedFiles> readCarriedFiles(const std::string &folder) {
   CarriedFiles files;
   std::error_code code;
@@ -132,12 +113,9 @@ Status writeText(const std::string &path, const std::string &text) {
   return file.commit();
 }
 
-/// Compiles to the phase or artifact that the request asks for. `config` is
-/// the config.json of a model without a folder.
+/// Compiles to the phase or artifact that the request asks for.
 Expected<CompileSummary> finish(mlir::ModuleOp module,
-                                const CompileRequest &request,
-                                const std::string &folder,
-                                const std::string &config = "") {
+                                const CompileRequest &request) {
   GPTC_TRY(auto dump, Dump::create(request.dumpDirectory));
   GPTC_TRY(Phase phase, phaseOf(module));
   if (!request.fromPhase.empty() && request.fromPhase != toString(phase))
@@ -154,14 +132,14 @@ Expected<CompileSummary> finish(mlir::ModuleOp module,
   }
   dump->numbered(toString(phase).str() + ".mlir",
                  dump->active() ? printModule(module) : "");
+  GPTC_TRY(ModuleInfo info, infoOf(module));
   if (to == Phase::Artifact) {
-    GPTC_TRY(CarriedFiles files, readCarriedFiles(folder));
-    if (!config.empty())
-      files["config.json"] = config;
+    GPTC_TRY(CarriedFiles files, readCarriedFiles(info.folder));
+    if (!info.config.empty())
+      files["config.json"] = info.config;
     return compileModule(module, files, request.output, *dump,
                          request.progress);
   }
-  GPTC_TRY(ModuleInfo info, infoOf(module));
   if (to > Phase::Gradient && info.targets.size() > 1)
     return failure(ErrorCode::InvalidArgument,
                    "--to: the module of phase '{}' is that of one target; give "
@@ -229,6 +207,7 @@ Status refuseModelOptions(const CompileRequest &request) {
       {"--init-seed", request.initSeed.has_value()},
       {"--target", !request.targets.empty()},
       {"--recipe", !request.recipe.empty()},
+      {"--memory", request.memory != 0},
       {"--dropout", request.dropout.has_value()},
       {"--task", !request.task.empty()},
       {"--outputs", request.outputs != 0},
@@ -385,8 +364,13 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
                                     std::as_bytes(std::span(bytecode))));
     manifest.targets.push_back(std::move(reference));
   }
+  uint64_t bytes = 0;
+  for (const PendingBlob &blob : blobs)
+    bytes += blob.size;
   if (progress)
-    tellOf(blobs, progress);
+    tellBytes(blobs, bytes, [&](uint64_t done, uint64_t all) {
+      progress(fmt::format("writing: {} of {} MiB", done >> 20, all >> 20));
+    });
   GPTC_TRY(summary.bytes, writeArtifact(output, manifest, blobs));
   summary.seconds = secondsSince(begin);
   return summary;
@@ -407,61 +391,6 @@ Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
   GPTC_TRY(auto dump, Dump::create(""));
   return compileModule(module, {}, output, *dump);
 }
-
-namespace {
-
-/// What would train within the budget of a request that does not: the largest
-/// batch, or context, of half as many and so on.
-Expected<std::string> whatWouldFit(const ModelSource &source,
-                                   CompileRequest request) {
-  std::vector<std::string> changed;
-  uint64_t context = source.definition.info.context;
-  request.context =
-      request.context ? std::min(request.context, context) : context;
-  for (;;) {
-    if (request.batch > 1) {
-      request.batch /= 2;
-    } else if (request.context > 16) {
-      request.context /= 2;
-    } else {
-      return std::string("no batch and context of this model fits");
-    }
-    Graph graph;
-    GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
-    GPTC_TRY(Fit fit, fitMemory(moduleOf(graph), info, request.memory));
-    if (fit.peak <= request.memory)
-      return fmt::format("--batch {} --context {} would fit",
-                         std::max<uint64_t>(request.batch, 1), request.context);
-  }
-}
-
-/// Fits a built model into the memory that a request names, if it names any.
-Expected<Recomputation> fitRequest(mlir::ModuleOp module,
-                                   const ModuleInfo &info,
-                                   const ModelSource &source,
-                                   const CompileRequest &request) {
-  if (request.memory == 0)
-    return Recomputation();
-  bool trains = false;
-  module.walk([&](ir::GradientOp) { trains = true; });
-  if (!trains)
-    return failure(ErrorCode::InvalidArgument,
-                   "--memory: what is computed again for want of memory are "
-                   "parts of training; add an entry that trains, train_step");
-  GPTC_TRY(Fit fit, fitMemory(module, info, request.memory));
-  if (fit.peak <= request.memory)
-    return std::move(fit.recomputed);
-  GPTC_TRY(std::string remedy, whatWouldFit(source, request));
-  constexpr double mebibyte = 1024 * 1024;
-  return failure(ErrorCode::InvalidArgument,
-                 "--memory: {:.1f} MiB are not enough: with layers computed "
-                 "again in the backward pass '{}' takes at least {:.1f} MiB; "
-                 "{}",
-                 double(request.memory) / mebibyte, info.name,
-                 double(fit.peak) / mebibyte, remedy);
-}
-
-} // namespace
 
 Expected<CompileSummary> compileModel(const CompileRequest &request) {
   Clock::time_point begin = Clock::now();
@@ -491,7 +420,7 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
       return tl::unexpected(status.error().in("'" + request.model + "'"));
     GPTC_CHECK(takeOptions(request, *info));
     attach(*module, *info);
-    summary = finish(*module, request, info->checkpoint);
+    summary = finish(*module, request);
   } else {
     if (!request.fromPhase.empty() && request.fromPhase != "model")
       return failure(ErrorCode::InvalidArgument,
@@ -505,11 +434,9 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
     if (request.progress)
       request.progress("phase model");
     GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
-    GPTC_TRY(Recomputation recomputed,
-             fitRequest(moduleOf(graph), info, source, request));
-    summary = finish(moduleOf(graph), request, source.folder, source.config);
+    summary = finish(moduleOf(graph), request);
     if (summary)
-      summary->recomputed = std::move(recomputed);
+      summary->recomputed = std::move(info.recomputed);
   }
   if (summary)
     summary->seconds = secondsSince(begin);
@@ -523,7 +450,7 @@ Expected<PlanSummary> planModel(const CompileRequest &request) {
   GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
   mlir::ModuleOp module = moduleOf(graph);
   PlanSummary plan;
-  GPTC_TRY(plan.recomputed, fitRequest(module, info, source, request));
+  plan.recomputed = info.recomputed;
   GPTC_TRY(auto dump, Dump::create(""));
   GPTC_CHECK(advance(module, Phase::Program, info.type, *dump));
   plan.parameters = info.parameters;

@@ -3,7 +3,7 @@
 #include "gptc/compiler/FitMemory.h"
 
 #include "gptc/compiler/BuildManifest.h"
-#include "gptc/compiler/Phases.h"
+#include "gptc/compiler/Variants.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace gptc {
@@ -36,14 +36,74 @@ std::vector<std::string> layersOf(mlir::func::FuncOp entry) {
   return layers;
 }
 
-/// The choices of a module with some layers, from the cheapest on: the first
-/// ones of them are visited last on the way back, when little else is kept.
-struct Choices {
+/// Tries what a module might compute again. Of L layers there are 2 L + 1
+/// choices, from the cheapest on: the first ones of them are visited last on
+/// the way back, when little else is kept.
+class Search {
+public:
+  Search(mlir::ModuleOp module, const ModuleInfo &info,
+         const TextProgress &progress)
+      : module(module), info(info), progress(progress) {
+    for (auto entry : module.getOps<mlir::func::FuncOp>())
+      for (std::string &layer : layersOf(entry))
+        if (!llvm::is_contained(layers, layer))
+          layers.push_back(std::move(layer));
+  }
+
+  /// Some choice that is enough, else the one that needs least. What is
+  /// computed again needs memory itself: the last choice need not be that.
+  Status findEnough(uint64_t budget) {
+    size_t count = layers.size();
+    GPTC_TRY(peak, peakOf(0));
+    if (count == 0)
+      return {};
+    size_t least = 0;
+    for (size_t choice : {count, 2 * count - 1, 2 * count}) {
+      if (peak <= budget)
+        break;
+      below = chosen;
+      GPTC_TRY(uint64_t tried, peakOf(choice));
+      chosen = choice;
+      if (tried < peak) {
+        peak = tried;
+        least = choice;
+      }
+    }
+    chosen = least;
+    return {};
+  }
+
+  /// The cheapest one, after one that is enough was found.
+  Status findCheapest(uint64_t budget) {
+    while (below + 1 < chosen) {
+      size_t middle = (below + chosen) / 2;
+      GPTC_TRY(uint64_t tried, peakOf(middle));
+      (tried > budget ? below : chosen) = middle;
+    }
+    return {};
+  }
+
+  /// Chooses it in the module.
+  Expected<Fit> choose() {
+    uint64_t useful = info.flopsOfEntries();
+    GPTC_TRY(peak, peakOf(chosen));
+    Fit fit{choiceOf(chosen), peak};
+    fit.recomputed.usefulFlops = useful;
+    fit.recomputed.flops = flops > useful ? flops - useful : 0;
+    return fit;
+  }
+
+  uint64_t peak = 0;
+
+private:
+  mlir::ModuleOp module;
+  const ModuleInfo &info;
+  const TextProgress &progress;
   std::vector<std::string> layers;
+  size_t below = 0, chosen = 0;
+  uint64_t flops = 0; ///< Of all entries, what is computed twice included.
 
-  size_t count() const { return 2 * layers.size() + 1; }
-
-  Recomputation at(size_t choice) const {
+  Recomputation choiceOf(size_t choice) const {
     Recomputation made;
     size_t whole = choice > layers.size() ? choice - layers.size() : 0;
     size_t some = std::min(choice, layers.size());
@@ -52,96 +112,74 @@ struct Choices {
                       layers.begin() + int64_t(some));
     return made;
   }
-};
 
-void setChoice(mlir::ModuleOp module, const Recomputation &choice) {
-  mlir::Builder builder(module.getContext());
-  llvm::SmallVector<mlir::NamedAttribute> members;
-  for (const std::string &layer : choice.whole)
-    members.push_back(
-        builder.getNamedAttr(layer, builder.getStringAttr("whole")));
-  for (const std::string &layer : choice.light)
-    members.push_back(
-        builder.getNamedAttr(layer, builder.getStringAttr("light")));
-  for (auto entry : module.getOps<mlir::func::FuncOp>()) {
-    if (layersOf(entry).empty())
-      continue;
-    if (members.empty())
-      entry->removeAttr(ir::recomputeAttr);
-    else
-      entry->setAttr(ir::recomputeAttr, builder.getDictionaryAttr(members));
+  void setChoice(size_t choice) {
+    mlir::Builder builder(module.getContext());
+    llvm::SmallVector<mlir::NamedAttribute> members;
+    auto add = [&](const std::vector<std::string> &names, const char *how) {
+      for (const std::string &name : names)
+        members.push_back(
+            builder.getNamedAttr(name, builder.getStringAttr(how)));
+    };
+    Recomputation made = choiceOf(choice);
+    add(made.whole, "whole");
+    add(made.light, "light");
+    for (auto entry : module.getOps<mlir::func::FuncOp>()) {
+      if (layersOf(entry).empty())
+        continue;
+      if (members.empty())
+        entry->removeAttr(ir::recomputeAttr);
+      else
+        entry->setAttr(ir::recomputeAttr, builder.getDictionaryAttr(members));
+    }
   }
-}
+
+  Expected<uint64_t> peakOf(size_t choice) {
+    setChoice(choice);
+    Recomputation made = choiceOf(choice);
+    if (progress)
+      progress(fmt::format("planning: of {} layers {} are computed again, {} "
+                           "in part",
+                           layers.size(), made.whole.size(),
+                           made.light.size()));
+    GPTC_TRY(auto dump, Dump::create(""));
+    mlir::OwningOpRef<mlir::ModuleOp> gradients = module.clone();
+    GPTC_CHECK(advance(*gradients, Phase::Gradient, info.type, *dump));
+    flops = 0;
+    gradients->walk([&](mlir::Operation *op) { flops += ir::flopsOf(op); });
+    uint64_t most = 0;
+    for (const std::string &name : info.targets) {
+      mlir::OwningOpRef<mlir::ModuleOp> lowered = gradients->clone();
+      GPTC_CHECK(advance(*lowered, Phase::Program, info.type, *dump,
+                         fusionCapabilities(name)));
+      GPTC_TRY(auto target, describeTarget(name, *lowered, info));
+      uint64_t variables = 0, arena = 0;
+      for (auto variable : lowered->getOps<ir::VariableOp>())
+        variables += ir::bytesOf(variable.getTensorType());
+      for (const auto &program : target->programs)
+        arena = std::max(arena, program->arena_bytes);
+      most = std::max(most, variables + arena);
+    }
+    return most;
+  }
+};
 
 } // namespace
 
-Expected<uint64_t> plannedPeak(mlir::ModuleOp module, const ModuleInfo &info,
-                               uint64_t *flops) {
-  mlir::OwningOpRef<mlir::ModuleOp> lowered = module.clone();
-  GPTC_TRY(auto dump, Dump::create(""));
-  GPTC_CHECK(advance(*lowered, Phase::Gradient, info.type, *dump));
-  if (flops) {
-    *flops = 0;
-    lowered->walk([&](mlir::Operation *op) { *flops += ir::flopsOf(op); });
-  }
-  GPTC_CHECK(advance(*lowered, Phase::Program, info.type, *dump));
-  GPTC_TRY(auto target, describeTarget("cpu", *lowered, info));
-  uint64_t variables = 0, arena = 0;
-  for (auto variable : lowered->getOps<ir::VariableOp>())
-    variables += ir::bytesOf(variable.getTensorType());
-  for (const auto &program : target->programs)
-    arena = std::max(arena, program->arena_bytes);
-  return variables + arena;
+Expected<Fit> fitMemory(mlir::ModuleOp module, const ModuleInfo &info,
+                        uint64_t budget, const TextProgress &progress) {
+  Search search(module, info, progress);
+  GPTC_CHECK(search.findEnough(budget));
+  if (search.peak <= budget)
+    GPTC_CHECK(search.findCheapest(budget));
+  return search.choose();
 }
 
-Expected<Fit> fitMemory(mlir::ModuleOp module, const ModuleInfo &info,
-                        uint64_t budget) {
-  Choices choices;
-  for (auto entry : module.getOps<mlir::func::FuncOp>())
-    for (std::string &layer : layersOf(entry))
-      if (!llvm::is_contained(choices.layers, layer))
-        choices.layers.push_back(std::move(layer));
-  Fit fit;
-  uint64_t once = 0, flops = 0;
-  setChoice(module, {});
-  GPTC_TRY(fit.peak, plannedPeak(module, info, &once));
-  if (fit.peak <= budget || choices.layers.empty())
-    return fit;
-  auto peakOf = [&](size_t choice) -> Expected<uint64_t> {
-    setChoice(module, choices.at(choice));
-    return plannedPeak(module, info, &flops);
-  };
-  // Some choice that is enough, if there is one: what is computed again needs
-  // memory itself, so that the last choice need not be the smallest.
-  size_t layers = choices.layers.size(), below = 0, enough = 0;
-  size_t least = 0;
-  for (size_t choice : {layers, 2 * layers - 1, 2 * layers}) {
-    GPTC_TRY(uint64_t peak, peakOf(choice));
-    if (peak < fit.peak) {
-      fit.peak = peak;
-      least = choice;
-    }
-    if (peak <= budget) {
-      enough = choice;
-      break;
-    }
-    below = choice;
-  }
-  if (enough == 0) {
-    setChoice(module, choices.at(least));
-    fit.recomputed = choices.at(least);
-    return fit;
-  }
-  // And the cheapest one.
-  while (below + 1 < enough) {
-    size_t middle = (below + enough) / 2;
-    GPTC_TRY(uint64_t peak, peakOf(middle));
-    (peak > budget ? below : enough) = middle;
-  }
-  fit.recomputed = choices.at(enough);
-  GPTC_TRY(fit.peak, peakOf(enough));
-  fit.recomputed.flops = flops > once ? flops - once : 0;
-  return fit;
+Expected<uint64_t> leastPeak(mlir::ModuleOp module, const ModuleInfo &info,
+                             uint64_t budget, const TextProgress &progress) {
+  Search search(module, info, progress);
+  GPTC_CHECK(search.findEnough(budget));
+  return search.peak;
 }
 
 } // namespace gptc

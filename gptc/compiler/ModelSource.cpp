@@ -219,13 +219,13 @@ Expected<ModelSource> resolveModel(const std::string &model,
   if (config.name.empty()) // The path ends with a slash.
     config.name = fs::path(model).lexically_normal().parent_path().filename();
   source.definition = definitionOf(config);
-  if (checkpoint.empty() && !hasWeights(model)) {
+  bool bare = checkpoint.empty() && !hasWeights(model);
+  if (bare && withoutWeights) {
     source.folder = fs::canonical(model, code).string();
-    if (withoutWeights)
-      return source;
+    return source;
   }
   auto opened = openCheckpoint(source, checkpoint.empty() ? model : checkpoint);
-  if (!opened && opened.error().code() == ErrorCode::NotFound)
+  if (!opened && bare && opened.error().code() == ErrorCode::NotFound)
     return failure(ErrorCode::NotFound,
                    "{}; --init-seed gives a folder without weights random ones",
                    opened.error().message());

@@ -81,6 +81,8 @@ void attach(mlir::ModuleOp module, const ModuleInfo &info) {
   add("cpu", builder.getStringAttr(info.cpu));
   add("checkpoint", builder.getStringAttr(info.checkpoint));
   add("digest", builder.getStringAttr(info.digest));
+  add("folder", builder.getStringAttr(info.folder));
+  add("config", builder.getStringAttr(info.config));
   add("init_seed", number(info.initSeed));
   add("embed", builder.getBoolAttr(info.embed));
   add("recipe", builder.getStringAttr(info.recipe));
@@ -123,6 +125,8 @@ Expected<ModuleInfo> infoOf(mlir::ModuleOp module) {
   members.read("cpu", info.cpu);
   members.read("checkpoint", info.checkpoint);
   members.read("digest", info.digest);
+  members.read("folder", info.folder);
+  members.read("config", info.config);
   members.read("init_seed", info.initSeed);
   members.read("embed", info.embed);
   members.read("recipe", info.recipe);

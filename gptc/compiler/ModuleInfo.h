@@ -27,6 +27,9 @@ struct ModuleInfo {
   std::string cpu;        ///< As --cpu has it.
   std::string checkpoint;
   std::string digest; ///< Of the checkpoint.
+  /// Where the files are that the artifact carries; empty without a folder.
+  std::string folder;
+  std::string config; ///< The config.json of a model without a folder.
   uint64_t initSeed = 0;
   bool embed = false;
   std::string recipe; ///< Of train_step, described; empty without it.
@@ -38,8 +41,15 @@ struct ModuleInfo {
     uint64_t bytes = 0;
   };
   std::map<std::string, Cost> entries; ///< Of each entry, from phase gradient.
+  uint64_t flopsOfEntries() const {
+    uint64_t flops = 0;
+    for (const auto &[name, cost] : entries)
+      flops += cost.flops;
+    return flops;
+  }
   /// The same by part, which is not attached.
   std::map<std::string, std::vector<WorkPart>> parts;
+  Recomputation recomputed; ///< Not attached: the entries say it.
 };
 
 void attach(mlir::ModuleOp module, const ModuleInfo &info);

@@ -71,6 +71,7 @@ struct Recomputation {
   std::vector<std::string> whole; ///< Scopes, from what they read.
   std::vector<std::string> light; ///< The same but for products and attention.
   uint64_t flops = 0;             ///< Of what is computed twice.
+  uint64_t usefulFlops = 0;       ///< Of all else.
 };
 
 struct CompileSummary {

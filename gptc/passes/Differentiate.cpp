@@ -192,6 +192,9 @@ struct Differentiate : impl::DifferentiateBase<Differentiate> {
   void runOnOperation() override {
     llvm::SmallVector<ir::GradientOp> ops;
     getOperation().walk([&](ir::GradientOp op) { ops.push_back(op); });
+    for (auto function : getOperation().getOps<mlir::func::FuncOp>())
+      if (mlir::failed(checkRecomputed(function)))
+        return signalPassFailure();
     for (ir::GradientOp op : ops)
       if (mlir::failed(check(op)))
         return signalPassFailure();
@@ -205,6 +208,35 @@ struct Differentiate : impl::DifferentiateBase<Differentiate> {
   }
 
 private:
+  /// Whether what is to be computed again is there, and how is known.
+  static mlir::LogicalResult checkRecomputed(mlir::func::FuncOp function) {
+    mlir::Attribute how = function->getAttr(ir::recomputeAttr);
+    if (!how)
+      return mlir::success();
+    auto members = llvm::dyn_cast<mlir::DictionaryAttr>(how);
+    if (!members)
+      return function.emitError()
+             << "has " << ir::recomputeAttr << " = " << how
+             << ", expected scopes, each with \"whole\" or \"light\"";
+    llvm::StringSet<> scopes;
+    function.walk([&](Operation *op) {
+      scopes.insert(ir::scopeOf(op->getLoc()).split('/').first);
+    });
+    for (mlir::NamedAttribute member : members) {
+      auto kind = llvm::dyn_cast<mlir::StringAttr>(member.getValue());
+      if (!kind || (kind != "whole" && kind != "light"))
+        return function.emitError()
+               << "has " << member.getValue() << " for the scope '"
+               << member.getName().getValue() << "' in " << ir::recomputeAttr
+               << ", expected \"whole\" or \"light\"";
+      if (!scopes.contains(member.getName()))
+        return function.emitError()
+               << "has no op in the scope '" << member.getName().getValue()
+               << "', which " << ir::recomputeAttr << " names";
+    }
+    return mlir::success();
+  }
+
   /// Whether everything on the way can be differentiated.
   static mlir::LogicalResult check(ir::GradientOp op) {
     if (auto obstacle = ir::findObstacle(op.getLoss(), op.getValues()))

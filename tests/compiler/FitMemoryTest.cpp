@@ -1,6 +1,10 @@
 //===- FitMemoryTest.cpp - Training within a budget of memory -------------===//
 
+#include "gptc/compiler/BuildManifest.h"
+#include "gptc/compiler/BuildModel.h"
 #include "gptc/compiler/Driver.h"
+#include "gptc/compiler/Variants.h"
+#include "gptc/frontend/GraphState.h"
 
 #include <gmock/gmock.h>
 
@@ -69,6 +73,35 @@ TEST(FitMemory, SaysWhatWouldFit) {
   ASSERT_FALSE(never);
   EXPECT_THAT(never.error().message(),
               testing::HasSubstr("no batch and context of this model fits"));
+}
+
+TEST(FitMemory, HoldsForEachTarget) {
+  CompileRequest request = training();
+  request.targets = {"cpu", "vulkan"};
+  auto peakOf = [&](const char *name, uint64_t memory) -> Expected<uint64_t> {
+    request.memory = memory;
+    GPTC_TRY(ModelSource source, resolveModel(request.model, ""));
+    Graph graph;
+    GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
+    mlir::ModuleOp module = moduleOf(graph);
+    GPTC_TRY(auto dump, Dump::create(""));
+    GPTC_CHECK(advance(module, Phase::Program, "f32", *dump,
+                       fusionCapabilities(name)));
+    GPTC_TRY(auto target, describeTarget(name, module, info));
+    uint64_t peak = 0;
+    for (auto variable : module.getOps<ir::VariableOp>())
+      peak += ir::bytesOf(variable.getTensorType());
+    return peak + target->programs[0]->arena_bytes;
+  };
+  auto cpu = peakOf("cpu", 0), vulkan = peakOf("vulkan", 0);
+  ASSERT_TRUE(cpu) << cpu.error().message();
+  ASSERT_TRUE(vulkan) << vulkan.error().message();
+  for (const char *name : {"cpu", "vulkan"}) {
+    uint64_t budget = std::min(*cpu, *vulkan) * 3 / 4;
+    auto peak = peakOf(name, budget);
+    ASSERT_TRUE(peak) << peak.error().message();
+    EXPECT_LE(*peak, budget) << name;
+  }
 }
 
 TEST(FitMemory, IsForTraining) {

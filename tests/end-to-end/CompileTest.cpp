@@ -43,6 +43,14 @@ TEST(Compile, AFolderWithoutWeightsIsGivenASeed) {
   arguments.insert(arguments.end(), {"--init-seed", "5"});
   run(arguments);
   // It carries the tokenizer, and needs the folder no more.
+  // So does what is compiled on from a phase.
+  std::string module = folder / "own.mlir", on = folder / "on.gptc";
+  auto toPhase = arguments;
+  toPhase[3] = module;
+  toPhase.insert(toPhase.end(), {"--to", "fused"});
+  run(toPhase);
+  run({"compile", module, "-o", on, "--cpu", "x86-64-v3"});
+  EXPECT_TRUE(folder.read("on.gptc") == folder.read("own.gptc"));
   fs::remove_all(folder / "own");
   result = gptcCommand(
       {"generate", artifact, "--prompt", "ROMEO:", "--max-tokens", "3"});
@@ -78,6 +86,20 @@ TEST(Compile, GoesOnFromPhaseToPhase) {
   auto back = gptcCommand({"compile", previous, "--to", "model"});
   EXPECT_EQ(back.code, 1);
   EXPECT_THAT(back.err, HasSubstr("is in phase 'program' already"));
+}
+
+TEST(Compile, GoesOnFromAPhaseOfANamedModel) {
+  // Its config.json is no file's.
+  TemporaryFolder folder;
+  std::vector<std::string> arguments{
+      "compile", "gpt1",      "-o",      folder / "direct.gptc",
+      "--cpu",   "x86-64-v3", "--entry", "decode"};
+  run(arguments);
+  arguments[3] = folder / "a.mlir";
+  arguments.insert(arguments.end(), {"--to", "gradient"});
+  run(arguments);
+  run({"compile", folder / "a.mlir", "-o", folder / "on.gptc"});
+  EXPECT_TRUE(folder.read("on.gptc") == folder.read("direct.gptc"));
 }
 
 TEST(Compile, EqualInputsGiveEqualBytes) {

@@ -58,6 +58,97 @@ double relativeError(std::span<const T> found,
   return std::sqrt(difference) / std::max(std::sqrt(size), 1e-3);
 }
 
+/// Compares results of an entry with what a golden file has of them, "loss" and
+/// each "gradient:NAME", which must be all of them.
+template <typename T>
+void expectGradients(const SafetensorsFile &file,
+                     const std::vector<std::string> &names,
+                     const std::vector<std::vector<uint64_t>> &shapes,
+                     const std::vector<std::span<const T>> &results,
+                     double tolerance) {
+  size_t wanted = 0;
+  for (const auto &[name, tensor] : file.tensors())
+    wanted += name == "loss" || name.starts_with("gradient:");
+  ASSERT_EQ(names.size(), wanted);
+  for (size_t i = 0; i < names.size(); ++i) {
+    auto found = file.tensors().find(names[i]);
+    ASSERT_NE(found, file.tensors().end()) << names[i];
+    EXPECT_EQ(shapes[i], found->second.shape) << names[i];
+    auto values = valuesOf<double>(found->second);
+    ASSERT_EQ(results[i].size(), values.size()) << names[i];
+    EXPECT_LT(relativeError(results[i], values), tolerance) << names[i];
+  }
+}
+
+/// Interprets the entry loss_and_gradients of a module in phase gradient on the
+/// golden file's tensors of its arguments' names.
+inline void expectOnReference(const SafetensorsFile &file,
+                              mlir::ModuleOp module, HostVariables &variables,
+                              double tolerance) {
+  auto entry = module.lookupSymbol<mlir::func::FuncOp>("loss_and_gradients");
+  std::vector<HostTensor> arguments;
+  for (unsigned i = 0; i < entry.getNumArguments(); ++i) {
+    const TensorView &given = file.tensors().at(
+        entry.getArgAttrOfType<mlir::StringAttr>(i, ir::nameAttr).str());
+    HostTensor argument{
+        given.type, {given.shape.begin(), given.shape.end()}, {}};
+    if (given.type == DataType::F32)
+      for (float value : valuesOf<float>(given))
+        argument.values.push_back(value);
+    else
+      for (int32_t value : valuesOf<int32_t>(given))
+        argument.values.push_back(value);
+    arguments.push_back(std::move(argument));
+  }
+  auto results = interpret(entry, arguments, variables);
+  ASSERT_TRUE(results) << results.error().message();
+  std::vector<std::string> names;
+  std::vector<std::vector<uint64_t>> shapes;
+  std::vector<std::span<const double>> values;
+  for (size_t i = 0; i < results->size(); ++i) {
+    names.push_back(
+        entry.getResultAttrOfType<mlir::StringAttr>(i, ir::nameAttr).str());
+    const HostTensor &result = (*results)[i];
+    shapes.push_back({result.shape.begin(), result.shape.end()});
+    values.push_back(result.values);
+  }
+  expectGradients(file, names, shapes, values, tolerance);
+}
+
+/// The same of an artifact's only entry on the CPU, within 1e-4, with the same
+/// bits by one thread and by three.
+inline void expectOnCpu(const SafetensorsFile &file,
+                        const std::shared_ptr<const Artifact> &artifact) {
+  const artifact::EntryT &entry = *artifact->manifest().entries[0];
+  std::vector<std::vector<float>> first;
+  for (unsigned threads : {1U, 3U}) {
+    auto program = Program::load(artifact, {threads, "", ""});
+    ASSERT_TRUE(program) << program.error().message();
+    for (size_t i = 0; i < entry.arguments.size(); ++i) {
+      auto bytes = file.tensors().at(entry.arguments[i]->name).bytes;
+      auto to = (*program)->argument(0, i);
+      ASSERT_EQ(to.size(), bytes.size());
+      std::memcpy(to.data(), bytes.data(), bytes.size());
+    }
+    ASSERT_TRUE((*program)->run(0));
+    std::vector<std::string> names;
+    std::vector<std::vector<uint64_t>> shapes;
+    std::vector<std::span<const float>> values;
+    std::vector<std::vector<float>> copies;
+    for (size_t i = 0; i < entry.results.size(); ++i) {
+      names.push_back(entry.results[i]->name);
+      shapes.push_back(entry.results[i]->shape);
+      values.push_back((*program)->resultAs<float>(0, i));
+      copies.emplace_back(values.back().begin(), values.back().end());
+    }
+    expectGradients(file, names, shapes, values, 1e-4);
+    if (threads == 1)
+      first = copies;
+    else
+      EXPECT_EQ(first, copies) << "other bits with three threads";
+  }
+}
+
 /// The weights of a module's parameters, as a run starts with them.
 inline Expected<HostVariables> readWeights(mlir::ModuleOp module,
                                            const ModuleInfo &info,

@@ -88,30 +88,6 @@ protected:
         << json{{"metadata", json::object()}, {"weight_map", names}};
   }
 
-  const TensorView &expected(const std::string &name) const {
-    return file->tensors().at(name);
-  }
-
-  /// Compares results by their names within a tolerance.
-  template <typename T>
-  void compare(const std::vector<std::string> &names,
-               const std::vector<std::vector<uint64_t>> &shapes,
-               const std::vector<std::span<const T>> &results,
-               double tolerance) {
-    size_t wanted = 0;
-    for (const auto &[name, tensor] : file->tensors())
-      wanted += name == "loss" || name.starts_with("gradient:");
-    ASSERT_EQ(names.size(), wanted);
-    for (size_t i = 0; i < names.size(); ++i) {
-      auto found = file->tensors().find(names[i]);
-      ASSERT_NE(found, file->tensors().end()) << names[i];
-      EXPECT_EQ(shapes[i], found->second.shape) << names[i];
-      auto values = valuesOf<double>(found->second);
-      ASSERT_EQ(results[i].size(), values.size()) << names[i];
-      EXPECT_LT(relativeError(results[i], values), tolerance) << names[i];
-    }
-  }
-
   json details;
   std::string folder;
   std::unique_ptr<SafetensorsFile> file;
@@ -121,36 +97,9 @@ protected:
 TEST_P(TaskGolden, TheReferenceIsPyTorchInDouble) {
   auto model = differentiatedModel(request);
   ASSERT_TRUE(model) << model.error().message();
-  auto entry =
-      (*model)->module.lookupSymbol<mlir::func::FuncOp>("loss_and_gradients");
-  std::vector<HostTensor> arguments;
-  for (unsigned i = 0; i < entry.getNumArguments(); ++i) {
-    const TensorView &given = expected(
-        entry.getArgAttrOfType<mlir::StringAttr>(i, ir::nameAttr).str());
-    std::vector<double> values;
-    if (given.type == DataType::F32)
-      for (float value : valuesOf<float>(given))
-        values.push_back(value);
-    else
-      for (int32_t value : valuesOf<int32_t>(given))
-        values.push_back(value);
-    arguments.push_back(
-        {given.type, {given.shape.begin(), given.shape.end()}, values});
-  }
-  auto results = interpret(entry, arguments, (*model)->variables);
-  ASSERT_TRUE(results) << results.error().message();
-  std::vector<std::string> names;
-  std::vector<std::vector<uint64_t>> shapes;
-  std::vector<std::span<const double>> values;
-  for (size_t i = 0; i < results->size(); ++i) {
-    names.push_back(
-        entry.getResultAttrOfType<mlir::StringAttr>(i, ir::nameAttr).str());
-    const HostTensor &result = (*results)[i];
-    shapes.push_back({result.shape.begin(), result.shape.end()});
-    values.push_back(result.values);
-  }
   // One third, the factor of a mean over a batch, is held in f32.
-  compare(names, shapes, values, request.outputs == 1 ? 1e-7 : 1e-9);
+  expectOnReference(*file, (*model)->module, (*model)->variables,
+                    request.outputs == 1 ? 1e-7 : 1e-9);
 }
 
 TEST_P(TaskGolden, TheCpuIsWithinOneTenThousandth) {
@@ -158,27 +107,8 @@ TEST_P(TaskGolden, TheCpuIsWithinOneTenThousandth) {
     SCOPED_TRACE(variant);
     auto artifact = compiledFor(variant, request);
     ASSERT_TRUE(artifact) << artifact.error().message();
-    if (!*artifact)
-      continue;
-    auto program = Program::load(*artifact, {3, "", ""});
-    ASSERT_TRUE(program) << program.error().message();
-    const artifact::EntryT &entry = *(*artifact)->manifest().entries[0];
-    for (size_t i = 0; i < entry.arguments.size(); ++i) {
-      auto bytes = expected(entry.arguments[i]->name).bytes;
-      ASSERT_EQ((*program)->argument(0, i).size(), bytes.size());
-      std::memcpy((*program)->argument(0, i).data(), bytes.data(),
-                  bytes.size());
-    }
-    ASSERT_TRUE((*program)->run(0));
-    std::vector<std::string> names;
-    std::vector<std::vector<uint64_t>> shapes;
-    std::vector<std::span<const float>> values;
-    for (size_t i = 0; i < entry.results.size(); ++i) {
-      names.push_back(entry.results[i]->name);
-      shapes.push_back(entry.results[i]->shape);
-      values.push_back((*program)->resultAs<float>(0, i));
-    }
-    compare(names, shapes, values, 1e-4);
+    if (*artifact)
+      expectOnCpu(*file, *artifact);
   }
 }
 

@@ -213,6 +213,14 @@ TEST_F(TrainCommand, WhatMemoryDoesNotHoldIsComputedAgain) {
     losses.push_back(nlohmann::json::parse(result.out)["loss"]);
   }
   EXPECT_NEAR(losses[1], losses[0], 1e-5 * losses[0]);
+  // Other kernels may round otherwise: no run goes on with another budget.
+  CommandResult other = gptcCommand(
+      {"train", model, "--data", folder / "data", "--out", folder / "38MiB",
+       "--batch", "4", "--context", "128", "--steps", "4", "--learning-rate",
+       "1e-3", "--dropout", "0.1", "--resume"});
+  EXPECT_EQ(other.code, 1);
+  EXPECT_NE(other.err.find("was saved with source_hash"), std::string::npos)
+      << other.err;
 }
 
 TEST_F(TrainCommand, MistakesAreSentences) {
@@ -224,8 +232,10 @@ TEST_F(TrainCommand, MistakesAreSentences) {
     EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
         << result.err;
   };
-  expectError({"plan", model, "--train", "--memory", "2GB"},
-              "--memory: '2GB' is no size; expected a number of bytes");
+  expectError({"plan", model, "--train", "--memory", "2 books"},
+              "--memory: '2 books' is no size; expected a whole number of "
+              "bytes, or of a unit");
+  expectError({"plan", model, "--train", "--memory", "0"}, "'0' is no size");
   expectError({"plan", model, "--memory", "1GiB"},
               "add an entry that trains, train_step");
   // Told before a step is done, which would be lost.

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstring>
 #include <fmt/ranges.h>
-#include <memory>
 
 namespace gptc {
 
@@ -160,24 +159,6 @@ Expected<std::optional<Checkpoint>> openCheckpoint(const Artifact &artifact) {
   return std::optional<Checkpoint>(std::move(*checkpoint));
 }
 
-/// Has the tensors tell how many bytes of all of them are written.
-void tellOf(std::vector<PendingTensor> &tensors, const Progress &progress) {
-  uint64_t all = 0;
-  for (const PendingTensor &tensor : tensors)
-    all += elementCount(tensor.shape) * sizeOf(tensor.type);
-  auto done = std::make_shared<uint64_t>(0);
-  for (PendingTensor &tensor : tensors)
-    tensor.produce = [produce = std::move(tensor.produce), progress, done,
-                      all](const PendingTensor::Sink &sink) {
-      return produce([&](std::span<const std::byte> bytes) -> Status {
-        GPTC_CHECK(sink(bytes));
-        *done += bytes.size();
-        progress(*done, all);
-        return {};
-      });
-    };
-}
-
 Expected<WrittenWeights> finish(const Artifact &artifact,
                                 std::vector<PendingTensor> tensors,
                                 WrittenWeights written, const std::string &path,
@@ -185,10 +166,13 @@ Expected<WrittenWeights> finish(const Artifact &artifact,
   if (tensors.empty())
     return failure(ErrorCode::NotFound, "'{}' holds no weights",
                    artifact.path());
-  for (const PendingTensor &tensor : tensors)
+  uint64_t bytes = 0;
+  for (const PendingTensor &tensor : tensors) {
     ++written.tensors[tensor.type];
+    bytes += elementCount(tensor.shape) * sizeOf(tensor.type);
+  }
   if (progress)
-    tellOf(tensors, progress);
+    tellBytes(tensors, bytes, progress);
   GPTC_CHECK(writeSafetensors(path, std::move(tensors)));
   return written;
 }

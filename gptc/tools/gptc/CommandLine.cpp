@@ -391,24 +391,20 @@ std::string formatBytes(uint64_t bytes) {
 
 void addMemoryOption(CLI::App &command, uint64_t &memory) {
   auto parse = [&memory](const std::string &text) {
-    char *end = nullptr;
-    errno = 0;
-    double number = std::strtod(text.c_str(), &end);
-    std::string unit = end;
-    constexpr const char *units[] = {"", "KiB", "MiB", "GiB", "TiB"};
-    double scale = 1;
-    for (const char *known : units) {
-      if (unit == known && errno == 0 && end != text.c_str() &&
-          number * scale >= 1 && number * scale < 1e18) {
-        memory = uint64_t(number * scale);
-        return;
-      }
-      scale *= 1024;
+    std::string bytes = text;
+    std::optional<uint64_t> number;
+    try {
+      CLI::AsSizeValue(/*kb_is_1000=*/true)(bytes);
+      number = numberOf<uint64_t>(bytes);
+    } catch (const CLI::Error &) {
+      number.reset(); // What is expected is told below.
     }
-    throw CLI::ValidationError(
-        "--memory", fmt::format("'{}' is no size; expected a number of bytes, "
-                                "or of KiB, MiB, GiB or TiB as in 2.5GiB",
-                                text));
+    if (!number || *number == 0)
+      throw CLI::ValidationError(
+          "--memory", fmt::format("'{}' is no size; expected a whole number of "
+                                  "bytes, or of a unit as in 2GiB and 500MB",
+                                  text));
+    memory = *number;
   };
   command.add_option_function<std::string>(
       "--memory", parse,
@@ -416,7 +412,7 @@ void addMemoryOption(CLI::App &command, uint64_t &memory) {
       "the backward pass as far as it needs (any)");
 }
 
-std::string describe(const Recomputation &recomputed, uint64_t flops) {
+std::string describe(const Recomputation &recomputed) {
   auto range = [](const std::vector<std::string> &layers) {
     return layers.size() == 1 ? layers[0]
                               : layers.front() + " to " + layers.back();
@@ -429,11 +425,9 @@ std::string describe(const Recomputation &recomputed, uint64_t flops) {
                         what.empty() ? "" : "; ", range(recomputed.light));
   if (what.empty())
     return what;
-  std::string more;
-  if (flops > 0)
-    more = fmt::format(" ({:.1f}% more operations)",
-                       100 * double(recomputed.flops) / double(flops));
-  return fmt::format("Computed again in the backward pass: {}{}\n", what, more);
+  return fmt::format(
+      "Computed again in the backward pass: {} ({:.1f}% more operations)\n",
+      what, 100 * double(recomputed.flops) / double(recomputed.usefulFlops));
 }
 
 std::string formatIds(std::span<const int32_t> ids, char separator) {

@@ -137,8 +137,8 @@ CLI::Validator finiteNotNegative();
 void addMemoryOption(CLI::App &command, uint64_t &memory);
 /// "Computed again in the backward pass: h.0 to h.3; of h.4 to h.11 all but
 /// products and attention (12.3% more operations)", a line; empty where nothing
-/// is. `flops` are those of all entries, or 0 if not known.
-std::string describe(const Recomputation &recomputed, uint64_t flops = 0);
+/// is.
+std::string describe(const Recomputation &recomputed);
 
 /// "1.5 GiB", "12.0 MiB", "3.0 KiB", "17 B".
 std::string formatBytes(uint64_t bytes);

@@ -55,7 +55,10 @@ Expected<PlanSummary> makePlan(Options &options) {
   if (options.train)
     options.request.entries.emplace_back("train_step");
   GPTC_TRY(CompilerService * compiler, loadCompiler());
-  return compiler->plan(request);
+  ProgressLine line;
+  CompileRequest told = request;
+  told.progress = [&](const std::string &text) { line.show(text); };
+  return compiler->plan(told);
 }
 
 const char *toString(Pass pass) {
@@ -181,10 +184,7 @@ Status run(Options &options) {
   if (plan.optimizerBytes > 0)
     line("optimizer", plan.optimizerBytes);
   line("peak", plan.peakBytes());
-  uint64_t flops = 0;
-  for (const PlanEntry &entry : plan.entries)
-    flops += entry.flops;
-  print(describe(plan.recomputed, flops));
+  print(describe(plan.recomputed));
   print(fmt::format("\n{:<14}{:>18}{:>18}\n", "entry", "flops", "bytes"));
   for (const PlanEntry &entry : plan.entries)
     print(fmt::format("{:<14}{:>18}{:>18}\n", entry.name, entry.flops,

@@ -107,7 +107,7 @@ func.func @light(%x: tensor<3x4xf32>, %w: tensor<4x5xf32>) -> tensor<4x5xf32> at
 // Products too, from what the scope reads.
 // CHECK-LABEL: func.func @whole(
 // CHECK-SAME: %[[X:.*]]: tensor<3x4xf32>{{.*}}, %[[W:.*]]: tensor<4x5xf32>
-func.func @whole(%x: tensor<3x4xf32>, %w: tensor<4x5xf32>) -> tensor<4x5xf32> attributes {gptc.recompute = {h = "whole", k = "light"}} {
+func.func @whole(%x: tensor<3x4xf32>, %w: tensor<4x5xf32>) -> tensor<4x5xf32> attributes {gptc.recompute = {h = "whole"}} {
   // CHECK: %[[Y:.*]] = arith.negf %[[X]] : tensor<3x4xf32> loc("before")
   // CHECK: math.exp %[[Y]] : tensor<3x4xf32> loc("h/a")
   %y = arith.negf %x : tensor<3x4xf32> loc("before")
@@ -120,4 +120,28 @@ func.func @whole(%x: tensor<3x4xf32>, %w: tensor<4x5xf32>) -> tensor<4x5xf32> at
   // CHECK: %[[C:.*]] = math.exp %[[P]] {gptc.backward} : tensor<3x5xf32> loc("h/c")
   %4 = gptc.gradient %3 wrt %w : tensor<f32> wrt tensor<4x5xf32>
   return %4 : tensor<4x5xf32>
+}
+
+// -----
+
+// expected-error @+1 {{has "lite" for the scope 'h' in gptc.recompute, expected "whole" or "light"}}
+func.func @unknown_kind(%x: tensor<3xf32>) -> tensor<3xf32> attributes {gptc.recompute = {h = "lite"}} {
+  %0 = math.exp %x : tensor<3xf32> loc("h/a")
+  return %0 : tensor<3xf32>
+}
+
+// -----
+
+// expected-error @+1 {{has no op in the scope 'k', which gptc.recompute names}}
+func.func @unknown_scope(%x: tensor<3xf32>) -> tensor<3xf32> attributes {gptc.recompute = {k = "light"}} {
+  %0 = math.exp %x : tensor<3xf32> loc("h/a")
+  return %0 : tensor<3xf32>
+}
+
+// -----
+
+// expected-error @+1 {{has gptc.recompute = "h", expected scopes, each with "whole" or "light"}}
+func.func @no_scopes(%x: tensor<3xf32>) -> tensor<3xf32> attributes {gptc.recompute = "h"} {
+  %0 = math.exp %x : tensor<3xf32> loc("h/a")
+  return %0 : tensor<3xf32>
 }
