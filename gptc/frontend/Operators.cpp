@@ -205,13 +205,16 @@ Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
     if (!drop.rate)
       return {};
   }
-  Tensor mixed = state->wrap(ir::AttentionOp::create(
-      state->builder, state->location(), GraphState::unwrap(query).getType(),
-      GraphState::unwrap(query), GraphState::unwrap(key),
-      GraphState::unwrap(value), scale, positions, lengths, drop.rate,
-      drop.seed, drop.site,
-      options.causal ? state->builder.getUnitAttr() : mlir::UnitAttr(),
-      window));
+  Tensor mixed = state->wrap(
+      ir::AttentionOp::create(
+          state->builder, state->location(),
+          GraphState::unwrap(query).getType(),
+          /*log_sum_exp=*/mlir::Type(), GraphState::unwrap(query),
+          GraphState::unwrap(key), GraphState::unwrap(value), scale, positions,
+          lengths, drop.rate, drop.seed, drop.site,
+          options.causal ? state->builder.getUnitAttr() : mlir::UnitAttr(),
+          window)
+          .getResult());
   // The probabilities that are left stand for those that are not.
   return drop.rate ? gptc::scale(mixed, 1 / (1 - options.dropout), where)
                    : mixed;

@@ -73,6 +73,16 @@ template <typename Op> std::optional<Misfit> findMisfit(Op op) {
   return std::nullopt;
 }
 
+/// Of what the statistics of an attention's queries are.
+RankedTensorType statisticsType(mlir::Type query) {
+  auto type = llvm::cast<RankedTensorType>(query);
+  mlir::Builder builder(type.getContext());
+  return RankedTensorType::get(type.getShape().take_front(3),
+                               type.getElementType().isF64()
+                                   ? mlir::Type(builder.getF64Type())
+                                   : mlir::Type(builder.getF32Type()));
+}
+
 /// `tensors` operands stand before the scale.
 template <typename Op>
 void printAttention(Op op, mlir::OpAsmPrinter &printer, unsigned tensors) {
@@ -87,6 +97,8 @@ void printAttention(Op op, mlir::OpAsmPrinter &printer, unsigned tensors) {
     printer << " causal";
   if (auto window = op.getWindow())
     printer << " window " << *window;
+  if (std::is_same_v<Op, AttentionOp> && op->getNumResults() > 1)
+    printer << " log_sum_exp";
   printer.printOptionalAttrDict(
       op->getAttrs(),
       {"causal", "window", op.getOperandSegmentSizesAttrName()});
@@ -97,7 +109,7 @@ void printAttention(Op op, mlir::OpAsmPrinter &printer, unsigned tensors) {
 }
 
 /// Parses the operands, of which `tensors` stand before the scale, and the
-/// types of query and key into `types`.
+/// types of query, key and, if it is asked for, the logarithm into `types`.
 mlir::ParseResult parseAttention(mlir::OpAsmParser &parser,
                                  mlir::OperationState &state, unsigned tensors,
                                  llvm::SmallVectorImpl<mlir::Type> &types,
@@ -130,6 +142,9 @@ mlir::ParseResult parseAttention(mlir::OpAsmParser &parser,
       return mlir::failure();
     state.addAttribute("window", builder.getI64IntegerAttr(window));
   }
+  bool keeps = tensors == 3 &&
+               mlir::succeeded(parser.parseOptionalKeyword("log_sum_exp"));
+  auto place = parser.getCurrentLocation();
   if (parser.parseOptionalAttrDict(state.attributes) ||
       parser.parseColonType(queryType) || parser.parseComma() ||
       parser.parseType(keyType) || parser.parseComma() ||
@@ -137,9 +152,15 @@ mlir::ParseResult parseAttention(mlir::OpAsmParser &parser,
     return mlir::failure();
   if (hasPositions && (parser.parseComma() || parser.parseType(indexType)))
     return mlir::failure();
+  auto shaped = llvm::dyn_cast<RankedTensorType>(queryType);
+  if ((keeps || tensors > 3) && (!shaped || shaped.getRank() != 4))
+    return parser.emitError(place)
+           << "expected a query of rank 4, found " << queryType;
   for (unsigned i = 0; i < tensors; ++i) {
-    // The gradient, which comes last, is like the query.
-    mlir::Type type = i == 0 || i == 3 ? queryType : keyType;
+    // The gradient and the result are like the query.
+    mlir::Type type = i == 0 || i == 3 || i == 4 ? queryType
+                      : i == 5                   ? statisticsType(queryType)
+                                                 : keyType;
     if (parser.resolveOperand(operands[i], type, state.operands))
       return mlir::failure();
   }
@@ -157,6 +178,8 @@ mlir::ParseResult parseAttention(mlir::OpAsmParser &parser,
   segments.append({one, one});
   segments.append(drop.size(), drops ? 1 : 0);
   types.assign({queryType, keyType});
+  if (keeps)
+    types.push_back(statisticsType(queryType));
   return mlir::success();
 }
 
@@ -185,6 +208,11 @@ mlir::LogicalResult AttentionOp::verify() {
     return emitOpError() << "(attention_c5) has the result "
                          << getResult().getType() << ", expected "
                          << getQuery().getType();
+  mlir::Type statistics = statisticsType(getQuery().getType());
+  if (getLogSumExp() && getLogSumExp().getType() != statistics)
+    return emitOpError() << "(attention_c7) has the log_sum_exp "
+                         << getLogSumExp().getType() << ", expected "
+                         << statistics;
   return mlir::success();
 }
 
@@ -192,12 +220,17 @@ mlir::LogicalResult AttentionBackwardOp::verify() {
   if (auto misfit = findMisfit(*this))
     return emitOpError() << "(attention_backward_c1) " << misfit->what;
   auto query = getQuery().getType(), key = getKey().getType();
-  if (getGradient().getType() != query ||
+  if (getGradient().getType() != query || getResult().getType() != query ||
       getQueryGradient().getType() != query ||
       getKeyGradient().getType() != key || getValueGradient().getType() != key)
     return emitOpError() << "(attention_backward_c2) has gradients of other "
                             "types than the query "
                          << query << " and the key " << key;
+  if (mlir::Type statistics = statisticsType(query);
+      getLogSumExp().getType() != statistics)
+    return emitOpError() << "(attention_backward_c3) has the log_sum_exp "
+                         << getLogSumExp().getType() << ", expected "
+                         << statistics;
   return mlir::success();
 }
 
@@ -208,13 +241,29 @@ AttentionOp::buildGradients(mlir::OpBuilder &builder,
   auto query = getQuery().getType(), key = getKey().getType();
   auto backward = AttentionBackwardOp::create(
       builder, getLoc(), query, key, key, getQuery(), getKey(), getValue(),
-      gradients[0], getScale(), getPositions(), getLengths(), getDropRate(),
-      getDropSeed(), getDropSite(), getCausalAttr(), getWindowAttr());
+      gradients[0], getResult(), getLogSumExp(), getScale(), getPositions(),
+      getLengths(), getDropRate(), getDropSeed(), getDropSite(),
+      getCausalAttr(), getWindowAttr());
   llvm::SmallVector<mlir::Value> result(needed.size());
   for (unsigned i = 0; i < 3; ++i)
     if (needed[i])
-      result[i] = backward.getResult(i);
+      result[i] = backward->getResult(i);
   return result;
+}
+
+mlir::Operation *AttentionOp::keepForGradient() {
+  if (getLogSumExp())
+    return *this;
+  mlir::OpBuilder builder(*this);
+  auto keeping = AttentionOp::create(
+      builder, getLoc(), getResult().getType(),
+      statisticsType(getQuery().getType()), getQuery(), getKey(), getValue(),
+      getScale(), getPositions(), getLengths(), getDropRate(), getDropSeed(),
+      getDropSite(), getCausalAttr(), getWindowAttr());
+  keeping->setDiscardableAttrs((*this)->getDiscardableAttrDictionary());
+  getResult().replaceAllUsesWith(keeping.getResult());
+  erase();
+  return keeping;
 }
 
 void AttentionOp::print(mlir::OpAsmPrinter &printer) {
@@ -222,7 +271,7 @@ void AttentionOp::print(mlir::OpAsmPrinter &printer) {
 }
 
 void AttentionBackwardOp::print(mlir::OpAsmPrinter &printer) {
-  printAttention(*this, printer, 4);
+  printAttention(*this, printer, 6);
 }
 
 mlir::ParseResult AttentionOp::parse(mlir::OpAsmParser &parser,
@@ -235,6 +284,7 @@ mlir::ParseResult AttentionOp::parse(mlir::OpAsmParser &parser,
       segments,
       state.getOrAddProperties<Properties>().operandSegmentSizes.begin());
   state.addTypes(types[0]);
+  state.addTypes(llvm::ArrayRef(types).drop_front(2));
   return mlir::success();
 }
 
@@ -242,7 +292,7 @@ mlir::ParseResult AttentionBackwardOp::parse(mlir::OpAsmParser &parser,
                                              mlir::OperationState &state) {
   llvm::SmallVector<mlir::Type> types;
   llvm::SmallVector<int32_t> segments;
-  if (parseAttention(parser, state, 4, types, segments))
+  if (parseAttention(parser, state, 6, types, segments))
     return mlir::failure();
   llvm::copy(
       segments,

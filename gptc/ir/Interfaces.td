@@ -39,6 +39,13 @@ def DifferentiableOp : OpInterface<"DifferentiableOp"> {
       "::llvm::SmallVector<::mlir::Value>", "buildGradients",
       (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$gradients,
            "::llvm::ArrayRef<bool>":$needed)>,
+    InterfaceMethod<[{
+        Has the op yield what its gradient reads as well: replaces it where it
+        does not yet. Returns the op that is there then. To be called before
+        `buildGradients`.
+      }],
+      "::mlir::Operation *", "keepForGradient", (ins), "",
+      "return $_op.getOperation();">,
   ];
 }
 

@@ -112,33 +112,43 @@ std::optional<StridedView> resolveView(mlir::Value value, mlir::Value stop) {
   return view;
 }
 
-std::optional<StridedView> resolveStore(mlir::Value from, mlir::Value to) {
-  if (from == to)
-    return denseView(to);
-  // Walk from `to` back to `from`, undoing one view after the other.
-  StridedView view = denseView(to);
-  for (mlir::Value value = to; value != from;) {
-    mlir::Operation *op = value.getDefiningOp();
-    if (!llvm::isa_and_nonnull<ReshapeOp, TransposeOp>(op))
-      return std::nullopt;
-    mlir::Value source = op->getOperand(0);
+namespace {
+
+/// The view of `from` in a value that is stored as `view` says.
+std::optional<StridedView> storeOf(mlir::Value from, mlir::Value value,
+                                   StridedView view) {
+  if (value == from)
+    return view;
+  mlir::Operation *op = value.getDefiningOp();
+  if (!llvm::isa_and_nonnull<ReshapeOp, TransposeOp, ConcatOp>(op))
+    return std::nullopt;
+  for (mlir::Value source : op->getOperands()) {
     auto shape =
         llvm::cast<mlir::RankedTensorType>(source.getType()).getShape();
+    StridedView inner{view.base, view.offset, SmallVector<int64_t>(shape),
+                      SmallVector<int64_t>(view.strides)};
     if (auto transpose = llvm::dyn_cast<TransposeOp>(op)) {
-      SmallVector<int64_t> strides(shape.size());
       for (auto [i, j] : llvm::enumerate(transpose.getPermutation()))
-        strides[j] = view.strides[i];
-      view.strides = strides;
+        inner.strides[j] = view.strides[i];
+    } else if (auto concat = llvm::dyn_cast<ConcatOp>(op)) {
+      int64_t dimension = concat.getDimension();
+      view.offset += shape[dimension] * view.strides[dimension];
     } else {
       auto strides = reshapeStrides(view.sizes, view.strides, shape);
       if (!strides)
         return std::nullopt;
-      view.strides = *strides;
+      inner.strides = *strides;
     }
-    view.sizes.assign(shape.begin(), shape.end());
-    value = source;
+    if (auto found = storeOf(from, source, inner))
+      return found;
   }
-  return view;
+  return std::nullopt;
+}
+
+} // namespace
+
+std::optional<StridedView> resolveStore(mlir::Value from, mlir::Value to) {
+  return storeOf(from, to, denseView(to));
 }
 
 } // namespace gptc::ir

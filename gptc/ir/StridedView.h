@@ -40,9 +40,10 @@ reshapeStrides(llvm::ArrayRef<int64_t> sizes, llvm::ArrayRef<int64_t> strides,
 std::optional<StridedView> resolveView(mlir::Value value,
                                        mlir::Value stop = nullptr);
 
-/// For a chain of reshapes and transposes that starts at `from` and ends at
-/// `to`: where element (i0, i1, …) of `from` lies in the dense `to`; `base` is
-/// `to`. Nothing when strides cannot express it.
+/// For a chain of reshapes, transposes and concatenations that starts at `from`
+/// and ends at `to`: where element (i0, i1, …) of `from` lies in the dense
+/// `to`, the first time; `base` is `to`. Nothing when strides cannot express
+/// it.
 std::optional<StridedView> resolveStore(mlir::Value from, mlir::Value to);
 
 } // namespace gptc::ir

@@ -147,6 +147,9 @@ private:
 /// Expands one op: replaces its results by the gradients.
 mlir::LogicalResult expand(ir::GradientOp op) {
   mlir::Block &block = *op->getBlock();
+  for (Operation *forward :
+       ir::gradientPath(op.getLoss(), ir::dependentsOf(op.getValues(), block)))
+    llvm::cast<ir::DifferentiableOp>(forward).keepForGradient();
   auto dependents = ir::dependentsOf(op.getValues(), block);
   mlir::OpBuilder builder(op);
   TagBackward tag;

@@ -27,6 +27,21 @@ bool isIndexArithmetic(Operation *op) {
   return type && type.getElementType().isInteger(32);
 }
 
+/// A widening that sums over rows alone read, which compute it on the way.
+bool isWidenedForSums(Operation *op) {
+  auto cast = llvm::dyn_cast<ir::CastOp>(op);
+  return cast && !cast->use_empty() &&
+         cast.getX().getType().getElementTypeBitWidth() <
+             cast.getY().getType().getElementTypeBitWidth() &&
+         llvm::all_of(
+             cast->getUsers(),
+             [](Operation *user) {
+               auto reduce = llvm::dyn_cast<ir::ReduceOp>(user);
+               return reduce && reduce.getDimensions().back() !=
+                                    reduce.getX().getType().getRank() - 1;
+             });
+}
+
 /// How a value of a row program over R rows and C columns lies in it.
 enum class RowClass { Full, PerRow, Other };
 
@@ -124,6 +139,7 @@ bool Grouping::isElementwise(Operation *op) {
 
 bool Grouping::isCloneable(Operation *op) {
   return (ir::isView(op) && !isCopy(op)) || isIndexArithmetic(op) ||
+         isWidenedForSums(op) ||
          llvm::isa<ir::IotaOp, ir::KeepMaskOp, mlir::tensor::SplatOp>(op) ||
          llvm::isa<mlir::arith::ConstantOp>(op);
 }
@@ -286,6 +302,9 @@ void Grouping::place(Operation *op) {
     create(Family::Gather, op, 0, 0);
   } else if (llvm::isa<ir::AttentionBackwardOp>(op)) {
     create(Family::Attention, op, 0, 0);
+  } else if (auto concat = llvm::dyn_cast<ir::ConcatOp>(op);
+             concat && placeAmongGradients(concat)) {
+    return;
   } else if (llvm::isa<ir::ScatterAddOp, ir::ConcatOp>(op)) {
     create(Family::Gather, op, 0, 0);
   } else if (llvm::isa<ir::GatherOp, ir::SelectRowOp>(op)) {
@@ -307,6 +326,30 @@ void Grouping::placeAttention(ir::AttentionOp op) {
       add(group, append);
   llvm::sort(groups_[group].ops,
              [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+}
+
+/// Gradients of attention are stored side by side where that is all that is
+/// done with them.
+bool Grouping::placeAmongGradients(ir::ConcatOp concat) {
+  int group = -1;
+  llvm::DenseSet<Value> roots;
+  for (Value input : concat.getInputs()) {
+    Value root = ir::viewRoot(input);
+    if (!root.getDefiningOp<ir::AttentionBackwardOp>() ||
+        !isReadOnlyBy(root, concat) || !roots.insert(root).second)
+      return false;
+    int owner = groupOf(root);
+    bool stores = bool(ir::resolveStore(root, concat.getResult()));
+    if (!stores || isTooEarly(concat, owner) ||
+        (group >= 0 && group != owner)) {
+      remarkRefused(concat, "the gradient of attention",
+                    "it puts together what strides cannot store");
+      return false;
+    }
+    group = owner;
+  }
+  add(group, concat);
+  return true;
 }
 
 bool Grouping::placeInEpilogue(Operation *op) {
@@ -572,8 +615,31 @@ void Grouping::takePrologues() {
   }
 }
 
+/// The value that a chain of transposes and reshapes was made of.
+static Value undo(llvm::ArrayRef<Operation *> chain) {
+  Value value = chain.back()->getResult(0);
+  mlir::OpBuilder builder(chain.back()->getContext());
+  builder.setInsertionPointAfter(chain.back());
+  for (Operation *view : llvm::reverse(chain)) {
+    Operation *inverse = builder.clone(*view);
+    inverse->setOperand(0, value);
+    inverse->getResult(0).setType(
+        llvm::cast<RankedTensorType>(view->getOperand(0).getType()));
+    if (auto transpose = llvm::dyn_cast<ir::TransposeOp>(inverse)) {
+      llvm::ArrayRef<int64_t> permutation = transpose.getPermutation();
+      llvm::SmallVector<int64_t> back(permutation.size());
+      for (auto [i, j] : llvm::enumerate(permutation))
+        back[size_t(j)] = int64_t(i);
+      transpose.setPermutation(back);
+    }
+    value = inverse->getResult(0);
+  }
+  return value;
+}
+
 /// Products and attention store their result through the transposes and
-/// reshapes that are all that reads it.
+/// reshapes that are all that reads it, but for a gradient of attention: that
+/// one reads what is stored through the same views backwards.
 void Grouping::takeStoredViews() {
   for (size_t i = 0; i < groups_.size(); ++i) {
     if (!groups_[i].alive || (groups_[i].family != Family::Contraction &&
@@ -585,8 +651,22 @@ void Grouping::takeStoredViews() {
     for (Value from : made) {
       Value to = from;
       llvm::SmallVector<Operation *> chain;
-      while (to.hasOneUse()) {
-        Operation *user = *to.getUsers().begin();
+      llvm::SmallVector<mlir::OpOperand *> others;
+      auto readersOf = [&](Value value) {
+        llvm::SmallVector<Operation *> readers;
+        for (mlir::OpOperand &use : value.getUses())
+          if (value == from &&
+              llvm::isa<ir::AttentionBackwardOp>(use.getOwner()))
+            others.push_back(&use);
+          else
+            readers.push_back(use.getOwner());
+        return readers;
+      };
+      while (true) {
+        auto readers = readersOf(to);
+        if (readers.size() != 1)
+          break;
+        Operation *user = readers[0];
         if (!llvm::isa<ir::ReshapeOp, ir::TransposeOp>(user) ||
             owner_.count(user) || !ir::resolveStore(from, user->getResult(0)))
           break;
@@ -603,6 +683,11 @@ void Grouping::takeStoredViews() {
       });
       if (inside || !transposes)
         continue;
+      if (!others.empty()) {
+        Value before = undo(chain);
+        for (mlir::OpOperand *use : others)
+          use->set(before);
+      }
       for (Operation *view : chain)
         add(i, view);
     }
@@ -674,6 +759,10 @@ void Grouping::cutViews() {
     if (!leaves && !owner_.count(op))
       continue;
     if (owner_.count(op) && ir::isView(op))
+      continue;
+    // Gradients of attention are stored through the views that lead here.
+    if (llvm::isa<ir::ConcatOp>(op) &&
+        groups_[size_t(owner_.lookup(op))].family == Family::Attention)
       continue;
     for (mlir::OpOperand &operand : op->getOpOperands()) {
       unsigned i = operand.getOperandNumber();

@@ -37,10 +37,11 @@ public:
   llvm::ArrayRef<KernelGroup> groups() const { return groups_; }
   /// Index of the group that computes a value, or -1.
   int groupOf(mlir::Value value) const;
-  /// Whether an op is computed again in each group that uses it: a view, a
-  /// constant or index arithmetic, unless it was given to a group.
+  /// Whether an op is computed again in each group that uses it: what may be
+  /// cloned, unless it was given to a group.
   bool isCloned(mlir::Operation *op) const;
-  /// Whether an op may be cloned: a view, a constant or index arithmetic.
+  /// Whether an op may be cloned: a view, a constant, index arithmetic, or what
+  /// sums over rows alone read and is stored narrower.
   static bool isCloneable(mlir::Operation *op);
   /// Whether an op is an explicit copy, a reshape to the same type; it is a
   /// group of its own.
@@ -75,6 +76,7 @@ private:
   bool sharesScalarsAlone(mlir::Operation *op, int group) const;
   void placeInRows(mlir::Operation *op);
   void placeAttention(ir::AttentionOp op);
+  bool placeAmongGradients(ir::ConcatOp concat);
   bool hasRoom(llvm::ArrayRef<int> groups, mlir::Operation *op) const;
   void takePrologues();
   void takeStoredViews();

@@ -1,5 +1,6 @@
 //===- LowerPrecision.cpp -------------------------------------------------===//
 
+#include "gptc/ir/StridedView.h"
 #include "gptc/passes/Passes.h"
 
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -67,6 +68,56 @@ struct NarrowOfWiden : mlir::OpRewritePattern<ir::CastOp> {
   }
 };
 
+/// The widening that views show a value of, or null.
+ir::CastOp wideningOf(Value value) {
+  auto cast = ir::viewRoot(value).getDefiningOp<ir::CastOp>();
+  bool widens = cast && cast.getX().getType().getElementTypeBitWidth() <
+                            cast.getY().getType().getElementTypeBitWidth();
+  return widens ? cast : ir::CastOp();
+}
+
+/// Concatenates what was narrow before, so that it is widened once.
+struct ConcatOfWiden : mlir::OpRewritePattern<ir::ConcatOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  mlir::LogicalResult
+  matchAndRewrite(ir::ConcatOp concat,
+                  mlir::PatternRewriter &rewriter) const override {
+    mlir::Type element;
+    for (Value input : concat.getInputs()) {
+      ir::CastOp cast = wideningOf(input);
+      mlir::Type from = cast ? cast.getX().getType().getElementType() : nullptr;
+      if (!from || (element && from != element))
+        return rewriter.notifyMatchFailure(concat, "not all inputs are widened "
+                                                   "from one type");
+      element = from;
+    }
+    llvm::SmallVector<Value> narrow;
+    for (Value input : concat.getInputs())
+      narrow.push_back(narrowed(rewriter, input, element));
+    auto joined = ir::ConcatOp::create(rewriter, concat.getLoc(),
+                                       withElement(concat.getType(), element),
+                                       narrow, concat.getDimensionAttr());
+    rewriter.replaceOpWithNewOp<ir::CastOp>(concat, concat.getType(), joined);
+    return mlir::success();
+  }
+
+private:
+  /// The same views of what the value is widened from.
+  static Value narrowed(mlir::PatternRewriter &rewriter, Value value,
+                        mlir::Type element) {
+    mlir::Operation *op = value.getDefiningOp();
+    if (auto cast = llvm::dyn_cast<ir::CastOp>(op))
+      return cast.getX();
+    Value source = narrowed(rewriter, op->getOperand(0), element);
+    mlir::Operation *view = rewriter.clone(*op);
+    view->setOperand(0, source);
+    view->getResult(0).setType(
+        llvm::cast<RankedTensorType>(withElement(value.getType(), element)));
+    return view->getResult(0);
+  }
+};
+
 struct LowerPrecision : impl::LowerPrecisionBase<LowerPrecision> {
   using LowerPrecisionBase::LowerPrecisionBase;
 
@@ -81,18 +132,20 @@ struct LowerPrecision : impl::LowerPrecisionBase<LowerPrecision> {
     narrow = mlir::BFloat16Type::get(&getContext());
     llvm::SmallVector<mlir::Operation *> ops;
     getOperation().walk([&](mlir::Operation *op) {
-      if (llvm::isa<ir::MatmulOp, ir::AttentionOp>(op))
+      if (llvm::isa<ir::MatmulOp, ir::AttentionOp, ir::AttentionBackwardOp>(op))
         ops.push_back(op);
     });
     for (mlir::Operation *op : ops) {
       if (auto matmul = llvm::dyn_cast<ir::MatmulOp>(op))
         lower(matmul);
+      else if (llvm::isa<ir::AttentionOp>(op))
+        lowerAttention(op, /*tensors=*/3, /*results=*/1);
       else
-        lower(llvm::cast<ir::AttentionOp>(op));
+        lowerAttention(op, /*tensors=*/5, /*results=*/3);
     }
     storeNarrow();
     mlir::RewritePatternSet patterns(&getContext());
-    patterns.add<CastAboveView, NarrowOfWiden>(&getContext());
+    patterns.add<CastAboveView, NarrowOfWiden, ConcatOfWiden>(&getContext());
     if (mlir::failed(
             mlir::applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
@@ -126,18 +179,22 @@ private:
     op.getRhsMutable().assign(cast(builder, op.getLoc(), op.getRhs(), narrow));
   }
 
-  void lower(ir::AttentionOp op) {
-    if (!op.getQuery().getType().getElementType().isF32())
+  /// Narrows the first so many operands and results of an attention or of its
+  /// gradient; statistics stay wide.
+  void lowerAttention(mlir::Operation *op, unsigned tensors, unsigned results) {
+    auto query = llvm::cast<RankedTensorType>(op->getOperand(0).getType());
+    if (!query.getElementType().isF32())
       return;
     mlir::OpBuilder builder(op);
-    for (unsigned i = 0; i < 3; ++i)
-      op->setOperand(i, cast(builder, op.getLoc(), op->getOperand(i), narrow));
-    mlir::Type wide = op.getResult().getType();
-    op.getResult().setType(op.getQuery().getType());
+    for (unsigned i = 0; i < tensors; ++i)
+      op->setOperand(i, cast(builder, op->getLoc(), op->getOperand(i), narrow));
     builder.setInsertionPointAfter(op);
-    auto widened =
-        ir::CastOp::create(builder, op.getLoc(), wide, op.getResult());
-    op.getResult().replaceAllUsesExcept(widened.getY(), widened);
+    for (mlir::Value result : op->getResults().take_front(results)) {
+      mlir::Type wide = result.getType();
+      result.setType(withElement(wide, narrow));
+      auto widened = ir::CastOp::create(builder, op->getLoc(), wide, result);
+      result.replaceAllUsesExcept(widened.getY(), widened);
+    }
   }
 
   /// Stores parameters that only narrowed products and gathers read, and

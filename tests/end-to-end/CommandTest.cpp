@@ -327,7 +327,7 @@ TEST_F(Command, APlanNamesTheShareOfEachPart) {
   // Columns: a name, bytes, the same with a unit, and the share of the peak.
   EXPECT_THAT(text.out, testing::ContainsRegex(
                             "\nat the peak, train_step +bytes +share\n"
-                            "weights +52984 +51\\.7 KiB +22\\.[0-9]%\n"
+                            "weights +52984 +51\\.7 KiB +23\\.[0-9]%\n"
                             "  embedding +17360 +17\\.0 KiB +7\\.[0-9]%\n"));
   EXPECT_THAT(text.out,
               testing::ContainsRegex("\nexp_avg +52984 +51\\.7 KiB [^\n]+\n"

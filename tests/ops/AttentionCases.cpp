@@ -68,10 +68,11 @@ std::vector<double> closedForm(const Form &f, const HostTensors &in) {
   return result;
 }
 
-/// Gradients of query, key and value, from probabilities that are computed
-/// for every pair.
+/// The logarithms of the sums of exponentials, and gradients of query, key and
+/// value, from probabilities that are computed for every pair.
 Expectation backwardClosedForm(const Form &f, const HostTensors &in) {
-  Expectation result{std::vector<double>(in[0].values.size(), 0.0),
+  Expectation result{std::vector<double>(size_t(f.b * f.h * f.t), 0.0),
+                     std::vector<double>(in[0].values.size(), 0.0),
                      std::vector<double>(in[1].values.size(), 0.0),
                      std::vector<double>(in[2].values.size(), 0.0)};
   double scale = float(1 / std::sqrt(double(f.d)));
@@ -84,8 +85,6 @@ Expectation backwardClosedForm(const Form &f, const HostTensors &in) {
   for (int64_t head = 0; head < f.b * f.h; ++head)
     for (int64_t i = 0; i < f.t; ++i) {
       int64_t b = head / f.h;
-      if (!f.lengths.empty() && double(i) >= f.lengths[size_t(b)])
-        continue;
       auto q = size_t((head * f.t + i) * f.d);
       auto keyAt = [&](int64_t j) { return size_t((head * f.s + j) * f.d); };
       std::vector<double> p(size_t(f.s), 0.0);
@@ -96,6 +95,9 @@ Expectation backwardClosedForm(const Form &f, const HostTensors &in) {
         total += p[size_t(j)];
       }
       int64_t row = head * f.t + i;
+      result[0][size_t(row)] = total > 0 ? std::log(total) : 0;
+      if (!f.lengths.empty() && double(i) >= f.lengths[size_t(b)])
+        continue;
       for (int64_t j = 0; j < f.s && total > 0; ++j) {
         p[size_t(j)] /= total;
         mean += p[size_t(j)] * f.mask("attentionBackward", row, j) *
@@ -107,9 +109,9 @@ Expectation backwardClosedForm(const Form &f, const HostTensors &in) {
                          (f.mask("attentionBackward", row, j) *
                               dot(in[3], q, in[2], keyAt(j)) -
                           mean);
-          result[0][q + d] += slope * in[1].values[keyAt(j) + d];
-          result[1][keyAt(j) + d] += slope * in[0].values[q + d];
-          result[2][keyAt(j) + d] += p[size_t(j)] *
+          result[1][q + d] += slope * in[1].values[keyAt(j) + d];
+          result[2][keyAt(j) + d] += slope * in[0].values[q + d];
+          result[3][keyAt(j) + d] += p[size_t(j)] *
                                      f.mask("attentionBackward", row, j) *
                                      in[3].values[q + d];
         }
@@ -123,7 +125,11 @@ void addBackward(std::vector<OpCase> &table, const OpCase &forward,
   made.name = "attentionBackward" + made.name.substr(made.name.find('/'));
   made.inputs.insert(made.inputs.begin() + 3,
                      {"gradient", made.inputs[0].type});
-  made.matters = {};
+  if (!f.lengths.empty())
+    made.matters = [f](const HostTensors &, size_t row) {
+      int64_t sequence = int64_t(row) / (f.t * f.h);
+      return double(int64_t(row) % f.t) < f.lengths[size_t(sequence)];
+    };
   made.differentiable = false; // It is a gradient.
   made.build = [f](Graph &graph, const std::vector<Tensor> &in) {
     GraphState &state = graph.state();
@@ -133,18 +139,29 @@ void addBackward(std::vector<OpCase> &table, const OpCase &forward,
     mlir::Value scale = mlir::arith::ConstantOp::create(
         state.builder, state.location(),
         state.builder.getF32FloatAttr(float(1 / std::sqrt(double(f.d)))));
-    mlir::Type query = value(0).getType(), key = value(1).getType();
+    auto query = llvm::cast<mlir::RankedTensorType>(value(0).getType());
+    mlir::Type key = value(1).getType();
+    mlir::Type statistic = query.getElementType().isF64()
+                               ? mlir::Type(state.builder.getF64Type())
+                               : mlir::Type(state.builder.getF32Type());
+    auto statistics =
+        mlir::RankedTensorType::get(query.getShape().take_front(3), statistic);
     GraphState::Drop drop;
     if (f.rate != 0)
       drop = state.drop("attention", f.rate, dropoutSeed, Where::current());
-    auto op = ir::AttentionBackwardOp::create(
+    auto causal = f.causal ? state.builder.getUnitAttr() : mlir::UnitAttr();
+    auto window = f.window ? state.builder.getI64IntegerAttr(f.window)
+                           : mlir::IntegerAttr();
+    auto forward = ir::AttentionOp::create(
+        state.builder, state.location(), query, statistics, value(0), value(1),
+        value(2), scale, value(4), value(5), drop.rate, drop.seed, drop.site,
+        causal, window);
+    auto backward = ir::AttentionBackwardOp::create(
         state.builder, state.location(), query, key, key, value(0), value(1),
-        value(2), value(3), scale, value(4), value(5), drop.rate, drop.seed,
-        drop.site, f.causal ? state.builder.getUnitAttr() : mlir::UnitAttr(),
-        f.window ? state.builder.getI64IntegerAttr(f.window)
-                 : mlir::IntegerAttr());
-    std::vector<Tensor> results;
-    for (mlir::Value result : op->getResults())
+        value(2), value(3), forward.getResult(), forward.getLogSumExp(), scale,
+        value(4), value(5), drop.rate, drop.seed, drop.site, causal, window);
+    std::vector<Tensor> results{state.wrap(forward.getLogSumExp())};
+    for (mlir::Value result : backward->getResults())
       results.push_back(state.wrap(result));
     return results;
   };

@@ -145,3 +145,31 @@ func.func @no_scopes(%x: tensor<3xf32>) -> tensor<3xf32> attributes {gptc.recomp
   %0 = math.exp %x : tensor<3xf32> loc("h/a")
   return %0 : tensor<3xf32>
 }
+
+// -----
+
+// Attention leaves behind the logarithms that its gradient reads.
+// CHECK-LABEL: func.func @attention(
+// CHECK-SAME: %[[Q:.*]]: tensor<1x2x3x4xf32>
+// CHECK: %[[Y:.*]], %[[L:.*]] = gptc.attention %[[Q]], %[[Q]], %[[Q]] scale %[[S:.*]] causal log_sum_exp
+// CHECK: gptc.attention_backward %[[Q]], %[[Q]], %[[Q]], %{{.*}}, %[[Y]], %[[L]] scale %[[S]] causal
+func.func @attention(%q: tensor<1x2x3x4xf32>) -> tensor<1x2x3x4xf32> {
+  %s = arith.constant 0.5 : f32
+  %0 = gptc.attention %q, %q, %q scale %s causal : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, f32
+  %1 = gptc.reduce sum %0 [0, 1, 2, 3] : tensor<1x2x3x4xf32> to tensor<f32>
+  %2 = gptc.gradient %1 wrt %q : tensor<f32> wrt tensor<1x2x3x4xf32>
+  return %2 : tensor<1x2x3x4xf32>
+}
+
+// -----
+
+// What no gradient flows through is left as it is.
+// CHECK-LABEL: func.func @attention_alone(
+// CHECK-NOT: log_sum_exp
+func.func @attention_alone(%q: tensor<1x2x3x4xf32>) -> (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>) {
+  %s = arith.constant 0.5 : f32
+  %0 = gptc.attention %q, %q, %q scale %s causal : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, f32
+  %1 = gptc.reduce sum %q [0, 1, 2, 3] : tensor<1x2x3x4xf32> to tensor<f32>
+  %2 = gptc.gradient %1 wrt %q : tensor<f32> wrt tensor<1x2x3x4xf32>
+  return %0, %2 : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>
+}

@@ -109,6 +109,49 @@ func.func @returned_cache(%q: tensor<1x2x1x4xf32>, %c: tensor<1x2x6x4xf32>, %at:
   return %1, %0 : tensor<1x2x1x4xf32>, tensor<1x2x6x4xf32>
 }
 
+// Gradients of attention are stored side by side, and its result, which the
+// gradient reads backwards, through the views that others see.
+// CHECK-LABEL: func.func @backward
+// CHECK: %[[A:.*]]:2 = gptc.group attention
+// CHECK-NEXT: gptc.attention
+// CHECK-NEXT: gptc.transpose
+// CHECK-NEXT: gptc.reshape
+// CHECK-NEXT: gptc.yield {{.*}} : tensor<1x2x6xf32>, tensor<1x6x8xf32>
+// CHECK: gptc.group attention ({{.*}} = %[[A]]#1, {{.*}} = %[[A]]#0
+// CHECK: gptc.reshape {{.*}} : tensor<1x6x8xf32> to tensor<1x6x2x4xf32>
+// CHECK-NEXT: gptc.transpose
+// CHECK: gptc.attention_backward
+// CHECK: gptc.concat
+// CHECK-NEXT: gptc.yield {{.*}} : tensor<1x6x24xf32>
+// CHECK-NOT: gptc.group
+func.func @backward(%q: tensor<1x2x6x4xf32>, %g: tensor<1x2x6x4xf32>) -> (tensor<1x6x8xf32>, tensor<1x6x24xf32>) {
+  %s = arith.constant 0.5 : f32
+  %y, %l = gptc.attention %q, %q, %q scale %s causal log_sum_exp : tensor<1x2x6x4xf32>, tensor<1x2x6x4xf32>, f32
+  %0 = gptc.transpose %y [0, 2, 1, 3] : tensor<1x2x6x4xf32> to tensor<1x6x2x4xf32>
+  %1 = gptc.reshape %0 : tensor<1x6x2x4xf32> to tensor<1x6x8xf32>
+  %2:3 = gptc.attention_backward %q, %q, %q, %g, %y, %l scale %s causal : tensor<1x2x6x4xf32>, tensor<1x2x6x4xf32>, f32
+  %3 = gptc.transpose %2#0 [0, 2, 1, 3] : tensor<1x2x6x4xf32> to tensor<1x6x2x4xf32>
+  %4 = gptc.reshape %3 : tensor<1x6x2x4xf32> to tensor<1x6x8xf32>
+  %5 = gptc.transpose %2#1 [0, 2, 1, 3] : tensor<1x2x6x4xf32> to tensor<1x6x2x4xf32>
+  %6 = gptc.reshape %5 : tensor<1x6x2x4xf32> to tensor<1x6x8xf32>
+  %7 = gptc.transpose %2#2 [0, 2, 1, 3] : tensor<1x2x6x4xf32> to tensor<1x6x2x4xf32>
+  %8 = gptc.reshape %7 : tensor<1x6x2x4xf32> to tensor<1x6x8xf32>
+  %9 = gptc.concat %4, %6, %8 along 2 : tensor<1x6x8xf32>, tensor<1x6x8xf32>, tensor<1x6x8xf32> -> tensor<1x6x24xf32>
+  return %1, %9 : tensor<1x6x8xf32>, tensor<1x6x24xf32>
+}
+
+// What sums over rows alone read is widened on the way.
+// CHECK-LABEL: func.func @widened
+// CHECK: gptc.group columnwise
+// CHECK-NEXT: gptc.cast
+// CHECK-NEXT: gptc.reduce
+// CHECK-NOT: gptc.group
+func.func @widened(%x: tensor<6x8xbf16>) -> tensor<8xf32> {
+  %0 = gptc.cast %x : tensor<6x8xbf16> to tensor<6x8xf32>
+  %1 = gptc.reduce sum %0 [0] : tensor<6x8xf32> to tensor<8xf32>
+  return %1 : tensor<8xf32>
+}
+
 // Two products share no kernel; what both read is computed once.
 // CHECK-LABEL: func.func @branches
 // CHECK: %[[S:.*]] = gptc.group rowwise

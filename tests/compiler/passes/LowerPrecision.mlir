@@ -50,3 +50,22 @@ func.func @main(%ids: tensor<1x1xi32>, %at: tensor<1xi32>, %n: tensor<1xi32>) ->
   %9 = gptc.matmul %8, %table transpose_rhs : tensor<1x8xf32>, tensor<16x8xf32> -> tensor<1x16xf32>
   return %9 : tensor<1x16xf32>
 }
+
+// The gradient of attention is as narrow as it, but for statistics, and what is
+// put together is widened as one.
+// CHECK-LABEL: func.func @backward
+// CHECK: %[[Y:.*]], %[[L:.*]] = gptc.attention {{.*}} log_sum_exp : tensor<1x2x3x4xbf16>, tensor<1x2x3x4xbf16>, f32
+// CHECK: gptc.attention_backward {{.*}}, %[[Y]], %[[L]] scale {{.*}} : tensor<1x2x3x4xbf16>, tensor<1x2x3x4xbf16>, f32
+// CHECK: %[[C:.*]] = gptc.concat {{.*}} -> tensor<1x3x16xbf16>
+// CHECK: gptc.cast %[[C]] : tensor<1x3x16xbf16> to tensor<1x3x16xf32>
+func.func @backward(%q: tensor<1x2x3x4xf32>, %g: tensor<1x2x3x4xf32>) -> tensor<1x3x16xf32> {
+  %s = arith.constant 0.5 : f32
+  %y, %l = gptc.attention %q, %q, %q scale %s causal log_sum_exp : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, f32
+  %0:3 = gptc.attention_backward %q, %q, %q, %g, %y, %l scale %s causal : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>, f32
+  %1 = gptc.transpose %0#0 [0, 2, 1, 3] : tensor<1x2x3x4xf32> to tensor<1x3x2x4xf32>
+  %2 = gptc.reshape %1 : tensor<1x3x2x4xf32> to tensor<1x3x8xf32>
+  %3 = gptc.transpose %0#2 [0, 2, 1, 3] : tensor<1x2x3x4xf32> to tensor<1x3x2x4xf32>
+  %4 = gptc.reshape %3 : tensor<1x3x2x4xf32> to tensor<1x3x8xf32>
+  %5 = gptc.concat %2, %4 along 2 : tensor<1x3x8xf32>, tensor<1x3x8xf32> -> tensor<1x3x16xf32>
+  return %5 : tensor<1x3x16xf32>
+}

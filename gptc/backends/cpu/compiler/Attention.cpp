@@ -38,17 +38,32 @@ private:
   HeadView query, key, value;
   Value queryBlock, scores, output, rowMax, rowSum, packedKeys;
   StoredHead result;
+  std::optional<unsigned> logSumExp; ///< Its number among the outputs.
 
   void packKeys(Value first, Value last);
   void oneQuery(Value row);
   void queryTile(Value firstRow, Value endRow);
   void loadQueries(Value firstRow, Value endRow, int64_t count);
-  void storeRow(Value row, Value from, Value reciprocal);
+  void storeRow(Value row, Value from, Value largest, Value sum);
 };
 
-/// Writes a row of the output, `from` in scratch, times `reciprocal`.
-void AttentionEmitter::storeRow(Value row, Value from, Value reciprocal) {
-  store(result, row, output, from, reciprocal);
+/// Writes a row of the output, `from` in scratch, divided by the sum of its
+/// weights, and what their logarithm is if it is asked for.
+void AttentionEmitter::storeRow(Value row, Value from, Value largest,
+                                Value sum) {
+  store(result, row, output, from, reciprocalOf(sum));
+  if (!logSumExp)
+    return;
+  Value some = arith::CmpFOp::create(e.builder, e.loc,
+                                     arith::CmpFPredicate::UGT, sum, f(0.0));
+  Value logarithm = math::LogOp::create(
+      e.builder, e.loc,
+      arith::SelectOp::create(e.builder, e.loc, some, sum, f(1.0)));
+  Value x = arith::AddFOp::create(
+      e.builder, e.loc,
+      arith::SelectOp::create(e.builder, e.loc, some, largest, f(0.0)),
+      logarithm);
+  e.storeScalar(x, e.output(*logSumExp), statisticOf(row), f32);
 }
 
 /// One query: a score for each key it sees, their softmax, the weighted sum.
@@ -124,7 +139,7 @@ void AttentionEmitter::oneQuery(Value row) {
     for (int64_t v = 0; v < count; ++v)
       e.storeVector(result[v], output, e.constant((v0 + v) * e.width), f32);
   }
-  storeRow(row, e.constant(0), reciprocalOf(sum));
+  storeRow(row, e.constant(0), largest, sum);
 }
 
 /// Packs the keys of [first, last), first a multiple of 64, transposed into
@@ -281,7 +296,7 @@ void AttentionEmitter::queryTile(Value firstRow, Value endRow) {
   });
   e.loop(e.constant(0), e.sub(endRow, firstRow), 1, [&](Value r) {
     storeRow(e.add(firstRow, r), e.mul(r, paddedHead),
-             reciprocalOf(e.loadScalar(rowSum, r, f32)));
+             e.loadScalar(rowMax, r, f32), e.loadScalar(rowSum, r, f32));
   });
 }
 
@@ -298,11 +313,12 @@ void AttentionEmitter::emit() {
     return;
   }
   auto stored = findStored(op.getResult());
-  if (!stored) {
-    e.failure = "an attention result that strides cannot store";
+  if (!stored)
     return;
-  }
   result = *stored;
+  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues()))
+    if (op.getLogSumExp() && yielded == op.getLogSumExp())
+      logSumExp = unsigned(i);
   auto keyAppend = op.getKey().getDefiningOp<ir::CacheAppendOp>();
   auto valueAppend = op.getValue().getDefiningOp<ir::CacheAppendOp>();
   bool appends = keyAppend || valueAppend;

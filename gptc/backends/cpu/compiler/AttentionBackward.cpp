@@ -1,10 +1,11 @@
 //===- AttentionBackward.cpp - Gradients of attention ---------------------===//
 //
 // A tile is one head of one sequence, which alone writes the gradients of its
-// keys and values. It visits its queries in strips of 64, whose probabilities
-// are computed anew: of the score matrix there is one strip at a time (Dao et
-// al., 2022), transposed, so that statistics of a query run along lanes and all
-// five products are register tiles. Everything is f32.
+// keys and values. It visits its queries in strips of 64, and for each of them
+// the keys in tiles: probabilities are computed anew from the logarithms that
+// attention left behind (Dao, 2023). The matrices are transposed, so that
+// statistics of a query run along lanes and all five products are register
+// tiles. Everything is f32.
 //
 //===----------------------------------------------------------------------===//
 
@@ -35,26 +36,31 @@ public:
 private:
   ir::AttentionBackwardOp op;
   int64_t tileRows = 1;
-  HeadView query, key, value, gradient;
+  HeadView query, key, value, gradient, result;
+  Value logSumExp;
   std::optional<StoredHead> stored[3];
 
   // In scratch. Of the head: keys [S][D], sums for keys and values [S][D]. Of
   // a strip: its queries, times the scale, and its result's gradients, as rows
-  // [64][D] and panels [D][64]; scores or probabilities, and how the loss
-  // changes with them, [S][64]; statistics [64]; the queries' sums [64][D].
+  // [64][D] and panels [D][64]; scores or probabilities of a tile of keys; how
+  // the loss changes with scores, [S][64]; statistics [64]; the queries' sums
+  // [64][D].
   Value keyRows, keySums, valueSums;
   Value queryRows, queryPanel, gradientRows, gradientPanel;
-  Value scores, slopes, largest, totals, means, querySums;
+  Value scores, slopes, logarithms, means, querySums;
 
   void reserve();
   void zero(Value base, int64_t count);
   void packKeys();
   void loadStrip(const HeadView &view, Value first, Value last, Value factor,
                  Value rows, Value panel);
-  void multiplyByPanel(const HeadView &rows, Value key, Value panel, Value to);
-  void score(Value firstQuery, Value count, Value from, Value end);
-  void normalize(Value firstQuery, Value from, Value stop);
-  void addToKeys(Value key, Value factors, Value rows, Value sums);
+  void multiplyByPanel(const HeadView &rows, Value key, Value panel, Value to,
+                       Value toRow);
+  void loadStatistics(Value first, Value last);
+  Value areSeeing(Value firstQuery, Value count, Value column, Value j);
+  void weigh(Value firstQuery, Value count, Value firstKey);
+  void addToKeys(Value key, Value factors, Value factorRow, Value rows,
+                 Value sums);
   void sumQueries(Value from, Value end);
   void oneStrip(Value firstQuery, Value endStrip);
   Value multiply(Value a, Value b) {
@@ -73,10 +79,9 @@ void BackwardEmitter::reserve() {
       {&gradientRows, strip * paddedHead},
       {&queryPanel, headSize * strip},
       {&gradientPanel, headSize * strip},
-      {&scores, rows * strip},
+      {&scores, tileRows * strip},
       {&slopes, rows * strip + tileRows},
-      {&largest, strip},
-      {&totals, strip},
+      {&logarithms, strip},
       {&means, strip},
       {&querySums, queryCount * paddedHead}};
   for (auto [base, count] : sizes)
@@ -115,9 +120,9 @@ void BackwardEmitter::loadStrip(const HeadView &view, Value first, Value last,
   });
 }
 
-/// One tile of keys or values times a panel, into rows of [S][64].
+/// One tile of keys or values times a panel, into rows of [..][64].
 void BackwardEmitter::multiplyByPanel(const HeadView &view, Value first,
-                                      Value panel, Value to) {
+                                      Value panel, Value to, Value toRow) {
   TileRows rows{view.base, view.element, {}, view.stride};
   for (int64_t i = 0; i < tileRows; ++i) {
     // Rows beyond the last compute it again; nobody sees them.
@@ -135,119 +140,91 @@ void BackwardEmitter::multiplyByPanel(const HeadView &view, Value first,
         Values(size_t(tileRows * vectors), wide(0.0)));
     for (int64_t i = 0; i < int64_t(result.size()); ++i)
       e.storeVector(result[i], to,
-                    e.add(e.mul(e.add(first, e.constant(i / vectors)), strip),
+                    e.add(e.mul(e.add(toRow, e.constant(i / vectors)), strip),
                           e.constant((v0 + i % vectors) * e.width)),
                     f32);
   }
 }
 
-/// Scores of the keys [from, end) and their slopes; a score that a query does
-/// not see is `lowest`.
-void BackwardEmitter::score(Value firstQuery, Value count, Value from,
-                            Value end) {
-  e.loop(from, end, tileRows, [&](Value j0) {
-    multiplyByPanel(key, j0, queryPanel, scores);
-    multiplyByPanel(value, j0, gradientPanel, slopes);
-    e.loop(j0, e.add(j0, e.constant(tileRows)), 1, [&](Value j) {
-      for (int64_t v = 0; v < strip; v += e.width) {
-        Value column = e.constant(v);
-        Value r =
-            arith::AddIOp::create(e.builder, e.loc, e.splat(column), e.lanes());
-        Value at = arith::AddIOp::create(e.builder, e.loc, r,
-                                         e.splat(e.add(position, firstQuery)));
-        auto both = [&](Value a, Value b) -> Value {
-          return arith::AndIOp::create(e.builder, e.loc, a, b);
-        };
-        Value inside =
-            both(e.compare(Predicate::slt, r, e.splat(count)),
-                 e.compare(Predicate::slt, e.splat(j), e.splat(keyCount)));
-        if (causal)
-          inside = both(inside, e.compare(Predicate::sle, e.splat(j), at));
-        if (window) {
-          Value oldest = e.add(j, e.constant(int64_t(*window)));
-          inside = both(inside, e.compare(Predicate::slt, at, e.splat(oldest)));
-        }
-        Value place = e.add(e.mul(j, strip), column);
-        Value x = arith::SelectOp::create(e.builder, e.loc, inside,
-                                          e.loadVector(scores, place, f32),
-                                          wide(lowest));
-        e.storeVector(x, scores, place, f32);
-        Value most = e.loadVector(largest, column, f32);
-        e.storeVector(arith::MaximumFOp::create(e.builder, e.loc, most, x),
-                      largest, column, f32);
-      }
-    });
-  });
-}
-
-/// Makes probabilities of the scores of keys [from, stop), and of the slopes
-/// what the scores' gradients are.
-///
-/// Where a probability does not count, for values and for its slope, it is kept
-/// with its sign turned until then.
-void BackwardEmitter::normalize(Value firstQuery, Value from, Value stop) {
-  auto everywhere =
-      [&](llvm::function_ref<void(Value, Value, Value, Value, Value)> visit) {
-        e.loop(from, stop, 1, [&](Value j) {
-          for (int64_t v = 0; v < strip; v += e.width) {
-            Value column = e.constant(v);
-            Value place = e.add(e.mul(j, strip), column);
-            visit(j, column, place, e.loadVector(scores, place, f32),
-                  e.loadVector(slopes, place, f32));
-          }
-        });
-      };
-  everywhere([&](Value j, Value column, Value place, Value x, Value slope) {
-    Value isSeen = arith::CmpFOp::create(
-        e.builder, e.loc, arith::CmpFPredicate::OGT, x, wide(lowest / 2));
-    Value most = e.loadVector(largest, column, f32);
-    Value shifted = arith::SelectOp::create(
-        e.builder, e.loc, isSeen,
-        arith::SubFOp::create(e.builder, e.loc, x, most), wide(0.0));
-    Value p = arith::SelectOp::create(
-        e.builder, e.loc, isSeen,
-        math::ExpOp::create(e.builder, e.loc, shifted), wide(0.0));
-    Value query = e.add(firstQuery, column), stored = p;
-    if (dropRate) {
-      Value sign = whereKept(query, j, true, wide(1.0), wide(-1.0));
-      stored = multiply(p, sign);
-      slope = multiply(
-          slope, arith::MaximumFOp::create(e.builder, e.loc, sign, wide(0.0)));
-      e.storeVector(slope, slopes, place, f32);
-    }
-    e.storeVector(stored, scores, place, f32);
-    Value total = e.loadVector(totals, column, f32);
-    e.storeVector(arith::AddFOp::create(e.builder, e.loc, total, p), totals,
-                  column, f32);
-    Value mean = e.loadVector(means, column, f32);
-    e.storeVector(vector::FMAOp::create(e.builder, e.loc, p, slope, mean),
-                  means, column, f32);
-  });
+/// Statistics of a strip's queries.
+void BackwardEmitter::loadStatistics(Value first, Value last) {
   e.loop(e.constant(0), e.constant(strip), 1, [&](Value r) {
-    Value reciprocal = reciprocalOf(e.loadScalar(totals, r, f32));
-    e.storeScalar(reciprocal, totals, r, f32);
-    e.storeScalar(multiply(e.loadScalar(means, r, f32), reciprocal), means, r,
-                  f32);
-  });
-  everywhere([&](Value, Value column, Value place, Value x, Value slope) {
-    Value p = multiply(x, e.loadVector(totals, column, f32)), counts = p;
-    Value excess = arith::SubFOp::create(e.builder, e.loc, slope,
-                                         e.loadVector(means, column, f32));
-    if (dropRate) {
-      counts = arith::MaximumFOp::create(e.builder, e.loc, p, wide(0.0));
-      p = math::AbsFOp::create(e.builder, e.loc, p);
+    Value row = e.min(e.add(first, r), last), sum = wide(0.0);
+    for (int64_t v = 0; v < headSize; v += e.width) {
+      Value d = e.constant(v);
+      Value x = loadHead(result, row, d, headMask(d));
+      Value y = e.loadVector(gradientRows, e.add(e.mul(r, paddedHead), d), f32);
+      sum = vector::FMAOp::create(e.builder, e.loc, x, y, sum);
     }
-    e.storeVector(counts, scores, place, f32);
-    e.storeVector(multiply(p, excess), slopes, place, f32);
+    e.storeScalar(vector::ReductionOp::create(e.builder, e.loc,
+                                              vector::CombiningKind::ADD, sum),
+                  means, r, f32);
+    Value known = e.loadScalar(logSumExp, statisticOf(row), f32);
+    e.storeScalar(known, logarithms, r, f32);
   });
 }
 
-/// Adds factors [S][64] times rows [64][D] to the sums of one tile of keys.
-void BackwardEmitter::addToKeys(Value first, Value factors, Value panel,
-                                Value sums) {
+/// Which of a vector of queries, `column` in the strip, see a key.
+Value BackwardEmitter::areSeeing(Value firstQuery, Value count, Value column,
+                                 Value j) {
+  Value r = arith::AddIOp::create(e.builder, e.loc, e.splat(column), e.lanes());
+  Value at = arith::AddIOp::create(e.builder, e.loc, r,
+                                   e.splat(e.add(position, firstQuery)));
+  auto both = [&](Value a, Value b) -> Value {
+    return arith::AndIOp::create(e.builder, e.loc, a, b);
+  };
+  Value seeing = both(e.compare(Predicate::slt, r, e.splat(count)),
+                      e.compare(Predicate::slt, e.splat(j), e.splat(keyCount)));
+  if (causal)
+    seeing = both(seeing, e.compare(Predicate::sle, e.splat(j), at));
+  if (window) {
+    Value oldest = e.add(j, e.constant(int64_t(*window)));
+    seeing = both(seeing, e.compare(Predicate::slt, at, e.splat(oldest)));
+  }
+  return seeing;
+}
+
+/// Makes probabilities of the scores of a tile of keys, and of their slopes
+/// what the scores' gradients are.
+void BackwardEmitter::weigh(Value firstQuery, Value count, Value firstKey) {
+  e.loop(e.constant(0), e.constant(tileRows), 1, [&](Value i) {
+    Value j = e.add(firstKey, i);
+    for (int64_t v = 0; v < strip; v += e.width) {
+      Value column = e.constant(v);
+      Value place = e.add(e.mul(i, strip), column);
+      Value slopePlace = e.add(e.mul(j, strip), column);
+      Value isSeen = areSeeing(firstQuery, count, column, j);
+      Value shifted = arith::SubFOp::create(
+          e.builder, e.loc, e.loadVector(scores, place, f32),
+          e.loadVector(logarithms, column, f32));
+      shifted =
+          arith::SelectOp::create(e.builder, e.loc, isSeen, shifted, wide(0.0));
+      Value p = arith::SelectOp::create(
+          e.builder, e.loc, isSeen,
+          math::ExpOp::create(e.builder, e.loc, shifted), wide(0.0));
+      Value slope = e.loadVector(slopes, slopePlace, f32), counts = p;
+      if (dropRate) {
+        Value kept =
+            whereKept(e.add(firstQuery, column), j, true, wide(1.0), wide(0.0));
+        counts = multiply(p, kept);
+        slope = multiply(slope, kept);
+      }
+      e.storeVector(counts, scores, place, f32);
+      Value excess = arith::SubFOp::create(e.builder, e.loc, slope,
+                                           e.loadVector(means, column, f32));
+      if (seesOne())
+        excess = wide(0.0);
+      e.storeVector(multiply(p, excess), slopes, slopePlace, f32);
+    }
+  });
+}
+
+/// Adds factors [..][64] times rows [64][D] to the sums of one tile of keys.
+void BackwardEmitter::addToKeys(Value first, Value factors, Value factorRow,
+                                Value panel, Value sums) {
   TileRows rows{factors, f32, {}};
   for (int64_t i = 0; i < tileRows; ++i)
-    rows.offsets.push_back(e.mul(e.add(first, e.constant(i)), strip));
+    rows.offsets.push_back(e.mul(e.add(factorRow, e.constant(i)), strip));
   int64_t all = paddedHead / e.width;
   for (int64_t v0 = 0; v0 < all; v0 += e.target.tileVectors) {
     int64_t vectors = std::min<int64_t>(e.target.tileVectors, all - v0);
@@ -298,22 +275,15 @@ void BackwardEmitter::oneStrip(Value firstQuery, Value endStrip) {
   Value last = e.sub(endStrip, e.constant(1));
   loadStrip(query, firstQuery, last, scale, queryRows, queryPanel);
   loadStrip(gradient, firstQuery, last, f(1.0), gradientRows, gradientPanel);
-  for (int64_t v = 0; v < strip; v += e.width) {
-    Value column = e.constant(v);
-    e.storeVector(wide(lowest), largest, column, f32);
-    e.storeVector(wide(0.0), totals, column, f32);
-    e.storeVector(wide(0.0), means, column, f32);
-  }
-  // Whole tiles of keys: those beyond the end have no probability.
+  loadStatistics(firstQuery, last);
   Value from = firstKey(firstQuery), end = e.max(from, endKey(last));
-  Value tiles =
-      e.div(e.add(e.sub(end, from), e.constant(tileRows - 1)), tileRows);
-  Value stop = e.add(from, e.mul(tiles, tileRows));
-  score(firstQuery, e.sub(endStrip, firstQuery), from, end);
-  normalize(firstQuery, from, stop);
+  // Whole tiles of keys: those beyond the end have no probability.
   e.loop(from, end, tileRows, [&](Value j) {
-    addToKeys(j, scores, gradientRows, valueSums);
-    addToKeys(j, slopes, queryRows, keySums);
+    multiplyByPanel(key, j, queryPanel, scores, e.constant(0));
+    multiplyByPanel(value, j, gradientPanel, slopes, j);
+    weigh(firstQuery, e.sub(endStrip, firstQuery), j);
+    addToKeys(j, scores, e.constant(0), gradientRows, valueSums);
+    addToKeys(j, slopes, j, queryRows, keySums);
   });
   if (!stored[0])
     return;
@@ -337,7 +307,7 @@ void BackwardEmitter::emit() {
     return;
   }
   for (int i = 0; i < 3; ++i)
-    stored[i] = findStored(op.getResult(i));
+    stored[i] = findStored(op->getResult(i));
   e.encoded.tiles = uint32_t(shape[0] * shape[1]);
   Values index = e.delinearize(e.tile(), {shape[0], shape[1]});
   batch = index[0];
@@ -347,6 +317,11 @@ void BackwardEmitter::emit() {
   key = viewOf(op.getKey());
   value = viewOf(op.getValue());
   gradient = viewOf(op.getGradient());
+  result = viewOf(op.getResult());
+  if (auto known = llvm::dyn_cast<mlir::BlockArgument>(op.getLogSumExp()))
+    logSumExp = e.input(known);
+  else
+    e.failure = "statistics of attention that are no input";
   if (!e.failure.empty())
     return;
   findBounds(op.getPositions(), op.getLengths());

@@ -32,24 +32,24 @@ void AttentionHead::findBounds(Value positions, Value lengths) {
 }
 
 std::optional<StoredHead> AttentionHead::findStored(Value result) {
-  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues())) {
-    Value from = yielded;
-    while (llvm::isa_and_nonnull<ir::ReshapeOp, ir::TransposeOp>(
-        from.getDefiningOp()))
-      from = from.getDefiningOp()->getOperand(0);
-    Value source = from;
-    while (source.getDefiningOp<ir::CastOp>())
-      source = source.getDefiningOp()->getOperand(0);
-    if (source != result)
-      continue;
-    auto view = ir::resolveStore(from, yielded);
-    if (!view || view->sizes.size() != 4)
-      return std::nullopt;
-    return StoredHead{
-        *view, unsigned(i),
-        llvm::cast<RankedTensorType>(yielded.getType()).getElementType()};
-  }
+  llvm::SmallVector<Value> forms{result};
+  for (mlir::Operation *user : result.getUsers())
+    if (auto cast = llvm::dyn_cast<ir::CastOp>(user))
+      forms.push_back(cast.getY());
+  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues()))
+    for (Value form : forms)
+      if (auto view = ir::resolveStore(form, yielded);
+          view && view->sizes.size() == 4)
+        return StoredHead{
+            *view, unsigned(i),
+            llvm::cast<RankedTensorType>(yielded.getType()).getElementType()};
+  if (!result.use_empty())
+    e.failure = "an attention result that strides cannot store";
   return std::nullopt;
+}
+
+Value AttentionHead::statisticOf(Value row) {
+  return e.add(e.mul(e.add(e.mul(batch, heads), head), queries), row);
 }
 
 HeadView AttentionHead::viewOf(Value tensor) {
@@ -105,9 +105,8 @@ Value AttentionHead::whereKept(Value query, Value key, bool alongQueries,
                                Value x, Value other) {
   if (!dropRate)
     return x;
-  Value row = e.add(e.mul(e.add(e.mul(batch, heads), head), queries), query);
-  Value keep = e.keep(e.add(e.mul(row, keys), key), alongQueries ? keys : 1,
-                      dropRate, dropSeed, dropSite);
+  Value keep = e.keep(e.add(e.mul(statisticOf(query), keys), key),
+                      alongQueries ? keys : 1, dropRate, dropSeed, dropSite);
   return arith::SelectOp::create(e.builder, e.loc, keep, x, other);
 }
 

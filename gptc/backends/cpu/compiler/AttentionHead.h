@@ -58,13 +58,18 @@ protected:
   void loadScale(Value operand);
   /// Sets `position`, `keyCount` and `endQueries`; without operands to all.
   void findBounds(Value positions, Value lengths);
-  /// Finds the yielded value that a result becomes; nothing where none is or
-  /// strides cannot express it.
+  /// Finds the yielded value that a result becomes; nothing where nobody reads
+  /// it. One that strides cannot store is a failure.
   std::optional<StoredHead> findStored(Value result);
+  /// Where in [B, H, T] a query's statistic is.
+  Value statisticOf(Value row);
   HeadView viewOf(Value tensor);
   Value loadHead(const HeadView &view, Value row, Value d, Value mask);
   /// The lanes of a vector at `d` that are in the head; null for all.
   Value headMask(Value d);
+  /// Whether a query sees one key at most. Its probability is 1, whatever the
+  /// score is: of the score's gradient rounding alone would be left.
+  bool seesOne() const { return keys == 1 || (window && *window == 1); }
   /// First and one past the last key that a query at `row` sees.
   Value firstKey(Value row);
   Value endKey(Value row);

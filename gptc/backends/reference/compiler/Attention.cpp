@@ -41,10 +41,17 @@ public:
       : causal(op.getCausal()), window(op.getWindow()), query(*operands[0]),
         key(*operands[1]), positions(positions), lengths(lengths) {}
 
-  /// Pairs of key and probability; the other keys have none.
-  std::vector<std::pair<int64_t, double>> of(int64_t b, int64_t h, int64_t i,
-                                             double scale) const {
-    std::vector<std::pair<int64_t, double>> found;
+  struct Row {
+    /// Pairs of key and probability; the other keys have none.
+    std::vector<std::pair<int64_t, double>> pairs;
+    double logSumExp = 0;
+  };
+
+  /// Of scores' own softmax, or by the logarithm that is known already.
+  Row of(int64_t b, int64_t h, int64_t i, double scale,
+         std::optional<double> known = {}) const {
+    Row row;
+    auto &found = row.pairs;
     double greatest = -std::numeric_limits<double>::infinity(), sum = 0;
     for (int64_t j = 0; j < key.shape[2]; ++j) {
       if (!isVisible(b, i, j))
@@ -57,9 +64,12 @@ public:
     }
     for (auto &[j, score] : found)
       sum += std::exp(score - greatest);
+    if (!found.empty())
+      row.logSumExp = known.value_or(greatest + std::log(sum));
     for (auto &[j, score] : found)
-      score = std::exp(score - greatest) / sum;
-    return found;
+      score =
+          known ? std::exp(score - *known) : std::exp(score - greatest) / sum;
+    return row;
   }
 
   /// Whether anything may depend on a query.
@@ -86,8 +96,11 @@ private:
 
 } // namespace
 
-HostTensor evaluate(ir::AttentionOp op, Operands operands) {
-  HostTensor result = zerosOf(op.getType());
+std::vector<HostTensor> evaluate(ir::AttentionOp op, Operands operands) {
+  std::vector<HostTensor> results{zerosOf(op.getResult().getType())};
+  if (op.getLogSumExp())
+    results.push_back(zerosOf(op.getLogSumExp().getType()));
+  HostTensor &result = results[0];
   const HostTensor &value = *operands[2];
   Probabilities probabilities(op, operands,
                               op.getPositions() ? operands[4] : nullptr,
@@ -96,22 +109,26 @@ HostTensor evaluate(ir::AttentionOp op, Operands operands) {
   llvm::ArrayRef<int64_t> perRow(result.shape);
   forEachIndex(perRow.drop_back(), [&](const Index &row) {
     int64_t b = row[0], h = row[1], i = row[2];
-    for (auto [j, p] : probabilities.of(b, h, i, operands[3]->values[0]))
+    auto seen = probabilities.of(b, h, i, operands[3]->values[0]);
+    if (results.size() > 1)
+      at(results[1], row) = seen.logSumExp;
+    for (auto [j, p] : seen.pairs)
       for (int64_t d = 0; d < value.shape[3]; ++d)
         at(result, {b, h, i, d}) +=
             drop.keepsAt(b, h, i, j) ? p * at(value, {b, h, j, d}) : 0;
   });
-  return result;
+  return results;
 }
 
 std::vector<HostTensor> evaluate(ir::AttentionBackwardOp op,
                                  Operands operands) {
   const HostTensor &query = *operands[0], &key = *operands[1];
   const HostTensor &value = *operands[2], &gradient = *operands[3];
-  double scale = operands[4]->values[0];
+  const HostTensor &result = *operands[4], &logSumExp = *operands[5];
+  double scale = operands[6]->values[0];
   Probabilities probabilities(op, operands,
-                              op.getPositions() ? operands[5] : nullptr,
-                              op.getLengths() ? operands[6] : nullptr);
+                              op.getPositions() ? operands[7] : nullptr,
+                              op.getLengths() ? operands[8] : nullptr);
   Drop drop(op, operands);
   HostTensor queryGradient = zerosOf(op.getQueryGradient().getType());
   HostTensor keyGradient = zerosOf(op.getKeyGradient().getType());
@@ -121,16 +138,17 @@ std::vector<HostTensor> evaluate(ir::AttentionBackwardOp op,
     int64_t b = row[0], h = row[1], i = row[2], width = query.shape[3];
     if (!probabilities.matters(b, i))
       return;
-    auto seen = probabilities.of(b, h, i, scale);
+    auto seen = probabilities.of(b, h, i, scale, at(logSumExp, row)).pairs;
     // How the loss changes with each probability, and their mean.
     std::vector<double> slopes;
     double mean = 0;
+    for (int64_t d = 0; d < width; ++d)
+      mean += at(gradient, {b, h, i, d}) * at(result, {b, h, i, d});
     for (auto [j, p] : seen) {
       double slope = 0;
       for (int64_t d = 0; d < width && drop.keepsAt(b, h, i, j); ++d)
         slope += at(gradient, {b, h, i, d}) * at(value, {b, h, j, d});
       slopes.push_back(slope);
-      mean += p * slope;
     }
     for (auto [k, pair] : llvm::enumerate(seen)) {
       auto [j, p] = pair;

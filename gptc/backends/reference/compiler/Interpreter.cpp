@@ -77,25 +77,30 @@ Status Run::execute(mlir::Operation *op) {
 
   std::optional<HostTensor> result = evaluateElementwise(op, operands);
   if (!result)
-    result =
-        llvm::TypeSwitch<mlir::Operation *, std::optional<HostTensor>>(op)
-            .Case<mlir::arith::ConstantOp, mlir::tensor::SplatOp,
-                  ir::BroadcastOp, ir::ReshapeOp, ir::TransposeOp, ir::SliceOp,
-                  ir::ConcatOp, ir::MatmulOp, ir::ReduceOp, ir::LayerNormOp,
-                  ir::SoftmaxOp, ir::LogLikelihoodOp, ir::AttentionOp,
-                  ir::GatherOp, ir::ScatterAddOp, ir::SelectRowOp,
-                  ir::CacheAppendOp, ir::IotaOp, ir::KeepMaskOp>(
-                [&](auto known) { return evaluate(known, operands); })
-            .Default(std::nullopt);
+    result = llvm::TypeSwitch<mlir::Operation *, std::optional<HostTensor>>(op)
+                 .Case<mlir::arith::ConstantOp, mlir::tensor::SplatOp,
+                       ir::BroadcastOp, ir::ReshapeOp, ir::TransposeOp,
+                       ir::SliceOp, ir::ConcatOp, ir::MatmulOp, ir::ReduceOp,
+                       ir::LayerNormOp, ir::SoftmaxOp, ir::LogLikelihoodOp,
+                       ir::GatherOp, ir::ScatterAddOp, ir::SelectRowOp,
+                       ir::CacheAppendOp, ir::IotaOp, ir::KeepMaskOp>(
+                     [&](auto known) { return evaluate(known, operands); })
+                 .Default(std::nullopt);
   if (result) {
     if (onResult)
       onResult(op, *result);
     values[op->getResult(0)] = std::move(*result);
     return {};
   }
-  if (auto backward = llvm::dyn_cast<ir::AttentionBackwardOp>(op)) {
-    for (auto [value, tensor] :
-         llvm::zip(op->getResults(), evaluate(backward, operands)))
+  std::vector<HostTensor> results;
+  if (auto attention = llvm::dyn_cast<ir::AttentionOp>(op))
+    results = evaluate(attention, operands);
+  else if (auto backward = llvm::dyn_cast<ir::AttentionBackwardOp>(op))
+    results = evaluate(backward, operands);
+  if (!results.empty()) {
+    if (onResult)
+      onResult(op, results[0]);
+    for (auto [value, tensor] : llvm::zip(op->getResults(), results))
       values[value] = std::move(tensor);
     return {};
   }

@@ -34,7 +34,8 @@ HostTensor evaluate(ir::ReduceOp op, Operands operands);
 HostTensor evaluate(ir::LayerNormOp op, Operands operands);
 HostTensor evaluate(ir::SoftmaxOp op, Operands operands);
 HostTensor evaluate(ir::LogLikelihoodOp op, Operands operands);
-HostTensor evaluate(ir::AttentionOp op, Operands operands);
+/// The result, and the logarithms if the op yields them.
+std::vector<HostTensor> evaluate(ir::AttentionOp op, Operands operands);
 /// Gradients of query, key and value.
 std::vector<HostTensor> evaluate(ir::AttentionBackwardOp op, Operands operands);
 HostTensor evaluate(ir::GatherOp op, Operands operands);

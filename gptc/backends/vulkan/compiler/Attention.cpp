@@ -29,6 +29,7 @@ private:
   ir::AttentionOp op;
   HeadView query, key, value;
   std::optional<StoredHead> result;
+  std::optional<unsigned> logSumExp; ///< Its number among the outputs.
 
   bool prepare();
   void emitOneQuery();
@@ -36,12 +37,28 @@ private:
   void oneQuery(Value row);
   void emitBlocks();
   void queryBlock(Value firstRow);
+  void storeLogSumExp(Value row, Value isWriter, Value largest, Value sum);
 
   // Of many queries: a block, and the invocations that share a row of it. Each
   // has some of the row's scores, and some vectors of its result.
   int64_t blockRows = 0, blockKeys = 0;
   static constexpr int64_t perRow = 8;
 };
+
+/// Stores the logarithm of a row's sum, if it is asked for; 0 for a query that
+/// saw no key.
+void AttentionEmitter::storeLogSumExp(Value row, Value isWriter, Value largest,
+                                      Value sum) {
+  if (!logSumExp)
+    return;
+  // A sum that is no number makes the logarithm none.
+  Value some = mlir::arith::CmpFOp::create(
+      e.builder, e.loc, mlir::arith::CmpFPredicate::UGT, sum, e.number(0.0));
+  Value logarithm = mlir::math::LogOp::create(
+      e.builder, e.loc, e.select(some, sum, e.number(1.0)));
+  Value x = e.fadd(e.select(some, largest, e.number(0.0)), logarithm);
+  e.when(isWriter, [&] { e.store(x, e.output(*logSumExp), statisticOf(row)); });
+}
 
 /// Finds the operands; to be called within the tile.
 bool AttentionEmitter::prepare() {
@@ -178,7 +195,9 @@ void AttentionEmitter::oneQuery(Value row) {
         // weights after its own.
         return Values{largest, e.fma(carried[1], correction, p), sum};
       });
-  Value reciprocal = reciprocalOf(e.combineAll(Combine::Sum, state[1]));
+  Value total = e.combineAll(Combine::Sum, state[1]);
+  Value reciprocal = reciprocalOf(total);
+  storeLogSumExp(row, e.equal(e.invocation(), e.constant(0)), state[0], total);
   WorkgroupArray partials = e.workgroupVectors(invocations);
   e.store(state[2], partials, e.invocation());
   e.barrier();
@@ -342,6 +361,10 @@ void AttentionEmitter::queryBlock(Value firstRow) {
         return next;
       });
   Value reciprocal = reciprocalOf(state[1]);
+  storeLogSumExp(
+      row,
+      e.both(e.equal(lane, e.constant(0)), e.less(row, e.constant(queries))),
+      state[0], state[1]);
   for (int64_t i = 0; i < quadsEach; ++i) {
     Value quad = e.add(lane, i * perRow);
     Value stores = e.both(e.less(row, e.constant(queries)),
@@ -386,10 +409,11 @@ void AttentionEmitter::emit() {
     return;
   }
   result = findStored(op.getResult());
-  if (!result) {
-    e.failure = "an attention result that strides cannot store";
+  if (!result)
     return;
-  }
+  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues()))
+    if (op.getLogSumExp() && yielded == op.getLogSumExp())
+      logSumExp = unsigned(i);
   constexpr int64_t fewQueries = 4;
   if (queries <= fewQueries)
     emitOneQuery();

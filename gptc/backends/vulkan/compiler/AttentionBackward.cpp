@@ -1,11 +1,10 @@
 //===- AttentionBackward.cpp - Gradients of attention ---------------------===//
 //
-// A workgroup is one head of one sequence, which alone writes its gradients.
-// First it visits blocks of queries: their statistics, and with them their
-// gradients. Then it visits blocks of keys, whose gradients sum over all
-// queries; probabilities are computed anew (Dao et al., 2022). Statistics of
-// the queries stay in workgroup memory, of as many as it holds: more queries
-// are taken part by part.
+// A workgroup is a block of queries of one head, or a block of its keys: the
+// first sums gradients of its queries over the keys that they see, the second
+// gradients of its keys and values over the queries that see them. Both compute
+// probabilities anew from the logarithms that attention left behind (Dao,
+// 2023), so that no workgroup waits for another.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,7 +26,7 @@ public:
 
 private:
   ir::AttentionBackwardOp op;
-  HeadView query, key, value, gradient;
+  HeadView query, key, value, gradient, result;
   std::optional<StoredHead> stored[3];
 
   /// Invocations that share a row of a block.
@@ -36,9 +35,8 @@ private:
   static constexpr int64_t others = 32;
   static constexpr int64_t pairsEach = others / perRow;
 
-  int64_t blockRows = 0;   ///< Of queries, then of keys.
-  int64_t partQueries = 0; ///< Whose statistics are kept.
-  int64_t quadsEach = 0;   ///< Of a row, to an invocation.
+  int64_t blockRows = 0; ///< Of queries, or of keys.
+  int64_t quadsEach = 0; ///< Of a row, to an invocation.
   Value r, lane, zeros;
 
   // [row][quad] of the block: scaled queries or keys, gradients or values.
@@ -46,12 +44,15 @@ private:
   // [row][other row]; rows are one longer than needed, which spreads them over
   // the memory's banks.
   WorkgroupArray firstFactors, secondFactors;
-  WorkgroupArray largest, reciprocals, means;
+  // Of the block's queries, or of those that it meets at once.
+  WorkgroupArray partialMeans, means, logarithms;
 
   bool chooseSizes();
-  void part(Value firstQuery);
-  void queryBlock(Value firstQuery, Value partStart);
-  void keyBlock(Value firstKey, Value partStart);
+  Value queryAt(Value first, Value i);
+  void sumMeans(Value firstQuery, int64_t count);
+  void loadStatistics(Value firstQuery, int64_t count);
+  void queryBlock(Value firstQuery);
+  void keyBlock(Value firstKey);
   Value isSeen(Value queryRow, Value keyRow);
   void loadBlock(const HeadView &view, Value first, int64_t count,
                  WorkgroupArray to, Value factor);
@@ -67,17 +68,15 @@ private:
     return e.min(e.add(lane, i * perRow), e.constant(headQuads - 1));
   }
   void storeRow(const StoredHead &to, Value row, int64_t rows,
-                llvm::ArrayRef<Value> quads, Value partStart);
+                llvm::ArrayRef<Value> quads);
 };
 
 bool BackwardEmitter::chooseSizes() {
   for (int64_t rows : {32, 16, 8}) {
     blockRows = rows;
-    int64_t bytes =
-        2 * 16 * rows * (headQuads + 1) + 2 * 4 * rows * (others + 1);
-    int64_t rest = (workgroupMemoryBytes - bytes) / (3 * 4) / others * others;
-    partQueries = std::min(rest, ceilDiv(queries, others) * others);
-    if (rest >= others)
+    int64_t bytes = 2 * 16 * rows * (headQuads + 1) +
+                    2 * 4 * rows * (others + 1) + 4 * others * (perRow + 3);
+    if (bytes <= workgroupMemoryBytes)
       return true;
   }
   e.failure = "heads whose blocks exceed workgroup memory";
@@ -137,112 +136,83 @@ BackwardEmitter::products(const HeadView &first, const HeadView &second,
   return found;
 }
 
-/// Stores an invocation's part of a row, or adds it to what the parts of the
-/// queries before have left there.
+/// Stores an invocation's part of a row.
 void BackwardEmitter::storeRow(const StoredHead &to, Value row, int64_t rows,
-                               llvm::ArrayRef<Value> quads, Value partStart) {
+                               llvm::ArrayRef<Value> quads) {
   for (int64_t i = 0; i < quadsEach; ++i) {
     Value quad = e.add(lane, i * perRow);
     Value stores = e.both(e.less(row, e.constant(rows)),
                           e.less(quad, e.constant(headQuads)));
-    e.when(stores, [&] {
-      Value x = quads[i];
-      if (partStart && queries > partQueries)
-        x = e.choose(
-            e.equal(partStart, e.constant(0)), {x.getType()},
-            [&] { return Values{x}; },
-            [&] {
-              return Values{e.fadd(x, loadStoredQuad(to, row, quad))};
-            })[0];
-      storeQuad(to, row, quad, x);
-    });
+    e.when(stores, [&] { storeQuad(to, row, quad, quads[i]); });
   }
 }
 
-/// Statistics of a block of queries, and the gradients of the queries.
-void BackwardEmitter::queryBlock(Value firstQuery, Value partStart) {
-  e.barrier(); // The block before is done with.
+Value BackwardEmitter::queryAt(Value first, Value i) {
+  return e.min(e.add(first, i), e.constant(queries - 1));
+}
+
+/// Parts of the means of `count` queries' slopes: of what a gradient and the
+/// result have in common.
+void BackwardEmitter::sumMeans(Value firstQuery, int64_t count) {
+  e.share(count * perRow, [&](Value i) {
+    Value row = queryAt(firstQuery, e.div(i, perRow));
+    Value sum = e.loopWith(e.rem(i, perRow), e.constant(headQuads), perRow,
+                           zeros, [&](Value quad, mlir::ValueRange carried) {
+                             return Values{e.fma(loadQuad(gradient, row, quad),
+                                                 loadQuad(result, row, quad),
+                                                 carried[0])};
+                           })[0];
+    e.store(sumOf(sum), partialMeans,
+            e.add(e.mul(e.div(i, perRow), perRow + 1), e.rem(i, perRow)));
+  });
+}
+
+/// The statistics of `count` queries, of whose means the parts are there.
+void BackwardEmitter::loadStatistics(Value firstQuery, int64_t count) {
+  e.share(count, [&](Value i) {
+    Value mean = e.number(0.0);
+    for (int64_t part = 0; part < perRow; ++part)
+      mean =
+          e.fadd(mean, e.load(partialMeans, e.add(e.mul(i, perRow + 1), part)));
+    e.store(mean, means, i);
+    Value known = evaluator.evaluate(op.getLogSumExp(),
+                                     {batch, head, queryAt(firstQuery, i)});
+    e.store(known, logarithms, i);
+  });
+}
+
+/// Gradients of a block of queries.
+void BackwardEmitter::queryBlock(Value firstQuery) {
   loadBlock(query, firstQuery, queries, firstRows, scale);
   loadBlock(gradient, firstQuery, queries, secondRows, Value());
+  sumMeans(firstQuery, blockRows);
+  e.barrier();
+  loadStatistics(firstQuery, blockRows);
   e.barrier();
   Value row = e.add(firstQuery, r);
   Value last = e.add(firstQuery, blockRows - 1);
   Value from = e.mul(e.div(firstKey(firstQuery), others), others);
-  Value end = endKey(last);
-  auto keysOf = [&](Value block) {
-    Values rows;
-    for (int64_t i = 0; i < pairsEach; ++i)
-      rows.push_back(
-          e.min(e.add(block, e.add(lane, i * perRow)), e.constant(keys - 1)));
-    return rows;
-  };
-  auto seenScore = [&](Value block, int64_t i, Value score) {
-    Value j = e.add(block, e.add(lane, i * perRow));
-    return e.select(isSeen(row, j), score, e.number(lowest));
-  };
-  Value number0 = e.number(0.0);
-  // Largest score of the row; this invocation's part of the sum of
-  // probabilities, and of that of probabilities times slopes.
-  Values state = e.loopWith(
-      from, end, others, {e.number(lowest), number0, number0},
-      [&](Value block, mlir::ValueRange carried) {
-        Products found = products(key, value, keysOf(block), Value());
-        Values scores;
-        for (int64_t i = 0; i < pairsEach; ++i) {
-          scores.push_back(seenScore(block, i, found.scores[i]));
-          e.store(scores[i], firstFactors, at(r, e.add(lane, i * perRow)));
-        }
-        e.barrier();
-        Value most = e.loopWith(
-            e.constant(0), e.constant(others), 1, carried[0],
-            [&](Value j, mlir::ValueRange inner) {
-              return Values{e.fmax(inner[0], e.load(firstFactors, at(r, j)))};
-            })[0];
-        Value correction = e.exp(e.fsub(carried[0], most));
-        Value sum = e.fmul(carried[1], correction);
-        Value mean = e.fmul(carried[2], correction);
-        for (int64_t i = 0; i < pairsEach; ++i) {
-          Value p = probability(scores[i], most);
-          sum = e.fadd(sum, p);
-          Value j = e.add(block, e.add(lane, i * perRow));
-          mean = e.fma(p, whereKept(row, j, found.slopes[i], number0), mean);
-        }
-        e.barrier();
-        return Values{most, sum, mean};
-      });
-  e.store(state[1], firstFactors, at(r, lane));
-  e.store(state[2], secondFactors, at(r, lane));
-  e.barrier();
-  Value sum = number0, mean = number0;
-  for (int64_t i = 0; i < perRow; ++i) {
-    sum = e.fadd(sum, e.load(firstFactors, at(r, e.constant(i))));
-    mean = e.fadd(mean, e.load(secondFactors, at(r, e.constant(i))));
-  }
-  Value reciprocal = reciprocalOf(sum);
-  mean = e.fmul(mean, reciprocal);
-  Value kept = e.sub(row, partStart);
-  Value keeps = e.both(e.equal(lane, e.constant(0)),
-                       e.less(kept, e.constant(partQueries)));
-  e.when(keeps, [&] {
-    e.store(state[0], largest, kept);
-    e.store(reciprocal, reciprocals, kept);
-    e.store(mean, means, kept);
-  });
-  const std::optional<StoredHead> &to = stored[0];
-  if (!to)
-    return;
+  Value logarithm = e.load(logarithms, r), mean = e.load(means, r);
   Values sums(size_t(quadsEach), zeros);
   sums = e.loopWith(
-      from, end, others, sums, [&](Value block, mlir::ValueRange carried) {
-        Products found = products(key, value, keysOf(block), Value());
+      from, endKey(last), others, sums,
+      [&](Value block, mlir::ValueRange carried) {
+        Values places, rows;
+        for (int64_t i = 0; i < pairsEach; ++i) {
+          places.push_back(e.add(block, e.add(lane, i * perRow)));
+          rows.push_back(e.min(places[i], e.constant(keys - 1)));
+        }
+        Products found = products(key, value, rows, Value());
         e.barrier(); // What was there before is done with.
         for (int64_t i = 0; i < pairsEach; ++i) {
-          Value score = seenScore(block, i, found.scores[i]);
-          Value p = e.fmul(probability(score, state[0]), reciprocal);
-          Value j = e.add(lane, i * perRow);
+          Value score = e.select(isSeen(row, places[i]), found.scores[i],
+                                 e.number(lowest));
+          Value p = probability(score, logarithm);
           Value slope =
-              whereKept(row, e.add(block, j), found.slopes[i], number0);
-          e.store(e.fmul(p, e.fsub(slope, mean)), firstFactors, at(r, j));
+              whereKept(row, places[i], found.slopes[i], e.number(0.0));
+          Value excess = seesOne() ? e.number(0.0) : e.fsub(slope, mean);
+          e.store(e.fmul(p, excess), firstFactors,
+                  at(r, e.add(lane, i * perRow)));
         }
         e.barrier();
         return e.loopWith(
@@ -259,22 +229,19 @@ void BackwardEmitter::queryBlock(Value firstQuery, Value partStart) {
       });
   for (Value &x : sums)
     x = e.fmul(x, splat(scale));
-  storeRow(*to, row, queries, sums, Value());
+  storeRow(*stored[0], row, queries, sums);
 }
 
-/// Gradients of a block of keys and values, from the queries of one part.
-void BackwardEmitter::keyBlock(Value firstKeyRow, Value partStart) {
-  e.barrier(); // The block before is done with.
+/// Gradients of a block of keys and values.
+void BackwardEmitter::keyBlock(Value firstKeyRow) {
   loadBlock(key, firstKeyRow, keys, firstRows, Value());
   loadBlock(value, firstKeyRow, keys, secondRows, Value());
   e.barrier();
   Value row = e.add(firstKeyRow, r);
-  Value partEnd = e.min(e.add(partStart, partQueries), endQueries);
-  Value from = partStart, end = partEnd;
+  Value from = e.constant(0), end = endQueries;
   if (causal)
     from = e.max(from, e.sub(firstKeyRow, position));
-  // Whole blocks from the part's start.
-  from = e.add(partStart, e.mul(e.div(e.sub(from, partStart), others), others));
+  from = e.mul(e.div(from, others), others);
   if (window)
     end = e.min(end, e.sub(e.add(firstKeyRow, blockRows - 1 + int64_t(*window)),
                            position));
@@ -286,20 +253,23 @@ void BackwardEmitter::keyBlock(Value firstKeyRow, Value partStart) {
           places.push_back(e.add(block, e.add(lane, i * perRow)));
           rows.push_back(e.min(places[i], e.constant(queries - 1)));
         }
+        sumMeans(block, others);
         Products found = products(query, gradient, rows, scale);
-        e.barrier(); // The factors before are done with.
+        // Factors and statistics before are done with, and parts are there.
+        e.barrier();
+        loadStatistics(block, others);
+        e.barrier();
         for (int64_t i = 0; i < pairsEach; ++i) {
           Value score = e.select(isSeen(places[i], row), found.scores[i],
                                  e.number(lowest));
-          Value kept = e.sub(places[i], partStart);
-          Value p = e.fmul(probability(score, e.load(largest, kept)),
-                           e.load(reciprocals, kept));
-          Value to = at(r, e.add(lane, i * perRow));
+          Value kept = e.add(lane, i * perRow);
+          Value p = probability(score, e.load(logarithms, kept));
+          Value to = at(r, kept);
           Value none = e.number(0.0);
           e.store(whereKept(places[i], row, p, none), firstFactors, to);
           Value slope = whereKept(places[i], row, found.slopes[i], none);
-          e.store(e.fmul(p, e.fsub(slope, e.load(means, kept))), secondFactors,
-                  to);
+          Value excess = seesOne() ? none : e.fsub(slope, e.load(means, kept));
+          e.store(e.fmul(p, excess), secondFactors, to);
         }
         e.barrier();
         return e.loopWith(
@@ -325,18 +295,9 @@ void BackwardEmitter::keyBlock(Value firstKeyRow, Value partStart) {
     valueSums.push_back(sums[2 * i + 1]);
   }
   if (const auto &to = stored[1])
-    storeRow(*to, row, keys, keySums, partStart);
+    storeRow(*to, row, keys, keySums);
   if (const auto &to = stored[2])
-    storeRow(*to, row, keys, valueSums, partStart);
-}
-
-void BackwardEmitter::part(Value partStart) {
-  Value partEnd = e.min(e.add(partStart, partQueries), e.constant(queries));
-  e.loop(partStart, partEnd, blockRows,
-         [&](Value first) { queryBlock(first, partStart); });
-  if (stored[1] || stored[2])
-    e.loop(e.constant(0), e.constant(keys), blockRows,
-           [&](Value first) { keyBlock(first, partStart); });
+    storeRow(*to, row, keys, valueSums);
 }
 
 void BackwardEmitter::emit() {
@@ -349,17 +310,21 @@ void BackwardEmitter::emit() {
   if (!chooseSizes())
     return;
   for (int i = 0; i < 3; ++i)
-    stored[i] = findStored(op.getResult(i));
+    stored[i] = findStored(op->getResult(i));
   quadsEach = ceilDiv(headQuads, perRow);
-  e.forEachTile(shape[0] * shape[1], perRow * blockRows, [&] {
-    Values index = e.delinearize(e.tile(), {shape[0], shape[1]});
+  int64_t queryBlocks = stored[0] ? ceilDiv(queries, blockRows) : 0;
+  int64_t keyBlocks = stored[1] || stored[2] ? ceilDiv(keys, blockRows) : 0;
+  int64_t blocks = queryBlocks + keyBlocks;
+  e.forEachTile(shape[0] * blocks * heads, perRow * blockRows, [&] {
+    Values index = e.delinearize(e.tile(), {shape[0], blocks, heads});
     batch = index[0];
-    head = index[1];
+    head = index[2];
     scale = e.scalar(llvm::cast<mlir::BlockArgument>(op.getScale()));
     query = viewOf(op.getQuery());
     key = viewOf(op.getKey());
     value = viewOf(op.getValue());
     gradient = viewOf(op.getGradient());
+    result = viewOf(op.getResult());
     if (!e.failure.empty())
       return;
     findBounds(op.getPositions(), op.getLengths());
@@ -371,11 +336,16 @@ void BackwardEmitter::emit() {
     secondRows = e.workgroupVectors(blockRows * (headQuads + 1));
     firstFactors = e.workgroupArray(blockRows * (others + 1));
     secondFactors = e.workgroupArray(blockRows * (others + 1));
-    largest = e.workgroupArray(partQueries);
-    reciprocals = e.workgroupArray(partQueries);
-    means = e.workgroupArray(partQueries);
-    e.loop(e.constant(0), e.constant(queries), partQueries,
-           [&](Value start) { part(start); });
+    partialMeans = e.workgroupArray(others * (perRow + 1));
+    means = e.workgroupArray(others);
+    logarithms = e.workgroupArray(others);
+    Value isOfQueries = e.less(index[1], e.constant(queryBlocks));
+    if (queryBlocks)
+      e.when(isOfQueries, [&] { queryBlock(e.mul(index[1], blockRows)); });
+    if (keyBlocks)
+      e.when(e.less(e.constant(queryBlocks - 1), index[1]), [&] {
+        keyBlock(e.mul(e.add(index[1], -queryBlocks), blockRows));
+      });
   });
 }
 

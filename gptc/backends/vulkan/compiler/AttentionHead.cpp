@@ -28,21 +28,17 @@ void AttentionHead::findBounds(Value positions, Value lengths) {
 }
 
 std::optional<StoredHead> AttentionHead::findStored(Value result) {
-  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues())) {
-    Value from = yielded;
-    while (llvm::isa_and_nonnull<ir::ReshapeOp, ir::TransposeOp>(
-        from.getDefiningOp()))
-      from = from.getDefiningOp()->getOperand(0);
-    Value source = from;
-    while (source.getDefiningOp<ir::CastOp>())
-      source = source.getDefiningOp()->getOperand(0);
-    if (source != result)
-      continue;
-    auto view = ir::resolveStore(from, yielded);
-    if (!view || view->sizes.size() != 4)
-      return std::nullopt;
-    return StoredHead{*view, unsigned(i)};
-  }
+  llvm::SmallVector<Value> forms{result};
+  for (mlir::Operation *user : result.getUsers())
+    if (auto cast = llvm::dyn_cast<ir::CastOp>(user))
+      forms.push_back(cast.getY());
+  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues()))
+    for (Value form : forms)
+      if (auto view = ir::resolveStore(form, yielded);
+          view && view->sizes.size() == 4)
+        return StoredHead{*view, unsigned(i)};
+  if (!result.use_empty())
+    e.failure = "an attention result that strides cannot store";
   return std::nullopt;
 }
 
@@ -93,19 +89,6 @@ Value AttentionHead::loadQuad(const HeadView &view, Value row, Value quad) {
   return e.gather4(elements);
 }
 
-Value AttentionHead::loadStoredQuad(const StoredHead &stored, Value row,
-                                    Value quad) {
-  const ir::StridedView &view = stored.view;
-  HeadView seen;
-  seen.buffer = e.output(stored.output);
-  seen.offset =
-      e.add(e.constant(view.offset),
-            e.add(e.mul(batch, view.strides[0]), e.mul(head, view.strides[1])));
-  seen.rowStride = view.strides[2];
-  seen.stride = headSize == 1 ? 1 : view.strides[3];
-  return loadQuad(seen, row, quad);
-}
-
 void AttentionHead::storeQuad(const StoredHead &stored, Value row, Value quad,
                               Value x) {
   const ir::StridedView &view = stored.view;
@@ -148,6 +131,10 @@ void AttentionHead::storeCacheQuad(ir::CacheAppendOp append, Value row,
   e.failure = "an append that does not leave the kernel";
 }
 
+Value AttentionHead::statisticOf(Value row) {
+  return e.add(e.mul(e.add(e.mul(batch, heads), head), queries), row);
+}
+
 Value AttentionHead::splat(Value scalar) {
   return e.gather4({scalar, scalar, scalar, scalar});
 }
@@ -181,10 +168,9 @@ Value AttentionHead::reciprocalOf(Value sum) {
 Value AttentionHead::whereKept(Value query, Value key, Value x, Value other) {
   if (!dropRate)
     return x;
-  Value row = e.add(e.mul(e.add(e.mul(batch, heads), head), queries), query);
-  return e.select(
-      e.keep(e.add(e.mul(row, keys), key), dropRate, dropSeed, dropSite), x,
-      other);
+  return e.select(e.keep(e.add(e.mul(statisticOf(query), keys), key), dropRate,
+                         dropSeed, dropSite),
+                  x, other);
 }
 
 Value AttentionHead::probability(Value score, Value largest) {

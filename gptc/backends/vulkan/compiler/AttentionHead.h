@@ -57,21 +57,24 @@ protected:
   void setShape(llvm::ArrayRef<int64_t> query, int64_t keyRows);
   /// Sets `position`, `keyCount` and `endQueries`; without operands to all.
   void findBounds(Value positions, Value lengths);
-  /// Finds the yielded value that a result becomes; nothing where none is or
-  /// strides cannot express it.
+  /// Finds the yielded value that a result becomes; nothing where nobody reads
+  /// it. One that strides cannot store is a failure.
   std::optional<StoredHead> findStored(Value result);
   /// The operand as an input, or null with a failure.
   HeadView viewOf(Value tensor);
   /// Elements [4 quad, 4 quad + 4) of a row.
   Value loadQuad(const HeadView &view, Value row, Value quad);
-  /// What a result's row holds so far.
-  Value loadStoredQuad(const StoredHead &stored, Value row, Value quad);
   void storeQuad(const StoredHead &stored, Value row, Value quad, Value x);
   /// Stores part of a new row of a cache.
   void storeCacheQuad(ir::CacheAppendOp append, Value row, Value quad, Value x);
+  /// Where in [B, H, T] a query's statistic is.
+  Value statisticOf(Value row);
   Value splat(Value scalar);
   /// The sum of a vector's elements.
   Value sumOf(Value vector);
+  /// Whether a query sees one key at most. Its probability is 1, whatever the
+  /// score is: of the score's gradient rounding alone would be left.
+  bool seesOne() const { return keys == 1 || (window && *window == 1); }
   /// First and one past the last key that a query at `row` sees.
   Value firstKey(Value row);
   Value endKey(Value row);
