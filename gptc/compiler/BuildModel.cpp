@@ -344,7 +344,11 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
                      "than 1",
                      *request.dropout);
   }
-  training.recipe = training.recipe.with(request.dropout);
+  if (request.clip && !llvm::is_contained(names, "train_step"))
+    return failure(ErrorCode::InvalidArgument,
+                   "--clip is for the entry train_step, which is not among "
+                   "those asked for; add --entry train_step");
+  training.recipe = training.recipe.with(request.dropout, request.clip);
   training.accumulates = llvm::is_contained(names, "accumulate_gradients");
   std::vector<EntryRequest> entries;
   for (size_t i = 0; i < names.size(); ++i)
@@ -407,7 +411,7 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
     if (request.recipe.empty() && !task)
       recipeName = recipeOf(model.family, info.parameters);
     GPTC_TRY(Recipe recipe, findRecipe(recipeName, info.parameters));
-    info.recipe = describe(recipe.with(request.dropout));
+    info.recipe = describe(recipe.with(request.dropout, request.clip));
   }
   GPTC_CHECK(addCosts(module, info));
   GPTC_TRY(info.recomputed, fitRequest(module, info, source, request));

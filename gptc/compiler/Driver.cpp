@@ -209,6 +209,7 @@ Status refuseModelOptions(const CompileRequest &request) {
       {"--recipe", !request.recipe.empty()},
       {"--memory", request.memory != 0},
       {"--dropout", request.dropout.has_value()},
+      {"--clip", request.clip.has_value()},
       {"--task", !request.task.empty()},
       {"--outputs", request.outputs != 0},
       {"--auxiliary", request.auxiliary.has_value()},

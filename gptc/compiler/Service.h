@@ -48,6 +48,8 @@ struct CompileRequest {
   uint64_t context = 0;
   std::string recipe; ///< Of train_step: gpt1, gpt1-finetune, gpt2, gpt3-SIZE.
   std::optional<double> dropout; ///< Its rate, if not the recipe's.
+  /// Norm of all gradients at most, 0: any, if not the recipe's.
+  std::optional<double> clip;
   /// Of entries for a task: its kind, or empty.
   std::string task;
   uint64_t outputs = 0; ///< Classes, answers, or 1 for a number.

@@ -20,8 +20,7 @@ std::vector<Trained> gradientsOf(Graph &graph, const Tensor &loss,
   return trained;
 }
 
-Tensor clipByGlobalNorm(std::vector<Trained> &trained, double most,
-                        Where where) {
+Tensor globalNorm(const std::vector<Trained> &trained, Where where) {
   Tensor sum;
   for (const Trained &one : trained) {
     Tensor squares = one.gradient;
@@ -32,9 +31,14 @@ Tensor clipByGlobalNorm(std::vector<Trained> &trained, double most,
       squares = reduceSum(squares, -1, where);
     sum = sum.valid() ? add(sum, squares, where) : squares;
   }
-  if (!sum.valid())
+  return sum.valid() ? sqrt(sum, where) : Tensor();
+}
+
+Tensor clipByGlobalNorm(std::vector<Trained> &trained, double most,
+                        Where where) {
+  Tensor norm = globalNorm(trained, where);
+  if (!norm.valid())
     return {};
-  Tensor norm = sqrt(sum, where);
   Tensor factor = divide(full(norm, most, where),
                          add(norm, full(norm, 1e-6, where), where), where);
   factor = minimum(factor, full(factor, 1, where), where);

@@ -32,8 +32,12 @@ std::vector<Trained> gradientsOf(Graph &graph, const Tensor &loss,
                                  Where where = Where::current());
 
 /// The square root of the sum of the squares of all gradients, [] of f32.
-/// Scales the gradients by min(1, most / (norm + 1e-6)), as PyTorch's
-/// clip_grad_norm_ does. Source: Pascanu, Mikolov, Bengio, 2013.
+Tensor globalNorm(const std::vector<Trained> &trained,
+                  Where where = Where::current());
+
+/// The global norm, after which it scales the gradients by min(1, most / (norm
+/// + 1e-6)), as PyTorch's clip_grad_norm_ does. Source: Pascanu, Mikolov,
+/// Bengio, 2013.
 Tensor clipByGlobalNorm(std::vector<Trained> &trained, double most,
                         Where where = Where::current());
 

@@ -39,20 +39,27 @@ Recipe gpt1FineTuning() {
   return recipe;
 }
 
-/// A row of Brown et al., 2020, table 2.1.
+/// A row of Brown et al., 2020, table 2.1. Steps grow over 4 to 12 billion
+/// tokens, "depending on the model size": those in between are ours.
 struct Size {
   const char *name;
   uint64_t parameters; ///< Of models that are trained by it, at most.
   double learningRate;
+  uint64_t growthTokens;
 };
 
-constexpr Size sizes[] = {
-    {"125m", 126'000'000, 6e-4},     {"350m", 356'000'000, 3e-4},
-    {"760m", 775'000'000, 2.5e-4},   {"1.3b", 1'560'000'000, 2e-4},
-    {"2.7b", 2'700'000'000, 1.6e-4}, {"6.7b", 6'700'000'000, 1.2e-4},
-    {"13b", 13'000'000'000, 1e-4},   {"175b", 175'000'000'000, 0.6e-4}};
+constexpr uint64_t billion = 1'000'000'000;
+constexpr Size sizes[] = {{"125m", 126'000'000, 6e-4, 4 * billion},
+                          {"350m", 356'000'000, 3e-4, 5 * billion},
+                          {"760m", 775'000'000, 2.5e-4, 6 * billion},
+                          {"1.3b", 1'560'000'000, 2e-4, 7 * billion},
+                          {"2.7b", 2'700'000'000, 1.6e-4, 8 * billion},
+                          {"6.7b", 6'700'000'000, 1.2e-4, 9 * billion},
+                          {"13b", 13 * billion, 1e-4, 10 * billion},
+                          {"175b", 175 * billion, 0.6e-4, 12 * billion}};
 
-/// Brown et al., 2020, table 2.1 and appendix B: the rate falls to a tenth.
+/// Brown et al., 2020, table 2.1 and appendix B: the rate falls to a tenth,
+/// steps grow from 32k tokens on.
 Recipe gpt3(const Size &size) {
   Recipe recipe;
   recipe.name = fmt::format("gpt3-{}", size.name);
@@ -61,6 +68,8 @@ Recipe gpt3(const Size &size) {
   recipe.learningRate = size.learningRate;
   recipe.warmUpTokens = 375'000'000;
   recipe.lastRate = 0.1;
+  recipe.growthFirstTokens = 32'000;
+  recipe.growthTokens = size.growthTokens;
   recipe.source = "Brown et al., 2020, table 2.1 and appendix B";
   return recipe;
 }
@@ -74,10 +83,11 @@ const Size &sizeOf(uint64_t parameters) {
 }
 
 /// GPT-2's paper tells of none; those who reproduced it took GPT-3's, of the
-/// row of its size.
+/// row of its size, with steps of one size.
 Recipe gpt2(uint64_t parameters) {
   Recipe recipe = gpt3(sizeOf(parameters));
   recipe.name = "gpt2";
+  recipe.growthFirstTokens = recipe.growthTokens = 0;
   recipe.source += ", as GPT-2's own is not published";
   return recipe;
 }
@@ -106,15 +116,19 @@ std::string recipeOf(const std::string &family, uint64_t parameters) {
 }
 
 std::string describe(const Recipe &recipe) {
-  return nlohmann::ordered_json{{"name", recipe.name},
-                                {"learning_rate", recipe.learningRate},
-                                {"warm_up_steps", recipe.warmUpSteps},
-                                {"warm_up_tokens", recipe.warmUpTokens},
-                                {"warm_up_share", recipe.warmUpShare},
-                                {"schedule", toString(recipe.fall)},
-                                {"last_rate", recipe.lastRate},
-                                {"dropout", recipe.dropout},
-                                {"source", recipe.source}}
+  return nlohmann::ordered_json{
+             {"name", recipe.name},
+             {"learning_rate", recipe.learningRate},
+             {"warm_up_steps", recipe.warmUpSteps},
+             {"warm_up_tokens", recipe.warmUpTokens},
+             {"warm_up_share", recipe.warmUpShare},
+             {"schedule", toString(recipe.fall)},
+             {"last_rate", recipe.lastRate},
+             {"growth_first_tokens", recipe.growthFirstTokens},
+             {"growth_tokens", recipe.growthTokens},
+             {"dropout", recipe.dropout},
+             {"clip", recipe.clip},
+             {"source", recipe.source}}
              .dump(2) +
          "\n";
 }
@@ -145,7 +159,8 @@ void trainingStep(Graph &graph, const Tensor &loss, const Recipe &recipe,
       gradient = scale(add(sum, scale(gradient, weight)), factor);
     }
   }
-  Tensor norm = clipByGlobalNorm(trained, recipe.clip);
+  Tensor norm = recipe.clip > 0 ? clipByGlobalNorm(trained, recipe.clip)
+                                : globalNorm(trained);
   adam(graph, trained, rate, recipe.adam);
   graph.result("loss", loss);
   if (norm.valid()) // There is none of no parameters.

@@ -84,19 +84,14 @@ private:
     });
   }
 
-  /// Whether all that a group computes for others is computed element by
-  /// element, and each element from the same one of the variable: kernels
-  /// compute all results of an element before they store one.
+  /// Whether all that a group makes of the variable is computed element by
+  /// element, each from the same one of the variable: kernels compute all
+  /// results of an element before they store one, and sums of rows, which may
+  /// be of other values, before them.
   bool readsInPlace(int index, mlir::StringAttr variable, mlir::Type type) {
     const KernelGroup &group = grouping.groups()[index];
     auto shape = llvm::cast<RankedTensorType>(type).getShape();
-    bool alone = true;
-    for (Operation *op : group.ops)
-      for (Value result : op->getResults())
-        if (leaves(result, index))
-          alone &= result.getType() == type;
-    if (!alone || (group.family != ir::Family::Rowwise &&
-                   countLeaving(group, index) != 1))
+    if (group.family != ir::Family::Rowwise && countLeaving(group, index) != 1)
       return false;
     llvm::SmallVector<Value> work(reads[variable].begin(),
                                   reads[variable].end());

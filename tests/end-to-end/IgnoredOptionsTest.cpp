@@ -95,6 +95,7 @@ TEST_F(IgnoredOptions, WhatAModuleHasAlready) {
           {"--target", "cpu"},
           {"--recipe", "gpt2"},
           {"--dropout", "0.1"},
+          {"--clip", "1"},
           {"--memory", "1GiB"},
           {"--task", "classification"},
           {"--outputs", "2"},

@@ -50,7 +50,7 @@ void readRecipe(std::string_view text) {
   require(recipe->learningRate > 0 && recipe->lastRate >= 0 &&
           recipe->lastRate <= 1);
   for (uint64_t steps : {1, 7, 1000}) {
-    Schedule schedule = recipe->scheduleFor(steps, 256);
+    Schedule schedule = recipe->scheduleFor(steps, {recipe->growth, 16, 256});
     for (uint64_t step : {uint64_t(0), steps / 2, steps - 1}) {
       double rate = schedule.at(step);
       require(std::isfinite(rate) && rate >= 0 && rate <= recipe->learningRate);

@@ -43,7 +43,8 @@ TEST_P(VulkanTopic, MatchesTheInterpreter) {
 INSTANTIATE_TEST_SUITE_P(OpTable, VulkanTopic,
                          testing::ValuesIn(inParts(topics(),
                                                    {{"attention", 3},
-                                                    {"attentionBackward", 3}})),
+                                                    {"attentionBackward", 3},
+                                                    {"matmul", 3}})),
                          nameOf);
 
 class VulkanNarrowTopic : public testing::TestWithParam<TopicPart> {};
@@ -67,7 +68,7 @@ TEST_P(VulkanGradientTopic, MatchesTheInterpreter) {
 
 INSTANTIATE_TEST_SUITE_P(
     OpTable, VulkanGradientTopic,
-    testing::ValuesIn(inParts(topics(), {{"matmul", 4}, {"attention", 4}})),
+    testing::ValuesIn(inParts(topics(), {{"matmul", 8}, {"attention", 4}})),
     nameOf);
 
 } // namespace

@@ -45,14 +45,32 @@ TEST(CarriedRecipe, ARunThatIsShortWarmsUpShortly) {
   ASSERT_VALUE(auto recipe, recipeOf(good));
   ASSERT_TRUE(recipe.has_value());
   // 2 million tokens a step: 187 steps, as published.
-  Schedule whole = recipe->scheduleFor(130'000, 2'000'000);
+  Schedule whole = recipe->scheduleFor(130'000, {{}, 1, 2'000'000});
   EXPECT_EQ(whole.warmUp, 187U);
   EXPECT_EQ(whole.steps, 130'000U);
   EXPECT_EQ(whole.peak, 1e-4);
   EXPECT_NEAR(whole.at(130'000), 1e-5, 1e-12);
-  EXPECT_EQ(recipe->scheduleFor(1000, 256).warmUp, 10U);
-  EXPECT_EQ(recipe->scheduleFor(10, 256).warmUp, 0U);
-  EXPECT_EQ(recipe->scheduleFor(0, 0).warmUp, 0U);
+  EXPECT_EQ(recipe->scheduleFor(1000, {{}, 1, 256}).warmUp, 10U);
+  EXPECT_EQ(recipe->scheduleFor(10, {{}, 1, 256}).warmUp, 0U);
+  EXPECT_EQ(recipe->scheduleFor(0, {{}, 1, 0}).warmUp, 0U);
+}
+
+/// A warm-up that is counted in tokens takes more of the steps that are small.
+TEST(CarriedRecipe, StepsThatGrowWarmUpInMore) {
+  std::string text = good;
+  text.insert(1,
+              R"("growth_first_tokens": 32000, "growth_tokens": 10000000000,)"
+              " ");
+  ASSERT_VALUE(auto recipe, recipeOf(text));
+  ASSERT_TRUE(recipe.has_value());
+  EXPECT_EQ(recipe->growth, (BatchGrowth{32'000, 10'000'000'000}));
+  StepSizes sizes(recipe->growth, 1000, 2000);
+  Schedule schedule = recipe->scheduleFor(1'000'000, sizes);
+  EXPECT_GT(schedule.warmUp, 187U);
+  sizes.advance(schedule.warmUp);
+  EXPECT_LE(sizes.tokensBefore(), 375'000'000U);
+  sizes.advance();
+  EXPECT_GT(sizes.tokensBefore(), 375'000'000U);
 }
 
 TEST(CarriedRecipe, MalformedOnesAreTold) {

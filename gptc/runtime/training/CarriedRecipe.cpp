@@ -10,9 +10,8 @@
 namespace gptc {
 
 Schedule CarriedRecipe::scheduleFor(uint64_t steps,
-                                    uint64_t tokensPerStep) const {
-  uint64_t published =
-      warmUpSteps + warmUpTokens / std::max<uint64_t>(1, tokensPerStep);
+                                    const StepSizes &sizes) const {
+  uint64_t published = warmUpSteps + sizes.stepsWithin(warmUpTokens);
   Schedule schedule;
   schedule.peak = learningRate;
   schedule.last = lastRate;
@@ -40,6 +39,11 @@ Expected<CarriedRecipe> parseRecipe(std::string_view text,
   recipe.lastRate = number("last_rate", 1);
   double steps = number("warm_up_steps", mostSteps);
   double tokens = number("warm_up_tokens", mostSteps);
+  double growthFirst = 0, growth = 0;
+  if (json.contains("growth_tokens")) {
+    growthFirst = number("growth_first_tokens", mostSteps);
+    growth = number("growth_tokens", mostSteps);
+  }
   if (json.contains("warm_up_share"))
     recipe.warmUpShare = number("warm_up_share", 1);
   bool texts = json.is_object() && json.contains("name") &&
@@ -47,7 +51,8 @@ Expected<CarriedRecipe> parseRecipe(std::string_view text,
                json["source"].is_string() && json.contains("schedule") &&
                json["schedule"].is_string();
   if (!texts || !(recipe.learningRate > 0) || !(recipe.lastRate >= 0) ||
-      !(steps >= 0) || !(tokens >= 0) || !(recipe.warmUpShare >= 0))
+      !(steps >= 0) || !(tokens >= 0) || !(recipe.warmUpShare >= 0) ||
+      !(growthFirst >= 0) || !(growth >= 0))
     return failure(ErrorCode::Corrupt,
                    "{} is no recipe: expected name, source, schedule, "
                    "learning_rate, last_rate, warm_up_steps and "
@@ -57,6 +62,7 @@ Expected<CarriedRecipe> parseRecipe(std::string_view text,
   recipe.source = json["source"].get<std::string>();
   recipe.warmUpSteps = uint64_t(steps);
   recipe.warmUpTokens = uint64_t(tokens);
+  recipe.growth = {uint64_t(growthFirst), uint64_t(growth)};
   GPTC_TRY(recipe.fall, parseFall(json["schedule"].get<std::string>()));
   return recipe;
 }

@@ -5,6 +5,7 @@
 
 #include "gptc/runtime/artifact/Artifact.h"
 #include "gptc/runtime/training/Schedule.h"
+#include "gptc/runtime/training/StepSizes.h"
 
 #include <optional>
 
@@ -22,12 +23,12 @@ struct CarriedRecipe {
   uint64_t warmUpSteps = 0, warmUpTokens = 0;
   double warmUpShare = 0; ///< Of the run.
   Schedule::Fall fall = Schedule::Fall::Cosine;
+  BatchGrowth growth;
 
-  /// Its schedule for a run of `steps` steps of that many tokens. The warm-up
-  /// is the published one, but at most a hundredth of a run that is shorter
-  /// than the published; a share of the run is
-  /// taken as it is.
-  Schedule scheduleFor(uint64_t steps, uint64_t tokensPerStep) const;
+  /// Its schedule for a run of `steps` steps of those sizes. The warm-up is the
+  /// published one, but at most a hundredth of a run that is shorter than the
+  /// published; a share of the run is taken as it is.
+  Schedule scheduleFor(uint64_t steps, const StepSizes &sizes) const;
 };
 
 /// Reads a recipe.json; `where` names it in errors.

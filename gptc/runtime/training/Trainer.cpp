@@ -68,7 +68,11 @@ Status Trainer::open() {
   GPTC_CHECK(source_->open(*program_));
   identity_ = {source_->seed(),     source_->batch(),
                source_->context(),  source_->trainingTokens(),
-               options_.accumulate, manifest.source_hash};
+               options_.accumulate, options_.growth,
+               manifest.source_hash};
+  sizes_ = StepSizes(options_.growth, options_.accumulate,
+                     source_->batch() * source_->context());
+  sizes_.advance(step_);
   if (step_ > 0)
     GPTC_CHECK(loadState(options_.output, step_, identity_, *program_));
   return {};
@@ -90,14 +94,6 @@ Expected<Trainer::Entry> Trainer::openEntry(uint32_t index) {
       entry.arguments[*seed]->type == artifact::ElementType::I32)
     opened.seed = program_->argumentAs<int32_t>(index, *seed);
   return opened;
-}
-
-uint64_t Trainer::flopsPerStep() const {
-  const auto &entries = program_->artifact().manifest().entries;
-  uint64_t flops = entries[train_.index]->flops;
-  if (options_.accumulate > 1)
-    flops += (options_.accumulate - 1) * entries[sum_.index]->flops;
-  return flops;
 }
 
 std::string Trainer::whatRemains() const {
@@ -123,15 +119,17 @@ Expected<TrainedStep> Trainer::train() {
   TrainedStep done;
   done.learningRate = float(options_.schedule.at(step_));
   // Each batch counts by its targets, as in one that has them all.
-  uint64_t count = options_.accumulate;
+  const auto &entries = program_->artifact().manifest().entries;
+  uint64_t count = sizes_.batches(), first = sizes_.batchesBefore();
   double total = 0;
   for (uint64_t i = 0; i < count; ++i) {
     const Entry &entry = i + 1 < count ? sum_ : train_;
-    GPTC_TRY(double targets, source_->read(step_ * count + i, entry.index));
+    GPTC_TRY(double targets, source_->read(first + i, entry.index));
+    done.flops += entries[entry.index]->flops;
     total += targets;
     learningRate_[0] = float(done.learningRate);
     if (!entry.seed.empty())
-      entry.seed[0] = seedOf(source_->seed(), step_ * count + i);
+      entry.seed[0] = seedOf(source_->seed(), first + i);
     if (!entry.weight.empty())
       entry.weight[0] = float(targets);
     if (!scale_.empty())
@@ -142,7 +140,9 @@ Expected<TrainedStep> Trainer::train() {
   }
   done.loss =
       count == 1 ? double(train_.loss[0]) : done.loss / std::max(total, 1.0);
+  done.tokens = count * sizes_.tokensPerBatch();
   done.step = ++step_;
+  sizes_.advance();
   done.gradientNorm = double(norm_[0]);
   if (std::isfinite(done.loss) && std::isfinite(done.gradientNorm))
     return done;

@@ -6,6 +6,7 @@
 #include "gptc/runtime/program/Program.h"
 #include "gptc/runtime/training/BatchSource.h"
 #include "gptc/runtime/training/Schedule.h"
+#include "gptc/runtime/training/StepSizes.h"
 #include "gptc/runtime/training/TrainingState.h"
 
 #include <functional>
@@ -14,8 +15,10 @@ namespace gptc {
 
 struct TrainerOptions {
   std::string output; ///< The folder with the states; it must exist.
-  /// Batches of a step: all but the last by the entry accumulate_gradients.
+  /// Batches of a whole step: all but the last by the entry
+  /// accumulate_gradients.
   uint64_t accumulate = 1;
+  BatchGrowth growth; ///< Of the first steps.
   Schedule schedule;
   uint64_t keep = 2; ///< Newest states that stay, beside the best.
   bool resume = false;
@@ -33,6 +36,8 @@ struct TrainedStep {
   double loss = 0;         ///< Before the step, the mean over its targets.
   double gradientNorm = 0; ///< Before clipping.
   double learningRate = 0;
+  uint64_t tokens = 0; ///< Of all its batches.
+  uint64_t flops = 0;  ///< Useful operations.
 };
 
 /// A program's entry `train_step` over batches of data. What a run leaves is a
@@ -50,12 +55,11 @@ public:
 
   /// Steps done so far.
   uint64_t step() const { return step_; }
+  /// Of a whole step.
   uint64_t tokensPerStep() const {
-    return options_.accumulate * source_->batch() * source_->context();
+    return sizes_.most() * sizes_.tokensPerBatch();
   }
   const BatchSource &source() const { return *source_; }
-  /// Useful operations of a step.
-  uint64_t flopsPerStep() const;
   const Executable &program() const { return *program_; }
   Executable &program() { return *program_; }
 
@@ -94,6 +98,7 @@ private:
   std::span<float> scale_; ///< Empty where the step takes none.
   std::span<const float> norm_;
   uint64_t step_ = 0;
+  StepSizes sizes_; ///< At the next step.
 };
 
 } // namespace gptc

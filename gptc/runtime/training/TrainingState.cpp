@@ -70,6 +70,8 @@ nlohmann::json describe(const TrainingIdentity &identity) {
           {"context", identity.context},
           {"training_tokens", identity.trainingTokens},
           {"accumulate", identity.accumulate},
+          {"growth_first_tokens", identity.growth.firstTokens},
+          {"growth_tokens", identity.growth.overTokens},
           {"source_hash", identity.sourceHash}};
 }
 

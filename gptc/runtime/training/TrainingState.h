@@ -19,6 +19,8 @@
 
 #include "gptc/runtime/program/Executable.h"
 
+#include "gptc/runtime/training/StepSizes.h"
+
 #include <optional>
 
 namespace gptc {
@@ -28,8 +30,9 @@ struct TrainingIdentity {
   uint64_t seed = 0;
   uint64_t batch = 0, context = 0;
   uint64_t trainingTokens = 0;
-  uint64_t accumulate = 1; ///< Batches of a step.
-  std::string sourceHash;  ///< Of the artifact.
+  uint64_t accumulate = 1; ///< Batches of a whole step.
+  BatchGrowth growth;
+  std::string sourceHash; ///< Of the artifact.
 
   bool operator==(const TrainingIdentity &) const = default;
 };

@@ -389,6 +389,14 @@ std::string formatBytes(uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, units[unit]);
 }
 
+void addClipOption(CLI::App &command, std::optional<double> &norm) {
+  command
+      .add_option("--clip", norm,
+                  "Norm of all gradients at most, 0 to clip none, which takes "
+                  "less memory (the recipe's)")
+      ->check(finiteNotNegative());
+}
+
 void addMemoryOption(CLI::App &command, uint64_t &memory) {
   auto parse = [&memory](const std::string &text) {
     std::string bytes = text;

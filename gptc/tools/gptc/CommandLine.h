@@ -133,6 +133,8 @@ CLI::Validator wholeUpTo(uint64_t most, uint64_t least = 0);
 CLI::Validator share();
 /// Lets finite numbers of at least 0 pass.
 CLI::Validator finiteNotNegative();
+/// Adds --clip, the norm that gradients are clipped to.
+void addClipOption(CLI::App &command, std::optional<double> &norm);
 /// Adds --memory, bytes or as "2GiB", "500MiB".
 void addMemoryOption(CLI::App &command, uint64_t &memory);
 /// "Computed again in the backward pass: h.0 to h.3; of h.4 to h.11 all but

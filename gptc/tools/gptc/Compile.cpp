@@ -80,6 +80,7 @@ void addCompile(CLI::App &app, Action &action) {
       "Optimizer of train_step: gpt1, gpt2 or gpt3-SIZE (the model's)");
   command->add_option("--dropout", request.dropout,
                       "Rate of dropout of train_step (the recipe's)");
+  addClipOption(*command, request.clip);
   addMemoryOption(*command, request.memory);
   addTaskOptions(*command, request);
   command->add_option("--dtype", request.dtype,

@@ -142,6 +142,7 @@ Status run(Options &options) {
   run.steps = options.epochs * perEpoch;
   run.validateEvery = run.saveEvery = perEpoch;
   run.validateWith = UINT64_MAX;
+  run.batchGrowth = 0; // An epoch has steps of one size.
   auto source = taskBatches(training, validation, format, options.seed);
   GPTC_TRY(Json summary, runTraining(run, artifact, std::move(source)));
   return {};
@@ -201,6 +202,7 @@ void addFinetune(CLI::App &app, Action &action) {
                       "Training of a paper (gpt1-finetune)");
   command->add_option("--dropout", compile.dropout,
                       "Rate of dropout (the recipe's)");
+  addClipOption(*command, compile.clip);
   addMemoryOption(*command, compile.memory);
   command
       ->add_option("--auxiliary", compile.auxiliary,

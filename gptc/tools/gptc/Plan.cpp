@@ -224,6 +224,7 @@ void addPlan(CLI::App &app, Action &action) {
                     "Name the share of each part in memory and work");
   command->add_option("--recipe", request.recipe,
                       "Its optimizer: gpt1, gpt2 or gpt3-SIZE (the model's)");
+  addClipOption(*command, request.clip);
   addMemoryOption(*command, request.memory);
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example: gptc plan gpt2-124m --train --batch 8");

@@ -60,6 +60,7 @@ void addTrain(CLI::App &app, Action &action) {
                       "model's)");
   command->add_option("--dropout", compile.dropout,
                       "Rate of dropout (the recipe's)");
+  addClipOption(*command, compile.clip);
   addMemoryOption(*command, compile.memory);
   command->add_option("--checkpoint", compile.checkpoint,
                       "Folder with the weights to begin with");
@@ -67,6 +68,9 @@ void addTrain(CLI::App &app, Action &action) {
                       "Seed of weights that no checkpoint gives");
   command->add_option("--seed", options->seed, "Orders the data (0)");
   options->run.add(*command);
+  command->add_option("--batch-growth", options->run.batchGrowth,
+                      "Tokens over which steps grow to all their batches, 0 "
+                      "for steps of one size (the recipe's)");
   command
       ->add_option("--save-every", options->run.saveEvery,
                    "Steps from one saved state to the next (100)")

@@ -92,12 +92,11 @@ Status trainAll(const Options &options, Trainer &trainer, TrainingLog &log,
     Clock::time_point start = Clock::now();
     GPTC_TRY(last, trainer.train());
     double seconds = secondsSince(start);
-    double tokensPerSecond = double(trainer.tokensPerStep()) / seconds;
-    LoggedStep line{
-        last.step,         last.loss,
-        last.gradientNorm, last.learningRate,
-        tokensPerSecond,   double(trainer.flopsPerStep()) / seconds * 1e-9,
-        std::nullopt,      {}};
+    double tokensPerSecond = double(last.tokens) / seconds;
+    LoggedStep line{last.step,         last.loss,
+                    last.gradientNorm, last.learningRate,
+                    tokensPerSecond,   double(last.flops) / seconds * 1e-9,
+                    std::nullopt,      {}};
     bool end = last.step == options.steps || interrupted;
     if (end || last.step % options.validateEvery == 0) {
       GPTC_TRY(auto found, trainer.validate(options.validateWith));
@@ -145,8 +144,8 @@ Status trainAll(const Options &options, Trainer &trainer, TrainingLog &log,
   return {};
 }
 
-/// Tokens of an artifact's step, or 0.
-uint64_t tokensOfStep(const Artifact &artifact) {
+/// Tokens of an artifact's batch, or 0.
+uint64_t tokensOfBatch(const Artifact &artifact) {
   int index = artifact.findEntry("train_step");
   if (index < 0)
     return 0;
@@ -157,15 +156,20 @@ uint64_t tokensOfStep(const Artifact &artifact) {
   return 0;
 }
 
-/// Sets the learning rate's course: the recipe's, where no option says
-/// otherwise. Returns what to tell of it.
+/// Sets the learning rate's course and the sizes of steps: the recipe's, where
+/// no option says otherwise. Returns what to tell of them.
 Expected<std::string> chooseSchedule(const Options &options,
                                      const Artifact &artifact,
-                                     Schedule &schedule) {
+                                     TrainerOptions &how) {
   GPTC_TRY(auto recipe, carriedRecipe(artifact));
   if (recipe)
-    schedule = recipe->scheduleFor(options.steps, options.trainer.accumulate *
-                                                      tokensOfStep(artifact));
+    how.growth = recipe->growth;
+  if (options.batchGrowth)
+    how.growth.overTokens = *options.batchGrowth;
+  StepSizes sizes(how.growth, how.accumulate, tokensOfBatch(artifact));
+  Schedule &schedule = how.schedule;
+  if (recipe)
+    schedule = recipe->scheduleFor(options.steps, sizes);
   else if (!options.learningRate)
     return failure(ErrorCode::InvalidArgument,
                    "'{}' carries no recipe with a learning rate; give one as "
@@ -178,13 +182,19 @@ Expected<std::string> chooseSchedule(const Options &options,
   if (!options.schedule.empty()) {
     GPTC_TRY(schedule.fall, parseFall(options.schedule));
   }
-  return fmt::format(
+  std::string told = fmt::format(
       "learning rate {:.3g} after {} steps, {} to {:.3g}{}", schedule.peak,
       schedule.warmUp, toString(schedule.fall),
       schedule.fall == Schedule::Fall::Constant ? schedule.peak
                                                 : schedule.peak * schedule.last,
       recipe ? fmt::format("; recipe {} ({})", recipe->name, recipe->source)
              : "");
+  if (sizes.batches() < sizes.most())
+    told += fmt::format("\nsteps grow from {} to {} batches of {} tokens over "
+                        "the first {} tokens",
+                        sizes.batches(), sizes.most(), sizes.tokensPerBatch(),
+                        how.growth.overTokens);
+  return told;
 }
 
 } // namespace
@@ -227,12 +237,13 @@ openTrained(const Options &options, const std::vector<std::string> &entries) {
   const CompileRequest &given = options.compile;
   if (path.ends_with(".gptc") &&
       (given.batch || given.context || !given.recipe.empty() ||
-       given.initSeed || given.dropout || given.memory || !given.dtype.empty()))
+       given.initSeed || given.dropout || given.clip || given.memory ||
+       !given.dtype.empty()))
     return failure(
         ErrorCode::InvalidArgument,
         "'{}' is compiled already: --batch, --context, --dtype, "
-        "--recipe, --dropout, --memory and --init-seed are for models; compile "
-        "it with them",
+        "--recipe, --dropout, --clip, --memory and --init-seed are for models; "
+        "compile it with them",
         path);
   if (!path.ends_with(".gptc")) {
     path = options.trainer.output + "/" + programFile;
@@ -315,8 +326,7 @@ Expected<Json> runTraining(const Options &options,
     where.checkpoint = load.checkpoint;
     return loadExecutable(std::move(loaded), where);
   };
-  GPTC_TRY(std::string recipe,
-           chooseSchedule(options, *artifact, how.schedule));
+  GPTC_TRY(std::string recipe, chooseSchedule(options, *artifact, how));
   GPTC_TRY(auto trainer, Trainer::create(artifact, how, std::move(source)));
   const Executable &program = trainer->program();
   uint64_t peak =

@@ -16,6 +16,8 @@ struct TrainingRunOptions {
   RunOptions run; ///< Backend, device and threads.
   std::optional<double> learningRate, lastRate;
   std::optional<uint64_t> warmUp;
+  /// Tokens over which steps grow, 0: none, if not the recipe's.
+  std::optional<uint64_t> batchGrowth;
   std::string schedule; ///< Empty: the recipe's.
   std::string sample;   ///< Prompt; empty: none.
   uint64_t steps = 1000, saveEvery = 100, validateEvery = 100;

@@ -211,6 +211,36 @@ func.func @step(%x: tensor<64x8xf32>, %g: tensor<8x8xf32>) -> tensor<64x8xf32> {
   return %2 : tensor<64x8xf32>
 }
 
+// Sums of rows beside it, of what is no state, are made before.
+// CHECK-LABEL: func.func @step_with_sums
+// CHECK: %[[W:.*]] = gptc.read @weight
+// CHECK: %[[NEW:.*]]:2 = gptc.group rowwise
+// CHECK: gptc.reduce
+// CHECK-NOT: gptc.group
+// CHECK: gptc.assign @weight, %[[NEW]]#1
+func.func @step_with_sums(%g: tensor<8x8xf32>) -> tensor<8xf32> {
+  %w = gptc.read @weight : tensor<8x8xf32>
+  %0 = arith.mulf %g, %g : tensor<8x8xf32>
+  %1 = gptc.reduce sum %0 [1] : tensor<8x8xf32> to tensor<8xf32>
+  %2 = arith.subf %w, %0 : tensor<8x8xf32>
+  gptc.assign @weight, %2 : tensor<8x8xf32>
+  return %1 : tensor<8xf32>
+}
+
+// Sums of the state itself may be made of what is new already.
+// CHECK-LABEL: func.func @step_with_sums_of_state
+// CHECK: gptc.group rowwise
+// CHECK: gptc.reduce
+// CHECK: %[[COPY:.*]] = gptc.group gather
+// CHECK: gptc.assign @weight, %[[COPY]]
+func.func @step_with_sums_of_state(%g: tensor<8x8xf32>) -> tensor<8xf32> {
+  %w = gptc.read @weight : tensor<8x8xf32>
+  %0 = arith.mulf %g, %w : tensor<8x8xf32>
+  %1 = gptc.reduce sum %0 [1] : tensor<8x8xf32> to tensor<8xf32>
+  gptc.assign @weight, %0 : tensor<8x8xf32>
+  return %1 : tensor<8xf32>
+}
+
 // Not in place: what an element becomes depends on other elements, or on the
 // new value of what it is needed for.
 // CHECK-LABEL: func.func @not_in_place
