@@ -128,6 +128,7 @@ Grouping::Grouping(mlir::Block &block, const FusionCapabilities &capabilities)
   for (Operation &op : block)
     place(&op);
   takePrologues();
+  takeFactors();
   takeStoredViews();
   cutViews();
 }
@@ -393,7 +394,12 @@ bool Grouping::placeInEpilogue(Operation *op) {
       reason = "it reads the product through another view";
       continue;
     }
-    if (!isReadOnlyBy(root, op)) {
+    // An activation's slope is computed of the product, which is then stored
+    // as well as the activation.
+    bool activates = !attention && operand == root &&
+                     root == groups_[group].ops.back()->getResult(0) &&
+                     llvm::isa<ir::GeluOp, ir::SiluOp, ir::ReluOp>(op);
+    if (!activates && !isReadOnlyBy(root, op)) {
       refusedBy = into;
       reason = "something else reads the product as well";
       continue;
@@ -613,6 +619,55 @@ void Grouping::takePrologues() {
     merge(producer, i);
     groups_[i].anchor = matmul;
   }
+}
+
+/// Gives what is computed element by element for the epilogue of one product
+/// alone to that product, as the slope of an activation is in a backward pass.
+void Grouping::takeFactors() {
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    const KernelGroup &factor = groups_[i];
+    if (!factor.alive || factor.family != Family::Rowwise ||
+        !llvm::all_of(factor.ops, isElementwise))
+      continue;
+    int product = soleReader(int(i));
+    if (product < 0 || groups_[size_t(product)].backward != factor.backward ||
+        !canMerge(int(i), product) ||
+        !hasRoom({int(i), product}, factor.anchor))
+      continue;
+    Operation *matmul = groups_[size_t(product)].anchor;
+    merge(int(i), product);
+    groups_[size_t(product)].anchor = matmul;
+  }
+}
+
+/// The product whose epilogue alone reads what a group of elementwise ops
+/// makes, one value, as it lies in the product's rows; or -1.
+int Grouping::soleReader(int index) const {
+  Value made;
+  int reader = -1;
+  for (Operation *op : groups_[size_t(index)].ops)
+    for (Operation *user : op->getUsers()) {
+      int group = user->getNumResults() ? groupOf(user->getResult(0)) : -1;
+      if (group == index)
+        continue;
+      // A view may move elements.
+      bool takes = group >= 0 &&
+                   groups_[size_t(group)].family == Family::Contraction &&
+                   isElementwise(user);
+      if (!takes || (made && made != op->getResult(0)) ||
+          (reader >= 0 && reader != group))
+        return -1;
+      made = op->getResult(0);
+      reader = group;
+    }
+  if (!made)
+    return -1;
+  auto matmul = llvm::cast<ir::MatmulOp>(groups_[size_t(reader)].anchor);
+  auto type = llvm::cast<RankedTensorType>(made.getType());
+  RowSpace space = rowSpaceOf(matmul.getResult().getType());
+  return classifyShape(type, space.rows, space.columns) == RowClass::Full
+             ? reader
+             : -1;
 }
 
 /// The value that a chain of transposes and reshapes was made of.

@@ -79,6 +79,8 @@ private:
   bool placeAmongGradients(ir::ConcatOp concat);
   bool hasRoom(llvm::ArrayRef<int> groups, mlir::Operation *op) const;
   void takePrologues();
+  void takeFactors();
+  int soleReader(int index) const;
   void takeStoredViews();
   void cutViews();
   void cut(mlir::Operation *op);

@@ -62,8 +62,8 @@ uint64_t StepSizes::stepsWithin(uint64_t tokens) const {
   StepSizes at = *this;
   uint64_t end = plus(tokensBefore(), tokens), count = 0;
   while (at.tokensBefore() < end) {
-    uint64_t left = (end - at.tokensBefore()) /
-                    times(at.batches(), tokensPerBatch_);
+    uint64_t left =
+        (end - at.tokensBefore()) / times(at.batches(), tokensPerBatch_);
     uint64_t some = std::min(left, at.alike());
     if (some == 0)
       break;

@@ -11,7 +11,7 @@ namespace gptc {
 /// until they are whole. Source: Brown et al., 2020, appendix B.
 struct BatchGrowth {
   uint64_t firstTokens = 0; ///< Of the first step, about.
-  uint64_t overTokens = 0;  ///< Seen before steps are whole; 0: they always are.
+  uint64_t overTokens = 0; ///< Seen before steps are whole; 0: they always are.
 
   bool operator==(const BatchGrowth &) const = default;
 };

@@ -152,6 +152,45 @@ func.func @widened(%x: tensor<6x8xbf16>) -> tensor<8xf32> {
   return %1 : tensor<8xf32>
 }
 
+// What is computed for an epilogue alone is part of it, and an activation is
+// stored beside the product, of which its slope is computed.
+// CHECK-LABEL: func.func @slope
+// CHECK: %[[A:.*]]:2 = gptc.group contraction
+// CHECK-NEXT: gptc.matmul
+// CHECK-NEXT: gptc.gelu
+// CHECK-NEXT: gptc.yield
+// CHECK: gptc.group contraction ({{.*}} = %[[A]]#
+// CHECK-NEXT: math.tanh
+// CHECK-NEXT: arith.mulf
+// CHECK-NEXT: gptc.matmul
+// CHECK-NEXT: arith.mulf
+// CHECK-NEXT: gptc.yield
+// CHECK-NOT: gptc.group
+func.func @slope(%x: tensor<64x8xf32>, %w: tensor<8x8xf32>, %g: tensor<64x8xf32>) -> (tensor<64x8xf32>, tensor<64x8xf32>) {
+  %0 = gptc.matmul %x, %w : tensor<64x8xf32>, tensor<8x8xf32> -> tensor<64x8xf32>
+  %1 = gptc.gelu tanh %0 : tensor<64x8xf32>
+  %2 = math.tanh %0 : tensor<64x8xf32>
+  %3 = arith.mulf %2, %2 : tensor<64x8xf32>
+  %4 = gptc.matmul %g, %w transpose_rhs : tensor<64x8xf32>, tensor<8x8xf32> -> tensor<64x8xf32>
+  %5 = arith.mulf %4, %3 : tensor<64x8xf32>
+  return %1, %5 : tensor<64x8xf32>, tensor<64x8xf32>
+}
+
+// Factors that something else reads as well are a kernel of their own.
+// CHECK-LABEL: func.func @shared_slope
+// CHECK: %[[F:.*]] = gptc.group rowwise
+// CHECK-NEXT: math.tanh
+// CHECK: gptc.group contraction
+// CHECK: gptc.group contraction
+func.func @shared_slope(%x: tensor<64x8xf32>, %w: tensor<8x8xf32>) -> (tensor<64x8xf32>, tensor<64x8xf32>) {
+  %0 = math.tanh %x : tensor<64x8xf32>
+  %1 = gptc.matmul %x, %w : tensor<64x8xf32>, tensor<8x8xf32> -> tensor<64x8xf32>
+  %2 = arith.mulf %1, %0 : tensor<64x8xf32>
+  %3 = gptc.matmul %x, %w transpose_rhs : tensor<64x8xf32>, tensor<8x8xf32> -> tensor<64x8xf32>
+  %4 = arith.mulf %3, %0 : tensor<64x8xf32>
+  return %2, %4 : tensor<64x8xf32>, tensor<64x8xf32>
+}
+
 // Two products share no kernel; what both read is computed once.
 // CHECK-LABEL: func.func @branches
 // CHECK: %[[S:.*]] = gptc.group rowwise
