@@ -254,8 +254,8 @@ TEST(PlanParts, TellCopiesOfWeights) {
 
 /// What GPT-2 keeps of each layer: the normalized states of both norms, query,
 /// key and value, what attention mixed and a logarithm for each query, the
-/// residuals, and of the feed-forward layer the slope and the value of its
-/// gelu.
+/// residuals, and of the feed-forward layer what its gelu takes and gives, both
+/// of one kernel.
 TEST(PlanParts, TellActivationsOfEachPart) {
   PlanSummary found = plan("gpt2-124m", {"train_step"});
   uint64_t state = 4ULL * 1024 * 768, layers = 12;
@@ -263,7 +263,7 @@ TEST(PlanParts, TellActivationsOfEachPart) {
   EXPECT_EQ(bytesOf(found, "activations", "attn"),
             layers * (state + 4ULL * 12 * 1024));
   EXPECT_EQ(bytesOf(found, "activations", "attn/c_proj"), layers * state);
-  EXPECT_EQ(bytesOf(found, "activations", "mlp"), layers * 8 * state);
+  EXPECT_EQ(bytesOf(found, "activations", "mlp/c_fc"), layers * 8 * state);
   EXPECT_EQ(bytesOf(found, "activations", "mlp/c_proj"), layers * state);
   // Blocks of 256 rows.
   EXPECT_EQ(bytesOf(found, "logits") % (4ULL * 256 * 50257), 0U);

@@ -54,6 +54,7 @@ void AttentionEmitter::storeRow(Value row, Value from, Value largest,
   store(result, row, output, from, reciprocalOf(sum));
   if (!logSumExp)
     return;
+  Value to = e.output(*logSumExp);
   Value some = arith::CmpFOp::create(e.builder, e.loc,
                                      arith::CmpFPredicate::UGT, sum, f(0.0));
   Value logarithm = math::LogOp::create(
@@ -63,7 +64,7 @@ void AttentionEmitter::storeRow(Value row, Value from, Value largest,
       e.builder, e.loc,
       arith::SelectOp::create(e.builder, e.loc, some, largest, f(0.0)),
       logarithm);
-  e.storeScalar(x, e.output(*logSumExp), statisticOf(row), f32);
+  e.storeScalar(x, to, statisticOf(row), f32);
 }
 
 /// One query: a score for each key it sees, their softmax, the weighted sum.

@@ -183,6 +183,9 @@ void BackwardEmitter::loadStatistics(Value firstQuery, int64_t count) {
 
 /// Gradients of a block of queries.
 void BackwardEmitter::queryBlock(Value firstQuery) {
+  const std::optional<StoredHead> &to = stored[0];
+  if (!to)
+    return;
   loadBlock(query, firstQuery, queries, firstRows, scale);
   loadBlock(gradient, firstQuery, queries, secondRows, Value());
   sumMeans(firstQuery, blockRows);
@@ -229,7 +232,7 @@ void BackwardEmitter::queryBlock(Value firstQuery) {
       });
   for (Value &x : sums)
     x = e.fmul(x, splat(scale));
-  storeRow(*stored[0], row, queries, sums);
+  storeRow(*to, row, queries, sums);
 }
 
 /// Gradients of a block of keys and values.
@@ -340,9 +343,9 @@ void BackwardEmitter::emit() {
     means = e.workgroupArray(others);
     logarithms = e.workgroupArray(others);
     Value isOfQueries = e.less(index[1], e.constant(queryBlocks));
-    if (queryBlocks)
+    if (queryBlocks > 0)
       e.when(isOfQueries, [&] { queryBlock(e.mul(index[1], blockRows)); });
-    if (keyBlocks)
+    if (keyBlocks > 0)
       e.when(e.less(e.constant(queryBlocks - 1), index[1]), [&] {
         keyBlock(e.mul(e.add(index[1], -queryBlocks), blockRows));
       });
