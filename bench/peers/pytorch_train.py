@@ -4,7 +4,7 @@
     bench/peers/pytorch_train.py --gptc build/release/bin/gptc --threads 2
 
 Needs torch and transformers; a development tool. Both do the same: random weights, no dropout, the mean cross entropy of
-B x T tokens, gradients clipped to a global norm of 1, AdamW (fused in PyTorch); f32, or bf16 products with weights and
+B x T tokens, gradients clipped to a global norm of 1 (--clip 0: none), AdamW (fused in PyTorch); f32, or bf16 products with weights and
 moments in f32 (autocast). Each measurement is a process of its own, PyTorch's with glibc told to keep big buffers,
 without which a third of its step is page faults. Each line of the output is a JSON object: the median step of a round,
 the peak of the process's resident memory, and for gptc the share of the roof that the same process measured. gptc's
@@ -45,7 +45,8 @@ def train(arguments):
             logits = forward(ids, use_cache=False).logits
             loss = torch.nn.functional.cross_entropy(logits.view(targets.numel(), -1), targets)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if arguments.clip > 0:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), arguments.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         seconds.append(time.perf_counter() - start)
@@ -56,7 +57,7 @@ def train(arguments):
 def measure_torch(arguments, mode, name, context):
     tunables = ":".join(f"glibc.malloc.{key}={value}" for key, value in MALLOC.items())
     command = [sys.executable, __file__, "--worker", mode, "--type", name, "--batch", str(arguments.batch),
-               "--context", str(context), "--threads", str(arguments.threads),
+               "--context", str(context), "--threads", str(arguments.threads), "--clip", str(arguments.clip),
                "--repetitions", str(arguments.repetitions)]
     done = subprocess.run(command, env={**os.environ, "GLIBC_TUNABLES": tunables}, check=True, capture_output=True)
     return json.loads(done.stdout)
@@ -64,7 +65,7 @@ def measure_torch(arguments, mode, name, context):
 
 def compile_step(arguments, name, context, artifact):
     subprocess.run([arguments.gptc, "compile", "gpt2-124m", "--entry", "train_step", "--batch", str(arguments.batch),
-                    "--context", str(context), "--dtype", name, "-o", artifact], check=True, capture_output=True)
+                    "--context", str(context), "--dtype", name, "--clip", str(arguments.clip), "-o", artifact], check=True, capture_output=True)
 
 
 def measure_gptc(arguments, artifact):
@@ -99,6 +100,7 @@ def main():
     parser.add_argument("--contexts", nargs="+", type=int, default=[64, 256])
     parser.add_argument("--types", nargs="+", choices=("f32", "bf16"), default=["f32", "bf16"])
     parser.add_argument("--modes", nargs="*", choices=("eager", "compiled"), default=["eager", "compiled"])
+    parser.add_argument("--clip", type=float, default=1, help="norm of all gradients at most; 0: any")
     parser.add_argument("--repetitions", type=int, default=5, help="steps of a round")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
