@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <sys/mman.h>
 
 namespace gptc {
 namespace {
@@ -88,6 +89,32 @@ TEST_F(Generate, WithoutATokenThereIsNoFirstOne) {
   arguments[5] = "1";
   json = Json::parse(gptcCommand(arguments).out);
   EXPECT_GT(json.at("first_token_seconds"), 0.0);
+}
+
+TEST_F(Generate, ResidentMemoryIsItsOwnWhateverStartsIt) {
+  // A child begins on its parent's pages, and the kernel counts them for it.
+  constexpr size_t size = size_t(512) << 20;
+  void *pages = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  auto result =
+      gptcCommand({"generate", *folder / "1", "--prompt-ids", "7,1", "--json"});
+  ::munmap(pages, size);
+  ASSERT_EQ(result.code, 0) << result.err;
+  auto peak = Json::parse(result.out).at("peak_rss_bytes").get<uint64_t>();
+  EXPECT_GT(peak, uint64_t(1) << 20);
+  EXPECT_LT(peak, size / 2);
+}
+
+TEST_F(Generate, ASingleTokenHasNoRate) {
+  std::vector<std::string> arguments{"generate", *folder / "1",  "--prompt-ids",
+                                     "7,1",      "--max-tokens", "1"};
+  auto result = gptcCommand(arguments);
+  EXPECT_THAT(result.err, testing::HasSubstr("first token after"));
+  EXPECT_THAT(result.err, testing::Not(testing::HasSubstr("tokens/s")));
+  arguments.emplace_back("--json");
+  Json json = Json::parse(gptcCommand(arguments).out);
+  EXPECT_TRUE(json.at("tokens_per_s").is_null()) << json;
 }
 
 TEST_F(Generate, AFullContextEndsItAndSaysSo) {

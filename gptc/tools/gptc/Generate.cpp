@@ -7,9 +7,9 @@
 
 #include <chrono>
 #include <cstdio>
+#include <fmt/ranges.h>
 #include <fstream>
 #include <limits>
-#include <sys/resource.h>
 #include <unistd.h>
 
 namespace gptc::tool {
@@ -52,10 +52,15 @@ double sinceProcessStart() {
          ticks / double(::sysconf(_SC_CLK_TCK));
 }
 
-uint64_t peakRss() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return uint64_t(usage.ru_maxrss) * 1024;
+/// The most memory that this process had resident, where the kernel tells it.
+/// That of getrusage() outlives exec: it may be that of who started this.
+std::optional<uint64_t> peakResident() {
+  std::ifstream file("/proc/self/status");
+  constexpr std::string_view name = "VmHWM:";
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with(name))
+      return std::strtoull(line.c_str() + name.size(), nullptr, 10) * 1024;
+  return std::nullopt;
 }
 
 /// The prompt from whichever option gives it, or standard input.
@@ -181,9 +186,10 @@ Status run(Options &options) {
   GPTC_TRY(auto results, generate(*session, tokenizer.get(), prompts,
                                   options.generation, onGenerated, &times));
   const Generated &result = results.front();
-  double perSecond = times.tokens > 1 && times.decodeSeconds > 0
-                         ? double(times.tokens) / times.decodeSeconds
-                         : 0;
+  std::optional<uint64_t> peak = peakResident();
+  std::optional<double> perSecond; // None of a single token.
+  if (times.tokens > 1 && times.decodeSeconds > 0)
+    perSecond = double(times.tokens) / times.decodeSeconds;
   if (options.json) {
     printJson({{"prompt_tokens", times.promptTokens},
                {"tokens", times.tokens},
@@ -195,8 +201,8 @@ Status run(Options &options) {
                {"decode_seconds", times.decodeSeconds},
                {"first_token_seconds",
                 firstToken ? Json(*firstToken) : Json(nullptr)},
-               {"tokens_per_s", perSecond},
-               {"peak_rss_bytes", peakRss()}});
+               {"tokens_per_s", perSecond ? Json(*perSecond) : Json(nullptr)},
+               {"peak_rss_bytes", peak ? Json(*peak) : Json(nullptr)}});
     return {};
   }
   print("\n");
@@ -204,13 +210,17 @@ Status run(Options &options) {
   if (result.finish == Finish::Context)
     say(fmt::format("The context of {} tokens is full.\n",
                     session->capacity()));
-  std::string speed;
+  std::vector<std::string> parts;
   if (firstToken)
-    speed = fmt::format("first token after {:.0f} ms, {:.1f} tokens/s, ",
-                        *firstToken * 1e3, perSecond);
-  say(fmt::format("{} token{} after a prompt of {}: {}{} resident\n",
-                  times.tokens, times.tokens == 1 ? "" : "s",
-                  times.promptTokens, speed, formatBytes(peakRss())));
+    parts.push_back(
+        fmt::format("first token after {:.0f} ms", *firstToken * 1e3));
+  if (perSecond)
+    parts.push_back(fmt::format("{:.1f} tokens/s", *perSecond));
+  if (peak)
+    parts.push_back(formatBytes(*peak) + " resident");
+  say(fmt::format("{} token{} after a prompt of {}{}{}\n", times.tokens,
+                  times.tokens == 1 ? "" : "s", times.promptTokens,
+                  parts.empty() ? "" : ": ", fmt::join(parts, ", ")));
   return {};
 }
 
