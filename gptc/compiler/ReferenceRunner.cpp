@@ -3,6 +3,7 @@
 #include "gptc/compiler/ReferenceRunner.h"
 
 #include "gptc/backends/reference/compiler/Interpreter.h"
+#include "gptc/runtime/program/SourceCheckpoint.h"
 #include "gptc/runtime/program/VariableSource.h"
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "mlir/IR/Verifier.h"
@@ -150,17 +151,11 @@ Status Runner::open(const Artifact &artifact, const std::string &folder) {
 Status Runner::loadWeights(const Artifact &artifact,
                            const std::string &folder) {
   const artifact::ManifestT &manifest = artifact.manifest();
-  std::string path = folder.empty() ? manifest.source->checkpoint : folder;
   const artifact::TargetT *cpu = artifact.findTarget("cpu");
   bool embedded = manifest.source->embedded && cpu && folder.empty();
   std::optional<Checkpoint> checkpoint;
-  if (!embedded && !path.empty()) {
-    GPTC_TRY(checkpoint, Checkpoint::open(path));
-    if (folder.empty() && checkpoint->digest() != manifest.source->digest)
-      return failure(ErrorCode::Corrupt,
-                     "the checkpoint '{}' is not what '{}' was compiled from; "
-                     "compile it again",
-                     path, artifact.path());
+  if (!embedded && (!folder.empty() || !manifest.source->checkpoint.empty())) {
+    GPTC_TRY(checkpoint, openSource(artifact, folder));
   }
   GPTC_TRY(auto team, ThreadTeam::create(0));
   for (size_t i = 0; i < manifest.variables.size(); ++i) {

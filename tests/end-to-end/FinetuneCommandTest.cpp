@@ -112,6 +112,12 @@ TEST_F(Finetune, ClassifiesByTheOrderOfWords) {
   Json inspected =
       run({"inspect", folder / "run/program.gptc", "--json"})["targets"]["cpu"];
   EXPECT_LT(predicted["arena_bytes"], inspected["arena_bytes"]);
+  // Its states have all weights: no other folder can give some.
+  CommandResult other =
+      gptcCommand({"predict", folder / "run", "--input", folder / "dev.csv",
+                   "-o", folder / "other.csv", "--checkpoint", model});
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.err, HasSubstr("has all of its weights itself"));
   EXPECT_THAT(folder.read("out.csv"), HasSubstr("text,label,prediction\n"));
   EXPECT_THAT(folder.read("out.csv"),
               HasSubstr("ROMEO sees JULIET.,first,first\n"));
@@ -204,6 +210,15 @@ TEST_F(Finetune, AdaptersLearnAndAreMerged) {
   EXPECT_FALSE(fs::exists(state + "/model.safetensors"));
   EXPECT_LT(fs::file_size(state + "/adapter.safetensors"), 200'000U);
   Json separate = predict("run", ".csv");
+  // What adapters stand beside may have moved.
+  fs::copy(model, folder / "moved");
+  EXPECT_EQ(predict("run", ".csv", {"--checkpoint", folder / "moved"}),
+            separate);
+  CommandResult gone =
+      gptcCommand({"predict", folder / "run", "--input", folder / "dev.csv",
+                   "-o", folder / "gone.csv", "--checkpoint", folder / "none"});
+  EXPECT_EQ(gone.code, 1);
+  EXPECT_THAT(gone.err, HasSubstr("it does not exist"));
   // Alone, with what PEFT has no place for left out and told.
   CommandResult alone =
       gptcCommand({"export", folder / "run", folder / "peft", "--adapters"});

@@ -2,6 +2,8 @@
 
 #include "gptc/runtime/program/InitialValues.h"
 
+#include "gptc/runtime/program/SourceCheckpoint.h"
+
 namespace gptc {
 
 std::vector<bool> writtenVariables(const artifact::TargetT &target) {
@@ -24,28 +26,15 @@ Expected<InitialValues> InitialValues::open(const Artifact &artifact,
   InitialValues values(artifact, target);
   values.written_ = writtenVariables(target);
   values.otherFolder_ = !folder.empty();
-  const artifact::SourceT &source = *artifact.manifest().source;
-  std::string path = folder.empty() ? source.checkpoint : folder;
   bool any = false;
   for (size_t i = 0; i < target.storages.size(); ++i)
     any = any || values.kindOf(i) == Kind::Source;
   if (!any && !folder.empty())
-    return failure(ErrorCode::InvalidArgument,
-                   "'{}' carries its weights, and takes none from '{}'; "
-                   "compile it without --embed-weights",
-                   artifact.path(), folder);
-  if (!any || path.empty())
+    return takesNone(artifact, folder);
+  if (!any ||
+      (folder.empty() && artifact.manifest().source->checkpoint.empty()))
     return values;
-  auto opened = Checkpoint::open(path);
-  if (!opened)
-    return tl::unexpected(
-        opened.error().in(fmt::format("the weights of '{}'", artifact.path())));
-  if (folder.empty() && opened->digest() != source.digest)
-    return failure(ErrorCode::Corrupt,
-                   "the checkpoint '{}' is not what '{}' was compiled from; "
-                   "compile it again",
-                   path, artifact.path());
-  values.checkpoint_ = std::move(*opened);
+  GPTC_TRY(values.checkpoint_, openSource(artifact, folder));
   return values;
 }
 

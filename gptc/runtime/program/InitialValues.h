@@ -17,10 +17,11 @@ std::vector<bool> writtenVariables(const artifact::TargetT &target);
 class InitialValues {
 public:
   /// `folder` has the weights in place of the checkpoint that the artifact
-  /// names; empty for that one. What is embedded is used, but where another
-  /// folder is given for a variable that training goes on with. Fails when a
-  /// checkpoint that is needed cannot be opened or is another one, and when
-  /// nothing is needed of a folder that is given.
+  /// names, whatever they are; empty for that one. What is embedded is used,
+  /// but where another folder is given for a variable that training goes on
+  /// with. Fails when a checkpoint that is needed cannot be opened, when the
+  /// one that the artifact names has changed, and when nothing is needed of a
+  /// folder that is given.
   static Expected<InitialValues> open(const Artifact &artifact,
                                       const artifact::TargetT &target,
                                       const std::string &folder);

@@ -26,7 +26,8 @@ struct LoadOptions {
   unsigned threads = 0; ///< 0: one for each CPU that the process may use.
   /// Name of the instruction set to use; empty: the best that the machine has.
   std::string variant;
-  /// Folder with the weights, in place of the one that the artifact names.
+  /// Folder with the weights, in place of the one that the artifact names. Its
+  /// digest is not looked at: a training's state serves as well.
   std::string checkpoint;
   Products products = Products::Fastest;
   EntryFilter entries = {}; ///< Those to load.

@@ -2,6 +2,7 @@
 
 #include "gptc/runtime/program/WeightsWriter.h"
 
+#include "gptc/runtime/program/SourceCheckpoint.h"
 #include "gptc/runtime/program/VariableSource.h"
 #include "gptc/runtime/tensors/SafetensorsWriter.h"
 
@@ -143,20 +144,17 @@ const artifact::TargetT *storingTarget(const Artifact &artifact) {
   return nullptr;
 }
 
-Expected<std::optional<Checkpoint>> openCheckpoint(const Artifact &artifact) {
+/// What weights are copied from: the checkpoint that the artifact names, or
+/// `folder` where that is not empty; none of an artifact that carries them or
+/// draws them.
+Expected<std::optional<Checkpoint>> openOriginals(const Artifact &artifact,
+                                                  const std::string &folder) {
   const artifact::SourceT &source = *artifact.manifest().source;
-  if (source.embedded || source.checkpoint.empty())
+  if (source.embedded && !folder.empty())
+    return takesNone(artifact, folder);
+  if (source.embedded || (folder.empty() && source.checkpoint.empty()))
     return std::optional<Checkpoint>();
-  auto checkpoint = Checkpoint::open(source.checkpoint);
-  if (!checkpoint)
-    return tl::unexpected(checkpoint.error().in(
-        fmt::format("the weights of '{}'", artifact.path())));
-  if (checkpoint->digest() != source.digest)
-    return failure(ErrorCode::Corrupt,
-                   "the checkpoint '{}' is not what '{}' was compiled from; "
-                   "compile it again",
-                   source.checkpoint, artifact.path());
-  return std::optional<Checkpoint>(std::move(*checkpoint));
+  return openSource(artifact, folder);
 }
 
 Expected<WrittenWeights> finish(const Artifact &artifact,
@@ -208,9 +206,11 @@ Expected<std::vector<WeightPart>> partsOf(const artifact::VariableT &variable) {
 
 Expected<WrittenWeights> writeWeights(const Artifact &artifact,
                                       const std::string &path,
+                                      const std::string &folder,
                                       const Progress &progress) {
   const artifact::ManifestT &manifest = artifact.manifest();
-  GPTC_TRY(std::optional<Checkpoint> checkpoint, openCheckpoint(artifact));
+  GPTC_TRY(std::optional<Checkpoint> checkpoint,
+           openOriginals(artifact, folder));
   const artifact::TargetT *target = storingTarget(artifact);
   GPTC_TRY(auto team, ThreadTeam::create(0));
   std::vector<PendingTensor> tensors;
@@ -230,6 +230,9 @@ Expected<WrittenWeights> writeWeights(const Artifact &artifact,
       GPTC_CHECK(
           addParts(variable, /*unchanged=*/true, load, tensors, written));
     } else if (checkpoint && gives(*checkpoint, variable)) {
+      // Another checkpoint's shapes may be others.
+      GPTC_CHECK(VariableSource::create(variable, artifact::Layout::RowMajor,
+                                        &*checkpoint, 0, *team));
       GPTC_CHECK(addOriginals(variable, *checkpoint, tensors));
       written.original = true;
     } else {

@@ -41,13 +41,14 @@ struct WrittenWeights {
 };
 
 /// Writes a safetensors file with the parameters of an artifact. Weights that
-/// are not embedded are copied from the checkpoint that the artifact names,
-/// with its types and names (its digest must be right), or drawn from the
-/// seed. Embedded ones are unpacked, in the type that they are stored in, or
-/// in the checkpoint's where that is a narrower one, which loses nothing.
-/// Progress is told in bytes.
+/// are not embedded are copied with their types and names from the checkpoint
+/// that the artifact names (its digest must be right) or from `folder` where
+/// that is not empty, or drawn from the seed. Embedded ones are unpacked, in
+/// the type that they are stored in, or in the checkpoint's where that is a
+/// narrower one, which loses nothing. Progress is told in bytes.
 Expected<WrittenWeights> writeWeights(const Artifact &artifact,
                                       const std::string &path,
+                                      const std::string &folder = {},
                                       const Progress &progress = {});
 
 /// Changes the values of a row of a variable [.., C] while it is written; false

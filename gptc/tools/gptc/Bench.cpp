@@ -170,6 +170,7 @@ Status run(const Options &options) {
                    "and the reference has none; 'gptc compare' tells its time");
   GPTC_TRY(auto artifact, Artifact::open(options.file));
   GPTC_TRY(auto program, loadExecutable(std::move(artifact), options.run));
+  GPTC_CHECK(tellOtherWeights(program->artifact(), options.run.checkpoint));
   // What a long generation reads from.
   program->moveWeights(program->mappedBytes());
   GPTC_TRY(auto meter, program->createRoofMeter());

@@ -6,6 +6,7 @@
 
 #include "gptc/backends/vulkan/runtime/VulkanProgram.h"
 #include "gptc/runtime/base/File.h"
+#include "gptc/runtime/program/SourceCheckpoint.h"
 #include "gptc/runtime/session/TextGeneration.h"
 
 #include <cerrno>
@@ -85,9 +86,14 @@ void RunOptions::add(CLI::App &command) {
   command.add_option("--cpu", cpu,
                      "Instruction set to run, x86-64-v4 or x86-64-v3 "
                      "(default: the best that this CPU has)");
+  addCheckpoint(command);
+}
+
+void RunOptions::addCheckpoint(CLI::App &command) {
   command.add_option("--checkpoint", checkpoint,
                      "Folder with the weights, in place of the one that the "
-                     "artifact names");
+                     "artifact names: the same moved, or others of that "
+                     "architecture, which is told");
 }
 
 void RunOptions::addMachine(CLI::App &command) {
@@ -174,7 +180,21 @@ loadRunner(std::shared_ptr<const Artifact> artifact,
 Expected<std::unique_ptr<Runner>> loadRunner(const std::string &file,
                                              const RunOptions &options) {
   GPTC_TRY(auto artifact, Artifact::open(file));
-  return loadRunner(std::move(artifact), options);
+  GPTC_TRY(auto runner, loadRunner(std::move(artifact), options));
+  GPTC_CHECK(tellOtherWeights(runner->artifact(), options.checkpoint));
+  return runner;
+}
+
+Status tellOtherWeights(const Artifact &artifact,
+                        const std::string &checkpoint) {
+  if (checkpoint.empty())
+    return {};
+  GPTC_TRY(bool others, hasOtherWeights(artifact, checkpoint));
+  if (others)
+    say(fmt::format("The weights are those of '{}', which are not those that "
+                    "'{}' was compiled from.\n",
+                    checkpoint, artifact.path()));
+  return {};
 }
 
 void say(std::string_view text) {

@@ -59,6 +59,8 @@ struct RunOptions {
   void add(CLI::App &command);
   /// Those of machines alone, which do not say what is run.
   void addMachine(CLI::App &command);
+  /// --checkpoint alone.
+  void addCheckpoint(CLI::App &command);
 
   /// Whether an artifact is to run on a Vulkan device: where it is asked for,
   /// or where the artifact has code for nothing else.
@@ -73,9 +75,15 @@ Expected<std::unique_ptr<Executable>>
 loadExecutable(std::shared_ptr<const Artifact> artifact,
                const RunOptions &options);
 
+/// Says so where a folder that --checkpoint names holds other weights than
+/// those that the artifact was compiled from; nothing for an empty one.
+Status tellOtherWeights(const Artifact &artifact,
+                        const std::string &checkpoint);
+
 /// Loads an artifact on the backend that is asked for.
 Expected<std::unique_ptr<Runner>>
 loadRunner(std::shared_ptr<const Artifact> artifact, const RunOptions &options);
+/// The same of a file, and tells of other weights.
 Expected<std::unique_ptr<Runner>> loadRunner(const std::string &file,
                                              const RunOptions &options);
 

@@ -118,6 +118,25 @@ void printText(const Comparison &comparison, Runner *runners[2],
                     comparison.matched, comparison.unmatched));
 }
 
+/// Takes from a side what only the other one can use: a device, or a folder
+/// with weights where it carries its own.
+void shareOptions(RunOptions (&sides)[2],
+                  std::array<const Artifact *, 2> artifacts,
+                  const std::vector<std::string> &backends) {
+  bool device[2], carries[2];
+  for (size_t i : {0, 1}) {
+    sides[i].backend = backends[i];
+    device[i] = sides[i].usesVulkan(*artifacts[i]);
+    carries[i] = artifacts[i]->manifest().source->embedded;
+  }
+  for (size_t i : {0, 1}) {
+    if (!device[i] && device[1 - i])
+      sides[i].device.clear();
+    if (carries[i] && !carries[1 - i])
+      sides[i].checkpoint.clear();
+  }
+}
+
 Status run(const Options &options) {
   bool two = !options.files[1].empty();
   std::vector<std::string> backends = options.backends;
@@ -141,16 +160,12 @@ Status run(const Options &options) {
     GPTC_TRY(entry, defaultEntry(*first, *second));
   }
   RunOptions sides[2] = {options.run, options.run};
-  bool onDevice = false;
-  for (int i : {0, 1}) {
-    sides[i].backend = backends[i];
-    onDevice = onDevice || sides[i].usesVulkan(i == 0 ? *first : *second);
-  }
-  for (int i : {0, 1}) // A device is for the side that runs on one.
-    if (onDevice && !sides[i].usesVulkan(i == 0 ? *first : *second))
-      sides[i].device.clear();
+  shareOptions(sides, {first.get(), second.get()}, backends);
   GPTC_TRY(auto firstRunner, loadRunner(first, sides[0]));
   GPTC_TRY(auto secondRunner, loadRunner(second, sides[1]));
+  GPTC_CHECK(tellOtherWeights(*first, sides[0].checkpoint));
+  if (two)
+    GPTC_CHECK(tellOtherWeights(*second, sides[1].checkpoint));
   GPTC_TRY(Comparison comparison,
            compare(*firstRunner, *secondRunner, entry, options.comparison));
   Runner *runners[2] = {firstRunner.get(), secondRunner.get()};
@@ -198,6 +213,7 @@ void addCompare(CLI::App &app, Action &action) {
                    "Runs to take the median time of; the reference runs once")
       ->check(wholeUpTo(uint64_t(1) << 20, 1));
   options->run.addMachine(*command);
+  options->run.addCheckpoint(*command);
   auto *json = command->add_flag("--json", options->json, "Print JSON");
   command->add_flag("--markdown", options->markdown, "Print Markdown")
       ->excludes(json);

@@ -18,6 +18,7 @@ namespace {
 struct Options {
   std::string file, folder;
   std::optional<uint64_t> step;
+  RunOptions run; ///< With --checkpoint alone.
   bool adapters = false, json = false;
 };
 
@@ -36,13 +37,14 @@ bool isOfTraining(const std::string &name) {
 /// which adapters are merged.
 Expected<WrittenWeights> writeTo(const std::string &path,
                                  std::shared_ptr<const Artifact> artifact,
-                                 const std::string &state) {
+                                 const std::string &state,
+                                 const RunOptions &options) {
   ProgressLine line;
   Progress progress = line.ofBytes("writing weights");
   if (state.empty())
-    return writeWeights(*artifact, path, progress);
+    return writeWeights(*artifact, path, options.checkpoint, progress);
   GPTC_TRY(auto adapters, carriedAdapters(*artifact));
-  RunOptions parametersAlone;
+  RunOptions parametersAlone = options;
   parametersAlone.entries = [](std::string_view) { return false; };
   GPTC_TRY(auto program,
            loadState(std::move(artifact), state, parametersAlone));
@@ -113,9 +115,11 @@ Status run(const Options &options) {
     files.push_back(file->name);
   }
   GPTC_TRY(WrittenWeights written,
-           writeTo(folder / "model.safetensors", artifact, state));
+           writeTo(folder / "model.safetensors", artifact, state, options.run));
   files.push_back("model.safetensors");
   GPTC_CHECK(folder.commit());
+  if (state.empty())
+    GPTC_CHECK(tellOtherWeights(*artifact, options.run.checkpoint));
 
   if (!artifact->findFile("config.json"))
     say(fmt::format("'{}' carries no config.json, which a definition of a "
@@ -169,9 +173,12 @@ void addExport(CLI::App &app, Action &action) {
       ->required();
   command->add_option("--step", options->step,
                       "State of the folder (the best of validation)");
-  command->add_flag("--adapters", options->adapters,
-                    "Write a training's adapters alone, as a folder that PEFT "
-                    "loads beside the checkpoint");
+  auto *adapters =
+      command->add_flag("--adapters", options->adapters,
+                        "Write a training's adapters alone, as a folder that "
+                        "PEFT loads beside the checkpoint");
+  options->run.addCheckpoint(*command);
+  command->get_option("--checkpoint")->excludes(adapters);
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example: gptc export gpt2.gptc gpt2-exported/");
   command->callback(

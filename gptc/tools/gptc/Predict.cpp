@@ -186,6 +186,7 @@ void addPredict(CLI::App &app, Action &action) {
   command->add_option("--backend", options->run.backend,
                       "Backend to run on: cpu or vulkan (cpu)");
   options->run.addMachine(*command);
+  options->run.addCheckpoint(*command);
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example: gptc predict run/ --input test.csv -o out.csv");
   command->callback(

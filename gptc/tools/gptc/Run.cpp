@@ -199,6 +199,7 @@ Status run(const Options &options) {
   GPTC_TRY(BoundArguments arguments,
            bindArguments(*file, index, std::move(inputs)));
   GPTC_TRY(auto runner, loadRunner(file, options.run));
+  GPTC_CHECK(tellOtherWeights(*file, options.run.checkpoint));
   if (!runner->has(index))
     return failure(ErrorCode::NotFound, "'{}' has entry '{}' not for {}",
                    options.file, options.entry, runner->name());

@@ -306,9 +306,17 @@ Expected<std::unique_ptr<Executable>>
 loadState(std::shared_ptr<const Artifact> artifact, const std::string &state,
           RunOptions options) {
   bool adapters = artifact->findFile(adaptersFile) != nullptr;
+  if (!adapters && !options.checkpoint.empty())
+    return failure(
+        ErrorCode::InvalidArgument,
+        "--checkpoint: '{}' has all of its weights itself, and takes "
+        "none from '{}'; leave it out",
+        state, options.checkpoint);
+  std::string given = options.checkpoint;
   if (!adapters)
     options.checkpoint = state;
   GPTC_TRY(auto program, loadExecutable(std::move(artifact), options));
+  GPTC_CHECK(tellOtherWeights(program->artifact(), given));
   if (adapters)
     GPTC_CHECK(loadAdapters(state + "/" + adapterWeights, *program));
   return program;
@@ -328,6 +336,9 @@ Expected<Json> runTraining(const Options &options,
   };
   GPTC_TRY(std::string recipe, chooseSchedule(options, *artifact, how));
   GPTC_TRY(auto trainer, Trainer::create(artifact, how, std::move(source)));
+  // A run that goes on has its state's, but for what adapters stand beside.
+  if (trainer->step() == 0 || artifact->findFile(adaptersFile))
+    GPTC_CHECK(tellOtherWeights(*artifact, options.compile.checkpoint));
   const Executable &program = trainer->program();
   uint64_t peak =
       program.weightsBytes() + program.stateBytes() + program.arenaBytes();

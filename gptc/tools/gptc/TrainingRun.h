@@ -62,7 +62,7 @@ Status keepArtifact(const std::string &path, const std::string &output);
 Expected<std::string> chooseState(const std::string &folder,
                                   std::optional<uint64_t> step);
 /// Loads an artifact with the weights of a state, or with its own and the
-/// adapters of the state.
+/// adapters of the state; --checkpoint says where the former are.
 Expected<std::unique_ptr<Executable>>
 loadState(std::shared_ptr<const Artifact> artifact, const std::string &state,
           RunOptions options);
