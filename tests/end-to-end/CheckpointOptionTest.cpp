@@ -23,27 +23,26 @@ class CheckpointOption : public testing::Test {
 protected:
   void SetUp() override {
     fs::copy(models + "/gpt2-gelu", named);
-    expectSuccess(gptcCommand({"compile", named, "-o", artifact, "--cpu",
-                               "x86-64-v3", "--dtype", "f32", "--entry",
-                               "prefill,decode,logits,score", "--target",
-                               "cpu,reference"}));
-    ASSERT_TRUE(writeNpy(tokens, NpyArray{DataType::I32,
-                                          {1, 2},
-                                          std::vector<std::byte>(8)}));
+    expectSuccess(
+        gptcCommand({"compile", named, "-o", artifact, "--cpu", "x86-64-v3",
+                     "--dtype", "f32", "--entry", "prefill,decode,logits,score",
+                     "--target", "cpu,reference"}));
+    ASSERT_TRUE(writeNpy(
+        tokens, NpyArray{DataType::I32, {1, 2}, std::vector<std::byte>(8)}));
   }
 
   /// What each command that reads an artifact's weights does.
   std::vector<std::vector<std::string>> commands() {
     fs::remove_all(exported);
-    return {{"generate", artifact, "--prompt-ids", "1,2", "--max-tokens", "2"},
-            {"generate", artifact, "--prompt-ids", "1,2", "--max-tokens", "2",
-             "--backend", "reference"},
-            {"score", artifact, "--ids", "1,2,3"},
-            {"run", artifact, "--entry", "logits", "--input",
-             "tokens=@" + tokens},
-            {"bench", artifact, "--entry", "decode", "--repeat", "1"},
-            {"compare", artifact, "--entry", "decode"},
-            {"export", artifact, exported}};
+    return {
+        {"generate", artifact, "--prompt-ids", "1,2", "--max-tokens", "2"},
+        {"generate", artifact, "--prompt-ids", "1,2", "--max-tokens", "2",
+         "--backend", "reference"},
+        {"score", artifact, "--ids", "1,2,3"},
+        {"run", artifact, "--entry", "logits", "--input", "tokens=@" + tokens},
+        {"bench", artifact, "--entry", "decode", "--repeat", "1"},
+        {"compare", artifact, "--entry", "decode"},
+        {"export", artifact, exported}};
   }
   static CommandResult with(std::vector<std::string> command,
                             const std::string &checkpoint) {
@@ -124,9 +123,9 @@ TEST_F(CheckpointOption, RandomWeightsMayBeReplacedWithoutAWord) {
 
 TEST_F(CheckpointOption, OfTwoArtifactsItIsForTheOneWithoutWeights) {
   std::string carrying = folder / "carrying.gptc";
-  expectSuccess(gptcCommand({"compile", named, "-o", carrying, "--cpu",
-                             "x86-64-v3", "--dtype", "f32", "--entry", "decode",
-                             "--embed-weights"}));
+  expectSuccess(
+      gptcCommand({"compile", named, "-o", carrying, "--cpu", "x86-64-v3",
+                   "--dtype", "f32", "--entry", "decode", "--embed-weights"}));
   fs::rename(named, moved);
   std::vector<std::string> both{"compare", carrying, artifact, "--entry",
                                 "decode"};

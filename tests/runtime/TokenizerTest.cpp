@@ -219,5 +219,65 @@ TEST(TokenizerFiles, WhatIsNotDoneIsRefused) {
   EXPECT_FALSE(refused("/model/dropout", nullptr));
 }
 
+/// Without them the tokenizers library makes other ids of the same vocabulary.
+TEST(TokenizerFiles, WhatAKindNeedsIsNotTakenForGranted) {
+  auto errorWithout = [](const std::string &kind, const char *stage,
+                         bool erase) {
+    auto files = tinyFiles(kind, "vocab.json merges.txt");
+    auto json = nlohmann::json::parse(files["tokenizer.json"]);
+    json[stage] = nullptr;
+    if (erase)
+      json.erase(stage);
+    files["tokenizer.json"] = json.dump();
+    return errorOf(files);
+  };
+  for (bool erase : {false, true}) {
+    EXPECT_NE(errorWithout("gpt2", "pre_tokenizer", erase)
+                  .find("no pre-tokenizer, and GPT-2 has ByteLevel; "),
+              std::string::npos);
+    EXPECT_NE(errorWithout("gpt1", "pre_tokenizer", erase)
+                  .find("no pre-tokenizer, and GPT-1 has BertPreTokenizer; "),
+              std::string::npos);
+    EXPECT_NE(errorWithout("gpt1", "normalizer", erase)
+                  .find("no normalizer, and GPT-1 has BertNormalizer; "),
+              std::string::npos);
+    EXPECT_EQ(errorWithout("gpt2", "normalizer", erase), "no error");
+  }
+}
+
+/// As AutoTokenizer of transformers 5.24 and tokenizers 0.23 do.
+TEST(TokenizerFiles, TheClassSaysWhetherTheEndOfTextIsSpecialUnasked) {
+  auto files = tinyFiles("gpt2", "vocab.json merges.txt");
+  auto json = nlohmann::json::parse(files["tokenizer.json"]);
+  json["added_tokens"] = nlohmann::json::array();
+  files["tokenizer.json"] = json.dump();
+  auto idsWith = [&](const std::string &config, const std::string &own) {
+    files["config.json"] = config;
+    files["tokenizer_config.json"] = own;
+    auto tokenizer = Tokenizer::create(files);
+    EXPECT_TRUE(tokenizer) << tokenizer.error().message();
+    return tokenizer ? (*tokenizer)->encode("a<|endoftext|>b the day") : Ids();
+  };
+  const Ids special{65, 0, 66, 272, 269, 310};
+  const Ids text{65,  28, 92, 313, 68, 79,  70,  84,
+                 378, 84, 92, 30,  66, 272, 269, 310};
+  const char *gpt2 = R"({"model_type": "gpt2"})";
+  EXPECT_EQ(idsWith("{}", "{}"), text);
+  EXPECT_EQ(idsWith(gpt2, "{}"), special);
+  EXPECT_EQ(idsWith("{}", R"({"tokenizer_class": "GPT2TokenizerFast"})"),
+            special);
+  for (const char *name : {"PreTrainedTokenizerFast", "TokenizersBackend"}) {
+    std::string own = fmt::format(R"({{"tokenizer_class": "{}"}})", name);
+    EXPECT_EQ(idsWith(gpt2, own), text);
+    EXPECT_EQ(idsWith("{}", own), text);
+  }
+  EXPECT_EQ(idsWith(gpt2, R"({"tokenizer_class": "PreTrainedTokenizerFast",
+                              "eos_token": "<|endoftext|>"})"),
+            special);
+  json.erase("added_tokens");
+  files["tokenizer.json"] = json.dump();
+  EXPECT_EQ(idsWith("{}", "{}"), text);
+}
+
 } // namespace
 } // namespace gptc

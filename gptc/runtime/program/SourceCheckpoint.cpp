@@ -7,8 +7,7 @@ namespace gptc {
 Expected<Checkpoint> openSource(const Artifact &artifact,
                                 const std::string &folder) {
   const artifact::SourceT &source = *artifact.manifest().source;
-  auto opened =
-      Checkpoint::open(folder.empty() ? source.checkpoint : folder);
+  auto opened = Checkpoint::open(folder.empty() ? source.checkpoint : folder);
   std::string what = fmt::format("the weights of '{}'", artifact.path());
   if (!opened && folder.empty() && opened.error().code() == ErrorCode::NotFound)
     return failure(ErrorCode::NotFound,

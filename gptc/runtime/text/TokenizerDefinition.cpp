@@ -38,6 +38,7 @@ private:
   Status checkPipeline();
   Status checkByteLevel(const Json &pipeline);
   Status addMerges();
+  bool isReadByKind() const;
   Status readAddedTokens();
   Status addToken(const Json &flags, std::string content, int64_t id,
                   bool special);
@@ -259,7 +260,18 @@ Status DefinitionReader::checkPipeline() {
                    value.dump(-1, ' ', false, Json::error_handler_t::replace),
                    gpt1 ? "GPT-1" : "GPT-2");
   };
+  if (!files.contains("tokenizer.json"))
+    return {}; // The other files have no pipeline but the kind's.
+  auto lacks = [&](const char *what, const char *own) {
+    return failure(
+        ErrorCode::Unsupported,
+        "tokenizer.json has no {}, and {} has {}; save it with that, "
+        "or give vocab.json and merges.txt in its place",
+        what, gpt1 ? "GPT-1" : "GPT-2", own);
+  };
   auto normalizer = tokenizerFile.find("normalizer");
+  if (gpt1 && (normalizer == tokenizerFile.end() || normalizer->is_null()))
+    return lacks("normalizer", "BertNormalizer");
   if (normalizer != tokenizerFile.end() && !normalizer->is_null()) {
     bool bert = gpt1 && normalizer->is_object() &&
                 normalizer->value("type", Json()) == "BertNormalizer";
@@ -271,7 +283,7 @@ Status DefinitionReader::checkPipeline() {
   }
   auto split = tokenizerFile.find("pre_tokenizer");
   if (split == tokenizerFile.end() || split->is_null())
-    return {};
+    return lacks("pre-tokenizer", gpt1 ? "BertPreTokenizer" : "ByteLevel");
   if (!split->is_object())
     return refuse("pre-tokenizer", *split);
   Json type = split->value("type", Json());
@@ -394,6 +406,17 @@ Status DefinitionReader::readNamedTokens(const Json &json,
   return {};
 }
 
+/// Whether transformers reads the files by its class of the kind, which has a
+/// special token of its own. Otherwise tokenizer.json says what is special.
+bool DefinitionReader::isReadByKind() const {
+  if (!files.contains("tokenizer.json"))
+    return true;
+  if (auto name = tokenizerConfig.find("tokenizer_class");
+      name != tokenizerConfig.end() && name->is_string())
+    return *name != "PreTrainedTokenizerFast" && *name != "TokenizersBackend";
+  return config.contains("model_type");
+}
+
 Status DefinitionReader::readAddedTokens() {
   // Tokens with ids come before tokens with names only; of two sources of one
   // token the first has the flags, as in transformers.
@@ -438,14 +461,14 @@ Status DefinitionReader::readAddedTokens() {
   GPTC_CHECK(readNamedTokens(tokenizerConfig, "tokenizer_config.json"));
   GPTC_CHECK(readNamedTokens(specialTokens, "special_tokens_map.json"));
 
-  // What the kind has of itself.
-  bool gpt1 = definition.kind == TokenizerKind::Gpt1;
-  std::string own = gpt1 ? "<unk>" : "<|endoftext|>";
-  if (auto id = idOf(own))
-    GPTC_CHECK(addToken(Json(), own, *id, true));
-
-  if (gpt1 && unknownToken.empty())
-    unknownToken = own;
+  if (isReadByKind()) {
+    bool gpt1 = definition.kind == TokenizerKind::Gpt1;
+    std::string own = gpt1 ? "<unk>" : "<|endoftext|>";
+    if (auto id = idOf(own))
+      GPTC_CHECK(addToken(Json(), own, *id, true));
+    if (gpt1 && unknownToken.empty())
+      unknownToken = own;
+  }
   if (!unknownToken.empty())
     definition.unknown = idOf(unknownToken);
   if (!endToken.empty())
