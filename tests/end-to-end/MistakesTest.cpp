@@ -73,6 +73,32 @@ protected:
 TemporaryFolder *Mistakes::folder = nullptr;
 std::string Mistakes::all, Mistakes::text;
 
+/// A thread's stack has the size of `ulimit -s`, so that the address space has
+/// room for as many as a test wants.
+TEST_F(Mistakes, ThreadsThatCannotBeStartedEndNothing) {
+  TemporaryFolder folder;
+  std::string output = folder / "a.gptc";
+  std::string compile =
+      "$gptc compile " + model + " --entry decode -o " + output + "\n";
+  auto none = bash("ulimit -s 4000000; ulimit -v 3000000; " + compile);
+  expectFailure(none, "cannot start the thread that reads the linked kernels");
+  EXPECT_FALSE(fs::exists(output));
+  expectSuccess(bash("ulimit -s 2000000; ulimit -v 3000000; " + compile));
+
+  std::string trained = folder / "step.gptc";
+  expectSuccess(gptcCommand({"compile", shakespeare, "--task", "classification",
+                             "--outputs", "2", "--entry", "train_step,predict",
+                             "--batch", "2", "--context", "16", "--cpu",
+                             "x86-64-v3", "-o", trained}));
+  folder.write("train.csv", "text,label\nROMEO,a\nJULIET,b\n");
+  std::string finetune =
+      "ulimit -s 4000000; ulimit -v 3000000; $gptc finetune " + trained +
+      " --task classification --train " + (folder / "train.csv") +
+      " --epochs 1 --out " + (folder / "run");
+  expectFailure(bash(finetune), "ask for fewer with --threads");
+  expectSuccess(bash(finetune + " --threads 1"));
+}
+
 TEST_F(Mistakes, ModulesThatNestTooDeepAreRefused) {
   TemporaryFolder folder;
   auto compile = [&](const std::string &text) {

@@ -2,12 +2,13 @@
 
 #include "gptc/runtime/training/TaskExamples.h"
 
+#include "gptc/runtime/program/Threads.h"
+
 #include <algorithm>
 #include <charconv>
 #include <fmt/ranges.h>
 #include <map>
 #include <numeric>
-#include <thread>
 
 namespace gptc {
 
@@ -93,16 +94,13 @@ Expected<TaskExamples> TaskExamples::create(const Table &table,
   examples.texts_ = columns.size();
   size_t count = table.rows() * columns.size();
   std::vector<std::vector<int32_t>> encoded(count);
-  {
-    unsigned threads = std::max(1U, std::thread::hardware_concurrency());
-    std::vector<std::jthread> workers;
-    for (unsigned t = 0; t < threads; ++t)
-      workers.emplace_back([&, t] {
-        for (size_t i = t; i < count; i += threads)
-          encoded[i] = tokenizer.encode(
-              table.cell(i / columns.size(), columns[i % columns.size()]));
-      });
-  }
+  auto team = ThreadTeam::create(0);
+  if (!team) // Where none can be started, this one does.
+    team = ThreadTeam::create(1);
+  (*team)->forEach(count, [&](uint64_t i) {
+    encoded[i] = tokenizer.encode(
+        table.cell(i / columns.size(), columns[i % columns.size()]));
+  });
   for (size_t i = 0; i < count; ++i) {
     if (!format.task && i % columns.size() == 0 && encoded[i].empty())
       return failure(ErrorCode::InvalidArgument,

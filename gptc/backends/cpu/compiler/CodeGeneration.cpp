@@ -185,7 +185,10 @@ public:
     try {
       drain->thread = std::thread([raw = drain.get()] { raw->read(); });
     } catch (const std::system_error &error) {
-      return failure(ErrorCode::OutOfMemory, "cannot start a thread: {}",
+      return failure(ErrorCode::OutOfMemory,
+                     "cannot start the thread that reads the linked kernels: "
+                     "{}; allow more memory (ulimit -v) or processes (ulimit "
+                     "-u)",
                      error.what());
     }
     return drain;
@@ -262,20 +265,13 @@ Expected<std::vector<char>> link(llvm::ArrayRef<char> code) {
   GPTC_TRY(Descriptor object, memoryFile(code));
   GPTC_TRY(auto library, Drain::create());
   std::string input = object.path(), output = library->path();
-  std::vector<const char *> arguments{"ld.lld",
-                                      "-shared",
-                                      "--build-id=none",
-                                      "--hash-style=gnu",
-                                      "-z",
-                                      "noexecstack",
-                                      "-z",
-                                      "relro",
-                                      "--no-undefined-version",
-                                      "-soname=gptc-kernels",
-                                      "--strip-all",
-                                      input.c_str(),
-                                      "-o",
-                                      output.c_str()};
+  std::vector<const char *> arguments{
+      "ld.lld", "-shared", "--build-id=none", "--hash-style=gnu", "-z",
+      "noexecstack", "-z", "relro", "--no-undefined-version",
+      "-soname=gptc-kernels", "--strip-all",
+      // Its threads would end the process where
+      // none can be started.
+      "--threads=1", input.c_str(), "-o", output.c_str()};
   std::string messages;
   llvm::raw_string_ostream stream(messages);
   // lld keeps its state in globals.
