@@ -30,9 +30,9 @@ Tensor EntryRequest::embed(const Tensor &table, const Tensor &tokens,
   Graph &graph = *table.graph();
   int64_t vocabulary = table.dim(0), width = table.dim(1);
   constexpr const char *name = "task.tokens.weight";
-  Tensor added =
-      graph.parameter(name, {table.type().element, {addedTokens, width}},
-                      Initializer::normal(0, 0.02), {{name, false, true}});
+  Tensor added = graph.parameter(
+      name, {table.type().element, {addedTokens, width}},
+      Initializer::normal(0, 0.02), {{name, false, true}}, where);
   Tensor first = full(tokens, double(vocabulary), where);
   Tensor last = full(tokens, double(vocabulary - 1), where);
   Tensor own = gather(table, minimum(tokens, last, where), where);

@@ -321,18 +321,8 @@ void Graph::endEntry(Where where) {
 Tensor Graph::parameter(const std::string &name, const TensorType &type,
                         const Initializer &initializer,
                         std::vector<Piece> pieces, Where where) {
-  bool normal = initializer.kind == Initializer::Kind::Normal;
-  if (!std::isfinite(initializer.a) ||
-      (normal && (!std::isfinite(initializer.b) || initializer.b < 0))) {
-    report(normal
-               ? fmt::format("declares '{}' with a normal distribution of mean "
-                             "{} and deviation {}; both must be finite, and "
-                             "the deviation at least 0",
-                             name, initializer.a, initializer.b)
-               : fmt::format("declares '{}' with the value {}; it must be "
-                             "finite",
-                             name, initializer.a),
-           where);
+  if (auto mistake = parameterMistake(type, initializer); !mistake.empty()) {
+    report(fmt::format("declares '{}' {}", name, mistake), where);
     return {};
   }
   if (pieces.empty())
@@ -370,6 +360,30 @@ std::vector<Parameter> Graph::parameters() const {
       parameter.trained = parameter.trained || piece.optional;
     found.push_back(std::move(parameter));
   }
+/// What a declaration of a parameter has wrong, or an empty text.
+static std::string parameterMistake(const TensorType &type,
+                                    const Initializer &initializer) {
+  if (!isWeightType(type.element))
+    return fmt::format("as {}; a parameter, which a checkpoint or an "
+                       "initializer fills, is of f32, bf16 or f16: cast what "
+                       "it gives, make a constant with full, or keep state in "
+                       "a counter or a cache",
+                       type.toString());
+  // The largest numbers of f32, and of bf16 but for a little.
+  double largest = type.element == DataType::F16 ? 65504 : 0x1.fep127;
+  auto fits = [&](double value) { return std::abs(value) <= largest; };
+  if (initializer.kind == Initializer::Kind::Constant)
+    return fits(initializer.a)
+               ? ""
+               : fmt::format("with the value {}; it must be finite in {}",
+                             initializer.a, toString(type.element));
+  if (fits(initializer.a) && fits(initializer.b) && initializer.b >= 0)
+    return "";
+  return fmt::format("with a normal distribution of mean {} and deviation {}; "
+                     "both must be finite in {}, and the deviation at least 0",
+                     initializer.a, initializer.b, toString(type.element));
+}
+
   return found;
 }
 
@@ -402,6 +416,7 @@ void Graph::assign(const std::string &name, const Tensor &value, Where where) {
   mlir::Value lowered = GraphState::unwrap(value);
   if (found->second.getTensorType() != lowered.getType())
     return report(
+  bool normal = initializer.kind == Initializer::Kind::Normal;
         fmt::format(
             "assigns {} to '{}' of type {}", value.type().toString(), name,
             GraphState::raise(found->second.getTensorType()).toString()),

@@ -118,8 +118,11 @@ public:
               Where where = Where::current());
   void endEntry(Where where = Where::current());
 
-  /// The value of a parameter, which is declared at its first use. Without
-  /// pieces the checkpoint's tensor of the same name is its source.
+  /// The present value of a parameter, which is declared at its first use; what
+  /// is declared again must be declared the same. Without
+  /// pieces the checkpoint's tensor of the same name is its source. It is of
+  /// f32, bf16 or f16; what is computed with integers or in f64 is cast, or
+  /// state: a counter or a cache.
   Tensor parameter(const std::string &name, const TensorType &type,
                    const Initializer &initializer,
                    std::vector<Piece> pieces = {},

@@ -1,6 +1,7 @@
 //===- Variable.cpp -------------------------------------------------------===//
 
 #include "gptc/ir/Dialect.h"
+#include "gptc/ir/ElementTypes.h"
 
 namespace gptc::ir {
 
@@ -80,6 +81,11 @@ mlir::LogicalResult VariableOp::verify() {
   if (getRole() == Role::Parameter && !getPieces() && !getInit())
     return emitOpError("(variable_c1) is a parameter and needs pieces of a "
                        "checkpoint or an initializer");
+  mlir::Type element = getTensorType().getElementType();
+  std::optional<DataType> type = dataTypeOf(element);
+  if (getRole() == Role::Parameter && !(type && isWeightType(*type)))
+    return emitOpError() << "(variable_c2) is a parameter of " << element
+                         << ", expected f32, f16 or bf16";
   return mlir::success();
 }
 

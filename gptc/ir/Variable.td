@@ -76,6 +76,7 @@ def Gptc_VariableOp : Gptc_Op<"variable", [Symbol]> {
 
     Constraints:
     - (variable_c1) A parameter has pieces or an initializer.
+    - (variable_c2) A parameter is of f32, f16 or bf16.
 
     Example:
     ```mlir

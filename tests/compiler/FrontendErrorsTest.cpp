@@ -4,6 +4,7 @@
 #include "gptc/frontend/Operators.h"
 
 #include <cmath>
+#include <fmt/format.h>
 #include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -282,24 +283,29 @@ const std::vector<Mistake> &mistakes() {
          graph.parameter("w", f32({3}), Initializer::normal(0, -1));
        },
        "declares 'w' with a normal distribution of mean 0 and deviation -1; "
-       "both must be finite, and the deviation at least 0"},
+       "both must be finite in f32, and the deviation at least 0"},
       {"ParameterMean",
        [](Graph &graph) {
          graph.parameter("w", f32({3}), Initializer::normal(NAN, 1));
        },
        "declares 'w' with a normal distribution of mean nan and deviation 1; "
-       "both must be finite, and the deviation at least 0"},
+       "both must be finite in f32, and the deviation at least 0"},
       {"ParameterInfiniteDeviation",
        [](Graph &graph) {
          graph.parameter("w", f32({3}), Initializer::normal(0, INFINITY));
        },
        "declares 'w' with a normal distribution of mean 0 and deviation inf; "
-       "both must be finite, and the deviation at least 0"},
+       "both must be finite in f32, and the deviation at least 0"},
       {"ParameterConstant",
        [](Graph &graph) {
          graph.parameter("w", f32({3}), Initializer::constant(INFINITY));
        },
-       "declares 'w' with the value inf; it must be finite"},
+       "declares 'w' with the value inf; it must be finite in f32"},
+      {"ParameterOfHalves",
+       [](Graph &graph) {
+         graph.parameter("w", {DataType::F16, {3}}, Initializer::constant(7e4));
+       },
+       "declares 'w' with the value 70000; it must be finite in f16"},
       {"ArgumentElements",
        [](Graph &graph) { argument(graph, "w", f32({3, int64_t(1) << 62})); },
        "has the argument 'w' as f32[3, 4611686018427387904]; a tensor has at "
@@ -367,6 +373,11 @@ const std::vector<Mistake> &mistakes() {
        [](Graph &graph) {
          graph.parameter("w", {DataType::I64, {3}}, Initializer::zeros());
        },
+       "declares 'w' as i64[3]; a parameter, which a checkpoint or an "
+       "initializer fills, is of f32, bf16 or f16: cast what it gives, make a "
+       "constant with full, or keep state in a counter or a cache"},
+      {"CacheElement",
+       [](Graph &graph) { graph.cache("w", {DataType::I64, {3}}); },
        "declares 'w' as i64[3]; tensors are of f32, bf16, f16, f64, i32 or "
        "bool"},
       {"ParameterTwice",
@@ -424,6 +435,92 @@ const std::vector<Mistake> &mistakes() {
       {"GatherOfIntegers",
        with(i32({2, 3}), i32({2}), [](auto x, auto y) { gather(x, y); }),
        "gather: needs a floating point tensor, found i32[2, 3]; cast it"},
+      {"ParameterWithoutAName",
+       [](Graph &graph) {
+         graph.parameter("", f32({3}), Initializer::zeros());
+       },
+       "declares a variable (parameter) without a name; give it one"},
+      {"StateWithoutAName",
+       [](Graph &graph) { graph.optimizerState("", f32({3})); },
+       "declares a variable (optimizer) without a name; give it one"},
+      {"CounterWithoutAName", [](Graph &graph) { graph.counter("", i32({3})); },
+       "declares a variable (counter) without a name; give it one"},
+      {"CacheWithoutAName", [](Graph &graph) { graph.cache("", f32({3})); },
+       "declares a variable (cache) without a name; give it one"},
+      {"PieceWithoutAName",
+       [](Graph &graph) {
+         graph.parameter("w", f32({3}), Initializer::zeros(), {{"x"}, {""}});
+       },
+       "makes 'w' of a tensor of the checkpoint without a name; give it one"},
+      {"ArgumentWithoutAName",
+       [](Graph &graph) { graph.argument("", f32({3})); },
+       "has an argument without a name; give it one"},
+      {"ScalarWithoutAName",
+       [](Graph &graph) { graph.scalarArgument("", DataType::F32); },
+       "has a scalar argument without a name; give it one"},
+      {"ResultWithoutAName",
+       with(f32({2}), f32({2}),
+            [](Tensor x, auto) { x.graph()->result("", x); }),
+       "has a result without a name; give it one"},
+      {"LayerNormEpsilon",
+       with(f32({2, 3}), f32({3}),
+            [](auto x, auto y) { layerNorm(x, y, y, -1.0); }),
+       "layerNorm: the epsilon is -1, expected more than 0"},
+      {"LayerNormEpsilonThatIsNoNumber",
+       with(f32({2, 3}), f32({3}),
+            [](auto x, auto y) { layerNorm(x, y, y, NAN); }),
+       "layerNorm: the epsilon is nan, expected more than 0"},
+      {"LayerNormEpsilonThatIsInfinite",
+       with(f32({2, 3}), f32({3}),
+            [](auto x, auto y) { layerNorm(x, y, y, INFINITY); }),
+       "layerNorm: cannot compute with inf, which is not finite in f32"},
+      {"AttentionScale",
+       with(f32({1, 2, 3, 4}), f32({2}),
+            [](auto x, auto) {
+              AttentionOptions options;
+              options.scale = NAN;
+              attention(x, x, x, options);
+            }),
+       "attention: cannot compute with nan, which is not finite in f32"},
+      {"ScaleByNoNumber",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { scale(x, NAN); }),
+       "scale: the factor is nan, expected a finite number"},
+      {"ScaleByInfinity",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { scale(x, INFINITY); }),
+       "scale: the factor is inf, expected a finite number"},
+      {"ScaleOfIntegers",
+       with(i32({2, 3}), f32({2}), [](auto x, auto) { scale(x, 0.5); }),
+       "scale: cannot fill i32[2, 3] with 0.5, which it does not hold"},
+      {"FullOfNoNumber",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { full(x, NAN); }),
+       "full: cannot fill f32[2, 3] with nan, which is no number"},
+      {"FullOfAFraction",
+       with(i32({2, 3}), f32({2}), [](auto x, auto) { full(x, 0.5); }),
+       "full: cannot fill i32[2, 3] with 0.5, which it does not hold"},
+      {"FullOfALargeInteger",
+       with(i32({2, 3}), f32({2}), [](auto x, auto) { full(x, 3e9); }),
+       "full: cannot fill i32[2, 3] with 3000000000, which it does not hold"},
+      {"ReduceMeanDimension",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { reduceMean(x, -9); }),
+       "reduceMean: f32[2, 3] has no dimension -9"},
+      {"ReduceMeanOfIntegers",
+       with(i32({2, 3}), f32({2}), [](auto x, auto) { reduceMean(x, 0); }),
+       "reduceMean: needs a floating point tensor, found i32[2, 3]; cast it"},
+      {"CrossEntropyTargets",
+       with(f32({2, 3, 7}), i32({2}),
+            [](auto x, auto y) { crossEntropy(x, y); }),
+       "crossEntropy: logits f32[2, 3, 7] need targets i32[2, 3], found "
+       "i32[2]"},
+      {"LinearCrossEntropyTargets",
+       with(f32({2, 3}), i32({3}),
+            [](auto x, auto y) { linearCrossEntropy(x, x, y); }),
+       "linearCrossEntropy: logits f32[2, 2] need targets i32[2], found "
+       "i32[3]"},
+      {"LinearLogLikelihoodTargets",
+       with(f32({2, 3}), i32({3}),
+            [](auto x, auto y) { linearLogLikelihood(x, x, y); }),
+       "linearLogLikelihood: logits f32[2, 2] need targets i32[2], found "
+       "i32[3]"},
       {"CacheAppendOfIntegers",
        with(i32({1, 2, 3, 4}), i32({2}),
             [](auto x, auto y) { cacheAppend(x, x, y, y); }),

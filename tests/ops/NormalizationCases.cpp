@@ -129,11 +129,12 @@ void addSoftmax(std::vector<OpCase> &table) {
 void addLayerNorm(std::vector<OpCase> &table) {
   auto add = [&](DataType type, const Shape &shape, double low, double high) {
     TensorType vector{type, {shape.back()}};
+    Source source = isWeightType(type) ? Source::Parameter : Source::Argument;
     OpCase made{fmt::format("layerNorm/{}from{}",
                             TensorType{type, shape}.toString(), low),
                 {{"x", {type, shape}, low, high},
-                 {"gain", vector, 0.5, 1.5, Source::Parameter},
-                 {"bias", vector, -1, 1, Source::Parameter}},
+                 {"gain", vector, 0.5, 1.5, source},
+                 {"bias", vector, -1, 1, source}},
                 {}};
     made.build = [](Graph &, const std::vector<Tensor> &in) {
       return std::vector<Tensor>{layerNorm(in[0], in[1], in[2], 1e-5)};

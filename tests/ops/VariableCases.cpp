@@ -12,9 +12,11 @@ void addVariableCases(std::vector<OpCase> &table) {
     TensorType vector{type, {13}};
     // What is read after an assignment is what was assigned; what was read
     // before it is the old value.
+    // Parameters are of types that checkpoints and initializers give.
+    Source other = isWeightType(type) ? Source::Parameter : Source::Cache;
     OpCase made{fmt::format("variable/{}", toString(type)),
                 {{"x", vector, -9, 9},
-                 {"parameter", vector, -9, 9, Source::Parameter},
+                 {"other", vector, -9, 9, other},
                  {"cache", vector, -9, 9, Source::Cache}},
                 {}};
     made.build = [vector](Graph &graph, const std::vector<Tensor> &in) {

@@ -302,6 +302,8 @@ const std::vector<Damage> &damages() {
        }},
       {"two variables", [](ManifestT &m) { m.variables[1]->name = "cache"; }},
       {"unknown role", [](ManifestT &m) { m.variables[0]->role = Role(9); }},
+      {"is a parameter of i32, expected f32, f16 or bf16",
+       [](ManifestT &m) { m.variables[1]->type = ElementType::I32; }},
       {"without a name",
        [](ManifestT &m) { m.variables[0]->pieces[0]->tensor = ""; }},
       {"unknown initializer",

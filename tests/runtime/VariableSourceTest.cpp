@@ -254,5 +254,27 @@ TEST(VariableSource, WithoutATensorAndAnInitializerIsAnError) {
       FailsWith(ErrorCode::NotFound, "'w' has neither a tensor"));
 }
 
+TEST(VariableSource, RoundsToTheVariablesType) {
+  auto variable = normal("w", {3}, 0.1F, 0, ElementType::F16);
+  variable.initializer->kind = InitializerKind::Constant;
+  for (ElementType type : {ElementType::F16, ElementType::BF16}) {
+    variable.type = type;
+    uint16_t bits = type == ElementType::F16 ? toF16(0.1F) : toBF16(0.1F);
+    auto bytes = stored(variable, Layout::RowMajor, 0, 1);
+    ASSERT_EQ(bytes.size(), 6U);
+    for (size_t i = 0; i < 3; ++i)
+      EXPECT_EQ(0, std::memcmp(bytes.data() + 2 * i, &bits, 2)) << i;
+  }
+}
+
+TEST(VariableSource, MakesNoTypeThatWeightsDoNotHave) {
+  ASSERT_VALUE(auto team, ThreadTeam::create(1));
+  for (ElementType type : {ElementType::F64, ElementType::I32, ElementType::I64,
+                           ElementType::U8, ElementType::Bool})
+    EXPECT_THAT(VariableSource::create(normal("w", {3}, 0, 1, type),
+                                       Layout::RowMajor, nullptr, 0, *team),
+                FailsWith(ErrorCode::Unsupported, "the parameter 'w' is of "));
+}
+
 } // namespace
 } // namespace gptc

@@ -65,6 +65,10 @@ Status checkVariable(const VariableT &variable) {
   if (variable.role > Role::MAX)
     return wrong("{} has the unknown role {}", what,
                  static_cast<unsigned>(variable.role));
+  if (variable.role == Role::Parameter &&
+      !isWeightType(toDataType(variable.type)))
+    return wrong("{} is a parameter of {}, expected f32, f16 or bf16", what,
+                 toString(toDataType(variable.type)));
   for (const auto &piece : variable.pieces) {
     if (piece->tensor.empty())
       return wrong("{} is made of a tensor without a name", what);

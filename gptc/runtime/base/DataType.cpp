@@ -42,6 +42,11 @@ std::optional<DataType> parseDataType(std::string_view name) {
   return std::nullopt;
 }
 
+bool isWeightType(DataType type) {
+  return type == DataType::F32 || type == DataType::F16 ||
+         type == DataType::BF16;
+}
+
 float fromBF16(uint16_t bits) {
   return std::bit_cast<float>(uint32_t(bits) << 16);
 }

@@ -34,6 +34,9 @@ size_t sizeOf(DataType type);
 std::string_view toString(DataType type);
 /// Inverse of toString; nothing for an unknown name.
 std::optional<DataType> parseDataType(std::string_view name);
+/// Whether parameters are of this type, which checkpoints and initializers
+/// fill: f32, f16 and bf16.
+bool isWeightType(DataType type);
 /// Bits of a bf16 to float and back (round to nearest even).
 float fromBF16(uint16_t bits);
 uint16_t toBF16(float value);

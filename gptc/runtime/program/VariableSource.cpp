@@ -57,6 +57,12 @@ Expected<VariableSource>
 VariableSource::create(const artifact::VariableT &variable,
                        artifact::Layout layout, const Checkpoint *checkpoint,
                        uint64_t seed, ThreadTeam &team) {
+  DataType type = toDataType(variable.type);
+  if (!isWeightType(type))
+    return failure(ErrorCode::Unsupported,
+                   "the parameter '{}' is of {}, and neither a checkpoint nor "
+                   "an initializer gives values but of f32, f16 and bf16",
+                   variable.name, toString(type));
   VariableSource source;
   std::vector<SourcePiece> pieces;
   if (checkpoint) {
@@ -91,7 +97,7 @@ VariableSource::create(const artifact::VariableT &variable,
   }
   GPTC_TRY(source.matrix_, SourceMatrix::create(variable.name, variable.shape,
                                                 std::move(pieces)));
-  source.type_ = toDataType(variable.type);
+  source.type_ = type;
   source.layout_ = layout;
   GPTC_TRY(uint64_t bytes, storedBytes(variable.shape, variable.type, layout));
   if (layout == artifact::Layout::RowMajor) {

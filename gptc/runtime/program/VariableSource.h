@@ -23,7 +23,8 @@ public:
   ~VariableSource();
   /// `checkpoint` may be null and must outlive the source. Values that an
   /// initializer draws are a function of the seed, the variable's name and
-  /// the element's index; they are made by `team`.
+  /// the element's index; they are made by `team`. Fails for a variable of a
+  /// type that weights do not have.
   static Expected<VariableSource> create(const artifact::VariableT &variable,
                                          artifact::Layout layout,
                                          const Checkpoint *checkpoint,

@@ -85,7 +85,7 @@ Status addParts(
         &load,
     std::vector<PendingTensor> &tensors, WrittenWeights &summary) {
   DataType type = toDataType(variable.type);
-  if (type != DataType::F32 && type != DataType::F16 && type != DataType::BF16)
+  if (!isWeightType(type))
     return failure(ErrorCode::Unsupported,
                    "'{}' is stored in {}, which is not exported", variable.name,
                    toString(type));

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <numeric>
 
@@ -50,6 +51,7 @@ void gather(const TensorView &tensor, uint64_t first, uint64_t stride,
 }
 
 void store(const float *from, DataType type, uint64_t count, std::byte *to) {
+  assert(isWeightType(type));
   if (type == DataType::F32) {
     std::memcpy(to, from, count * 4);
     return;

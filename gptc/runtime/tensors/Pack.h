@@ -38,7 +38,8 @@ private:
   uint64_t columns_ = 1;
 };
 
-/// Stores in row-major order, rows [from, to).
+/// Stores in row-major order, rows [from, to). The type must be one of weights
+/// (isWeightType), here and below.
 void storeRows(const SourceMatrix &source, DataType type, uint64_t from,
                uint64_t to, std::byte *base);
 

@@ -5,6 +5,21 @@ gptc.variable @w parameter : tensor<4xf32>
 
 // -----
 
+// expected-error @+1 {{(variable_c2) is a parameter of 'i32', expected f32, f16 or bf16}}
+gptc.variable @w parameter : tensor<4xi32> init(<constant, 3.0, 0.0>)
+
+// -----
+
+// expected-error @+1 {{(variable_c2) is a parameter of 'f64', expected f32, f16 or bf16}}
+gptc.variable @w parameter : tensor<4xf64> pieces([#gptc.piece<"w">])
+
+// -----
+
+gptc.variable @i counter : tensor<4xi32>
+gptc.variable @w parameter : tensor<4xf16> init(<constant, 3.0, 0.0>)
+
+// -----
+
 func.func @read_c1() {
   // expected-error @+1 {{(read_c1) names the variable @w, which the module does not declare}}
   %0 = gptc.read @w : tensor<4xf32>
