@@ -384,7 +384,10 @@ Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
   mlir::ModuleOp module = moduleOf(graph);
   ModuleInfo info;
   info.type = type;
-  info.targets = targets;
+  for (const std::string &target : targets)
+    if (target != "reference")
+      info.targets.push_back(target);
+  info.reference = info.targets.size() < targets.size();
   info.initSeed = seed;
   info.parameters = countParameters(module);
   GPTC_CHECK(addCosts(module, info));

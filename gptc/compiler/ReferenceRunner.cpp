@@ -15,6 +15,20 @@ namespace gptc {
 
 namespace {
 
+/// 16-bit floating point numbers, widened and narrowed.
+struct Half {
+  uint16_t bits;
+  Half() = default;
+  explicit Half(double value) : bits(toF16(float(value))) {}
+  explicit operator double() const { return fromF16(bits); }
+};
+struct BFloat {
+  uint16_t bits;
+  BFloat() = default;
+  explicit BFloat(double value) : bits(toBF16(float(value))) {}
+  explicit operator double() const { return fromBF16(bits); }
+};
+
 template <typename T>
 void widen(const std::byte *from, std::vector<double> &to) {
   for (size_t i = 0; i < to.size(); ++i) {
@@ -41,6 +55,12 @@ Expected<HostTensor> toHost(const NpyArray &array) {
   switch (array.type) {
   case DataType::F32:
     widen<float>(bytes, tensor.values);
+    return tensor;
+  case DataType::F16:
+    widen<Half>(bytes, tensor.values);
+    return tensor;
+  case DataType::BF16:
+    widen<BFloat>(bytes, tensor.values);
     return tensor;
   case DataType::F64:
     widen<double>(bytes, tensor.values);
@@ -70,6 +90,12 @@ Expected<NpyArray> fromHost(const HostTensor &tensor) {
   case DataType::F32:
     narrow<float>(tensor.values, array.bytes.data());
     return array;
+  case DataType::F16:
+    narrow<Half>(tensor.values, array.bytes.data());
+    return array;
+  case DataType::BF16:
+    narrow<BFloat>(tensor.values, array.bytes.data());
+    return array;
   case DataType::F64:
     narrow<double>(tensor.values, array.bytes.data());
     return array;
@@ -89,17 +115,18 @@ Expected<NpyArray> fromHost(const HostTensor &tensor) {
   }
 }
 
-/// A parameter's values from the bytes that the CPU target embeds.
-void unpack(const artifact::VariableT &variable,
-            const artifact::StorageT &storage, const std::byte *bytes,
-            std::vector<float> &to) {
+/// A parameter's values from its stored bytes.
+std::vector<float> unpack(const artifact::VariableT &variable,
+                          artifact::Layout layout, const std::byte *bytes) {
+  std::vector<float> values(elementCount(variable.shape));
   uint64_t columns = variable.shape.empty() ? 1 : variable.shape.back();
-  uint64_t rows = to.size() / columns;
-  bool packed = storage.layout != artifact::Layout::RowMajor;
-  bool transposed = storage.layout == artifact::Layout::PackedTransposed;
+  uint64_t rows = values.size() / columns;
+  bool packed = layout != artifact::Layout::RowMajor;
+  bool transposed = layout == artifact::Layout::PackedTransposed;
   for (uint64_t row = 0; row < rows; ++row)
     loadRow(bytes, toDataType(variable.type), packed, transposed, rows, columns,
-            row, to.data() + row * columns);
+            row, values.data() + row * columns);
+  return values;
 }
 
 class Runner : public ReferenceModel {
@@ -162,20 +189,26 @@ Status Runner::loadWeights(const Artifact &artifact,
     artifact::VariableT variable = *manifest.variables[i];
     if (variable.role != artifact::Role::Parameter)
       continue;
+    auto declared = module->lookupSymbol<ir::VariableOp>(variable.name);
+    if (!declared)
+      continue; // Nothing reads it.
     HostTensor &tensor = variables[variable.name];
-    tensor.shape.assign(variable.shape.begin(), variable.shape.end());
-    std::vector<float> values(elementCount(variable.shape));
+    tensor = zerosOf(declared.getTensorType());
+    std::vector<float> values;
     if (embedded && cpu->storages[i]->embedded) {
-      unpack(variable, *cpu->storages[i],
-             artifact.blob(*cpu->storages[i]->embedded).data(), values);
+      values = unpack(variable, cpu->storages[i]->layout,
+                      artifact.blob(*cpu->storages[i]->embedded).data());
     } else {
-      // The model phase is in f32, whatever the CPU stores.
-      variable.type = artifact::ElementType::F32;
+      // What the definition says, not narrower as the CPU may store it.
+      variable.type = artifact::ElementType(tensor.type);
+      constexpr auto layout = artifact::Layout::RowMajor;
       GPTC_TRY(auto source,
-               VariableSource::create(variable, artifact::Layout::RowMajor,
+               VariableSource::create(variable, layout,
                                       checkpoint ? &*checkpoint : nullptr,
                                       manifest.source->init_seed, *team));
-      source.fillAll(*team, reinterpret_cast<std::byte *>(values.data()));
+      std::vector<std::byte> bytes(source.units() * source.unitBytes());
+      source.fillAll(*team, bytes.data());
+      values = unpack(variable, layout, bytes.data());
     }
     tensor.values.assign(values.begin(), values.end());
   }

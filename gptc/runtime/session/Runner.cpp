@@ -76,21 +76,24 @@ NpyArray readResult(Executable &program, uint32_t entry, size_t index) {
       *program.artifact().manifest().entries[entry]->results[index];
   auto bytes = program.result(entry, index);
   NpyArray array{toDataType(parameter.type), parameter.shape, {}};
-  if (array.type != DataType::BF16) {
-    array.bytes.assign(bytes.begin(),
-                       bytes.begin() +
-                           int64_t(denseBytes(array.shape, parameter.type)));
+  array.bytes.assign(bytes.begin(),
+                     bytes.begin() +
+                         int64_t(denseBytes(array.shape, parameter.type)));
+  return withoutBF16(std::move(array));
+}
+
+NpyArray withoutBF16(NpyArray array) {
+  if (array.type != DataType::BF16)
     return array;
-  }
-  array.type = DataType::F32;
-  array.bytes.resize(bytes.size() * 2);
-  for (size_t i = 0; i < bytes.size() / 2; ++i) {
+  NpyArray wide{DataType::F32, std::move(array.shape), {}};
+  wide.bytes.resize(array.bytes.size() * 2);
+  for (size_t i = 0; i < array.bytes.size() / 2; ++i) {
     uint16_t bits = 0;
-    std::memcpy(&bits, bytes.data() + i * 2, 2);
+    std::memcpy(&bits, array.bytes.data() + i * 2, 2);
     float value = fromBF16(bits);
-    std::memcpy(array.bytes.data() + i * 4, &value, 4);
+    std::memcpy(wide.bytes.data() + i * 4, &value, 4);
   }
-  return array;
+  return wide;
 }
 
 } // namespace gptc

@@ -71,6 +71,8 @@ void setArguments(Executable &program, uint32_t entry,
 /// Result `index` of the last run of an entry. A bf16 result comes as f32,
 /// since .npy has no such type.
 NpyArray readResult(Executable &program, uint32_t entry, size_t index);
+/// An array of bf16 as one of f32, any other as it is.
+NpyArray withoutBF16(NpyArray array);
 
 } // namespace gptc
 

@@ -28,7 +28,7 @@ public:
                                       double *seconds) override {
     using Clock = std::chrono::steady_clock;
     Clock::time_point begin = Clock::now();
-    auto results = runOn(entry, arguments, nullptr);
+    auto results = runToShow(entry, arguments, nullptr);
     if (seconds)
       *seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     return results;
@@ -37,7 +37,7 @@ public:
   Expected<std::vector<NpyArray>> runTraced(uint32_t entry,
                                             std::span<const NpyArray> arguments,
                                             Trace &trace) override {
-    return runOn(entry, arguments, &trace);
+    return runToShow(entry, arguments, &trace);
   }
   std::span<std::byte> argument(uint32_t entry, size_t index) override {
     return memoryOf(entry).arguments[index].bytes;
@@ -51,7 +51,7 @@ public:
     for (NpyArray &argument : arguments)
       argument.bytes.resize(
           denseBytes(argument.shape, toElementType(argument.type)));
-    GPTC_TRY(auto results, run(entry, arguments, nullptr));
+    GPTC_TRY(auto results, runOn(entry, arguments, nullptr));
     // Whoever holds the memory goes on to look at it.
     for (size_t i = 0; i < results.size(); ++i) {
       if (results[i].bytes.size() != memory.results[i].bytes.size())
@@ -74,6 +74,15 @@ private:
   runOn(uint32_t entry, std::span<const NpyArray> arguments, Trace *trace) {
     return model_->run(artifact_->manifest().entries[entry]->name,
                        {arguments.begin(), arguments.end()}, trace);
+  }
+
+  /// The same with results as other backends show them.
+  Expected<std::vector<NpyArray>>
+  runToShow(uint32_t entry, std::span<const NpyArray> arguments, Trace *trace) {
+    GPTC_TRY(auto results, runOn(entry, arguments, trace));
+    for (NpyArray &result : results)
+      result = withoutBF16(std::move(result));
+    return results;
   }
 
   /// Of an entry that is run in place.
