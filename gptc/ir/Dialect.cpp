@@ -13,6 +13,27 @@
 #include "gptc/ir/Interfaces.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "gptc/ir/Attributes.cpp.inc"
+
+namespace gptc::ir {
+
+/// Types in parentheses, of which there may be none.
+static mlir::ParseResult
+parseTypeList(mlir::OpAsmParser &parser,
+              llvm::SmallVectorImpl<mlir::Type> &types) {
+  return parser.parseCommaSeparatedList(mlir::AsmParser::Delimiter::Paren, [&] {
+    return parser.parseType(types.emplace_back());
+  });
+}
+
+static void printTypeList(mlir::OpAsmPrinter &printer, mlir::Operation *,
+                          mlir::TypeRange types) {
+  printer << "(";
+  llvm::interleaveComma(types, printer);
+  printer << ")";
+}
+
+} // namespace gptc::ir
+
 #define GET_OP_CLASSES
 #include "gptc/ir/Ops.cpp.inc"
 

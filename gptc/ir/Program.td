@@ -51,7 +51,7 @@ def Gptc_LaunchOp : Gptc_Op<"launch", [
                        Variadic<Gptc_Buffer>:$outputs);
   let assemblyFormat = [{
     $kernel `(` $inputs `)` `->` `(` $outputs `)` attr-dict `:`
-    `(` type($inputs) `)` `->` `(` type($outputs) `)`
+    custom<TypeList>(type($inputs)) `->` custom<TypeList>(type($outputs))
   }];
 }
 

@@ -33,6 +33,17 @@ func.func @storage_c2() {
 
 // -----
 
+gptc.kernel @k rowwise () -> tensor<4xf32> {
+  %0 = arith.constant dense<1.0> : tensor<4xf32>
+  gptc.yield %0 : tensor<4xf32>
+}
+func.func @without_inputs(%y: memref<4xf32>) {
+  gptc.launch @k() -> (%y) : () -> (memref<4xf32>)
+  return
+}
+
+// -----
+
 func.func @launch_c1(%x: memref<4xf32>) {
   // expected-error @+1 {{(launch_c1) names the kernel @k, which the module does not declare}}
   gptc.launch @k(%x) -> (%x) : (memref<4xf32>) -> (memref<4xf32>)
