@@ -24,6 +24,18 @@ public:
     if (auto number = find<mlir::IntegerAttr>(name))
       to = number.getValue().getZExtValue();
   }
+  /// A size of the model, which artifacts bound so.
+  void readSize(llvm::StringRef name, uint64_t &to) {
+    constexpr int64_t most = (int64_t(1) << 31) - 1;
+    int64_t value = 0;
+    read(name, value);
+    to = uint64_t(value);
+    if (status && (value < 0 || value > most))
+      status = failure(ErrorCode::InvalidArgument,
+                       "the module's attribute {} has '{}' of {}, expected 0 "
+                       "to {}",
+                       infoAttr.str(), name.str(), value, most);
+  }
   void read(llvm::StringRef name, int64_t &to) {
     if (auto number = find<mlir::IntegerAttr>(name))
       to = number.getValue().getSExtValue();
@@ -109,16 +121,16 @@ Expected<ModuleInfo> infoOf(mlir::ModuleOp module) {
   Members members(dictionary);
   members.read("name", info.name);
   members.read("family", info.model.family);
-  members.read("layers", info.model.layers);
-  members.read("width", info.model.width);
-  members.read("heads", info.model.heads);
-  members.read("head_size", info.model.headSize);
-  members.read("context", info.model.context);
-  members.read("vocabulary", info.model.vocabulary);
+  members.readSize("layers", info.model.layers);
+  members.readSize("width", info.model.width);
+  members.readSize("heads", info.model.heads);
+  members.readSize("head_size", info.model.headSize);
+  members.readSize("context", info.model.context);
+  members.readSize("vocabulary", info.model.vocabulary);
   members.read("end_of_text", info.model.endOfText);
   members.read("parameters", info.parameters);
-  members.read("batch", info.batch);
-  members.read("capacity", info.capacity);
+  members.readSize("batch", info.batch);
+  members.readSize("capacity", info.capacity);
   members.read("type", info.type);
   members.read("targets", info.targets);
   members.read("reference", info.reference);
@@ -188,7 +200,20 @@ public:
     dimension(where, "batch", info.batch, shape[0]);
     dimension(where, "capacity", info.capacity, shape[2]);
   }
+  /// Sessions find arguments and results of these entries by their names.
+  void names(mlir::func::FuncOp function) {
+    using Names = llvm::SmallVector<llvm::StringRef>;
+    llvm::StringRef entry = function.getSymName();
+    if (entry == "decode" || entry == "prefill" ||
+        entry.starts_with("prefill_"))
+      names(function, Names{"tokens", "positions", "lengths"}, Names{"logits"});
+    else if (entry == "logits")
+      names(function, Names{"tokens"}, Names{"logits"});
+    else if (entry == "score")
+      names(function, Names{"tokens", "targets"}, Names{"log_likelihood"});
+  }
   void entry(mlir::func::FuncOp function) {
+    names(function);
     bool cached = false;
     for (unsigned i = 0; i < function.getNumArguments(); ++i)
       cached = cached || nameOf(function, i) == "positions";
@@ -220,6 +245,36 @@ private:
   static llvm::StringRef nameOf(mlir::func::FuncOp function, unsigned i) {
     auto name = function.getArgAttrOfType<mlir::StringAttr>(i, ir::nameAttr);
     return name ? name.getValue() : "";
+  }
+  void names(mlir::func::FuncOp function, llvm::ArrayRef<llvm::StringRef> takes,
+             llvm::ArrayRef<llvm::StringRef> gives) {
+    llvm::SmallVector<llvm::StringRef> arguments, results;
+    auto note = [](mlir::StringAttr name, auto &to) {
+      if (name)
+        to.push_back(name.getValue());
+    };
+    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+      note(function.getArgAttrOfType<mlir::StringAttr>(i, ir::nameAttr),
+           arguments);
+      note(function.getArgAttrOfType<mlir::StringAttr>(i, ir::resultAttr),
+           results);
+    }
+    for (unsigned i = 0; i < function.getNumResults(); ++i)
+      note(function.getResultAttrOfType<mlir::StringAttr>(i, ir::nameAttr),
+           results);
+    auto require = [&](const char *kind, llvm::StringRef name,
+                       llvm::ArrayRef<llvm::StringRef> found) {
+      if (status && !llvm::is_contained(found, name))
+        status = failure(ErrorCode::InvalidArgument,
+                         "the entry '{}' has no {} '{}', by which it is run; "
+                         "found {}",
+                         function.getSymName().str(), kind, name.str(),
+                         found.empty() ? "none" : llvm::join(found, ", "));
+    };
+    for (llvm::StringRef name : takes)
+      require("argument", name, arguments);
+    for (llvm::StringRef name : gives)
+      require("result", name, results);
   }
   void logits(const std::string &entry, mlir::ShapedType type) {
     if (type && type.getRank() > 0)

@@ -2,6 +2,8 @@
 
 #include "gptc/compiler/PhaseGate.h"
 
+#include "gptc/compiler/MemoryGate.h"
+
 namespace gptc {
 
 namespace {
@@ -45,6 +47,19 @@ public:
   explicit Gate(Phase phase) : phase(phase) {}
 
   mlir::LogicalResult verify(mlir::ModuleOp module) {
+    if (mlir::failed(verifyOps(module)))
+      return mlir::failure();
+    if (phase != Phase::Program)
+      return mlir::success();
+    mlir::SymbolTable symbols(module);
+    for (auto function : module.getOps<mlir::func::FuncOp>())
+      if (mlir::failed(verifyMemory(function, symbols)))
+        return mlir::failure();
+    return mlir::success();
+  }
+
+private:
+  mlir::LogicalResult verifyOps(mlir::ModuleOp module) {
     for (mlir::Operation &op : *module.getBody()) {
       if (auto function = llvm::dyn_cast<mlir::func::FuncOp>(op)) {
         if (mlir::failed(verify(function)))
@@ -60,7 +75,6 @@ public:
     return mlir::success();
   }
 
-private:
   mlir::LogicalResult misplaced(mlir::Operation *op) {
     return op->emitError()
            << "'" << op->getName() << "' does not stand here in phase '"

@@ -8,7 +8,8 @@
 namespace gptc {
 
 /// Whether a module whose ops are valid each holds what a module of `phase`
-/// does, and nothing else: what passes and code generation rely on. Emits one
+/// does, and nothing else: what passes and code generation rely on. In phase
+/// program its launches must also find in memory what they read. Emits one
 /// error, at the first op that does not belong there.
 mlir::LogicalResult verifyPhase(mlir::ModuleOp module, Phase phase);
 

@@ -10,6 +10,7 @@
 namespace gptc {
 namespace {
 
+using testing::AnyOf;
 using testing::HasSubstr;
 
 constexpr const char *phases[] = {"model", "gradient", "fused", "kernels",
@@ -226,6 +227,83 @@ TEST(PhasesErrors, BuffersLieInTheArena) {
   EXPECT_THAT(errorWith("4"), HasSubstr("(arena_c1)"));
   EXPECT_THAT(errorWith("1048576"), HasSubstr("ends after the"));
   EXPECT_FALSE(std::filesystem::exists(onward.output));
+}
+
+/// `text` without the line at `at`.
+std::string withoutLine(std::string text, size_t at) {
+  size_t begin = text.rfind('\n', at) + 1;
+  return text.erase(begin, text.find('\n', at) + 1 - begin);
+}
+
+/// Whatever buffer is moved and whatever launch is left out, what would run on
+/// other values than before is refused.
+TEST(PhasesErrors, BuffersHoldWhatIsReadFromThem) {
+  TemporaryFolder folder;
+  CompileRequest request;
+  request.model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-gelu";
+  for (const std::string entry : {"decode", "loss_and_gradients"}) {
+    request.entries = {entry};
+    request.toPhase = "program";
+    auto compiled = compileModel(request);
+    ASSERT_TRUE(compiled) << compiled.error().message();
+    const std::string &text = compiled->text;
+    CompileRequest onward;
+    onward.toPhase = "program";
+    auto errorOfText = [&](const std::string &edited) {
+      onward.model = folder.write("edited.mlir", edited);
+      return errorOf(onward);
+    };
+    EXPECT_EQ(errorOfText(text), "no error");
+    size_t moved = 0, launches = 0;
+    const std::string arena = "gptc.arena ";
+    for (size_t at = 0; (at = text.find(arena, at)) != std::string::npos;) {
+      at += arena.size();
+      std::string edited = text;
+      edited.replace(at, text.find(' ', at) - at, "0");
+      if (edited != text)
+        moved +=
+            errorOfText(edited).find("must not overlap") != std::string::npos;
+    }
+    EXPECT_GE(moved, 2U) << entry;
+    for (size_t at = 0;
+         (at = text.find("gptc.launch", at)) != std::string::npos; ++at) {
+      ++launches;
+      EXPECT_THAT(errorOfText(withoutLine(text, at)),
+                  AnyOf(HasSubstr("which no launch before it writes"),
+                        HasSubstr("', which no launch writes")))
+          << text.substr(at, 80);
+    }
+    EXPECT_GE(launches, 6U);
+  }
+}
+
+TEST(PhasesErrors, SessionsFindArgumentsAndResults) {
+  TemporaryFolder folder;
+  CompileRequest request;
+  request.model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-gelu";
+  request.entries = {"decode"};
+  for (const std::string phase : {"model", "program"}) {
+    request.toPhase = phase;
+    auto compiled = compileModel(request);
+    ASSERT_TRUE(compiled) << compiled.error().message();
+    auto renamed = [&](const std::string &name) {
+      std::string text = compiled->text, quoted = "\"" + name + "\"}";
+      size_t at = text.find(quoted);
+      EXPECT_NE(at, std::string::npos) << name;
+      text.replace(at, quoted.size(), "\"other\"}");
+      CompileRequest onward;
+      onward.model = folder.write("edited.mlir", text);
+      onward.output = folder / "out.gptc";
+      return errorOf(onward);
+    };
+    EXPECT_THAT(renamed("logits"),
+                HasSubstr("the entry 'decode' has no result 'logits', by which "
+                          "it is run; found other"));
+    EXPECT_THAT(renamed("positions"),
+                HasSubstr("the entry 'decode' has no argument 'positions', by "
+                          "which it is run; found tokens, other, lengths"));
+    EXPECT_FALSE(std::filesystem::exists(folder / "out.gptc"));
+  }
 }
 
 TEST(PhasesErrors, EntriesAreOneBlock) {
