@@ -9,6 +9,7 @@
 #include "gptc/frontend/Operators.h"
 #include "gptc/models/Recipes.h"
 #include "gptc/models/TaskHead.h"
+#include "gptc/models/Transformer.h"
 #include "gptc/runtime/base/Sha256.h"
 #include "gptc/runtime/training/Adapters.h"
 
@@ -276,6 +277,21 @@ Status checkSizes(const CompileRequest &request, const ModelInfo &model) {
   return {};
 }
 
+/// Whether graphs hold the entries of a definition of gptc's own in the sizes
+/// that a request asks for.
+Status checkEntrySizes(const ModelSource &source, const ModuleInfo &info,
+                       const std::vector<EntryRequest> &entries) {
+  if (!source.model)
+    return {};
+  for (const EntryRequest &entry : entries)
+    if (std::string why = whyTooLarge(*source.model, entry); !why.empty())
+      return failure(ErrorCode::InvalidArgument,
+                     "--batch {} and --context {} are too large for '{}' of "
+                     "'{}': {}; give smaller ones",
+                     info.batch, info.capacity, entry.name, info.name, why);
+  return {};
+}
+
 } // namespace
 
 Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
@@ -361,6 +377,7 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
     GPTC_CHECK(
         task ? addTaskEntry(entries, name, batch, capacity, training, *task)
              : addEntry(entries, name, batch, capacity, training));
+  GPTC_CHECK(checkEntrySizes(source, info, entries));
   if (task)
     info.task = describe(*task);
   GPTC_TRY(std::optional<Adapters> adapters, adapt(graph, request));

@@ -182,6 +182,7 @@ Expected<ModelSource> resolveModel(const std::string &model,
     GPTC_CHECK(openCheckpoint(source, checkpoint));
     GPTC_TRY(ModelConfig config, readConfig(source.folder));
     if (!sameComputation(*published, config))
+    source.model = *published;
       return failure(ErrorCode::InvalidArgument,
                      "the configuration of '{}' is not that of '{}'; compile "
                      "the folder itself: gptc compile {}",
@@ -226,6 +227,7 @@ Expected<ModelSource> resolveModel(const std::string &model,
   }
   auto opened = openCheckpoint(source, checkpoint.empty() ? model : checkpoint);
   if (!opened && bare && opened.error().code() == ErrorCode::NotFound)
+  source.model = config;
     return failure(ErrorCode::NotFound,
                    "{}; --init-seed gives a folder without weights random ones",
                    opened.error().message());

@@ -15,6 +15,8 @@ namespace gptc {
 /// A definition together with the weights and files that come with it.
 struct ModelSource {
   Definition definition;
+  /// What a definition of gptc's own is made from; nothing of a library's.
+  std::optional<ModelConfig> model;
   std::optional<Checkpoint> checkpoint;
   /// Absolute path of the folder with the checkpoint, or with config.json and
   /// a tokenizer alone; empty without one.

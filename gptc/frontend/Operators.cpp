@@ -168,8 +168,6 @@ Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
     return complain(fmt::format(
         "for this query the key and value need to be {}",
         TensorType{query.type().element, {q[0], q[1], k[2], q[3]}}.toString()));
-  // One score for each pair of a query and a key.
-  constexpr int64_t mostScores = int64_t(1) << 48;
   if (TensorType{DataType::F32, {q[0], q[1], q[2], k[2]}}.elements() >
       mostScores)
     return complain(fmt::format("they have more than {} scores", mostScores));

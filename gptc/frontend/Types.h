@@ -32,6 +32,9 @@ std::string toString(const Shape &shape);
 /// and operations are counted in 64 bits.
 constexpr int64_t mostElements = int64_t(1) << 40;
 
+/// Scores of one attention at most, one for each pair of a query and a key.
+constexpr int64_t mostScores = int64_t(1) << 48;
+
 /// How a parameter starts without a checkpoint.
 struct Initializer {
   enum class Kind { Constant, Normal } kind = Kind::Constant;

@@ -4,7 +4,9 @@
 
 #include "gptc/frontend/Operators.h"
 
+#include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 
 namespace gptc {
 
@@ -229,6 +231,47 @@ void Builder::build() {
 void buildTransformer(Graph &graph, const ModelConfig &config,
                       const EntryRequest &request) {
   Builder(graph, config, request).build();
+}
+
+std::string whyTooLarge(const ModelConfig &config,
+                        const EntryRequest &request) {
+  using Kind = EntryRequest::Kind;
+  int64_t batch = request.batch, rows = request.rows;
+  bool cached = request.kind == Kind::Prefill || request.kind == Kind::Decode;
+  auto f32 = [](Shape shape) { return TensorType{DataType::F32, shape}; };
+  int64_t projected = config.heads * config.headSize;
+  std::vector<std::pair<const char *, TensorType>> tensors{
+      {"a layer's queries, keys and values", f32({batch, rows, 3 * projected})},
+      {"what is inside of a layer's MLP", f32({batch, rows, config.inner})},
+      {"a layer's states", f32({batch, rows, config.width})}};
+  if (cached)
+    tensors.push_back(
+        {"the cache of a layer's keys",
+         f32({batch, config.heads, request.capacity, config.headSize})});
+  if (cached)
+    tensors.push_back({"the logits", f32({batch, config.vocabulary})});
+  if (request.kind == Kind::Logits)
+    tensors.push_back({"the logits", f32({batch, rows, config.vocabulary})});
+  // Elsewhere logits come in blocks, of an eighth of all rows at least.
+  if (request.kind == Kind::Score || request.kind == Kind::Loss)
+    tensors.push_back(
+        {"a block of logits",
+         f32({std::max<int64_t>(batch * rows / 8, 1), config.vocabulary})});
+  auto [what, type] = *std::max_element(
+      tensors.begin(), tensors.end(), [](const auto &a, const auto &b) {
+        return a.second.elements() < b.second.elements();
+      });
+  if (type.elements() > mostElements)
+    return fmt::format("{} would be {} of {} elements, and a tensor has at "
+                       "most {}",
+                       what, type.toString(), type.elements(), mostElements);
+  TensorType scores =
+      f32({batch, config.heads, rows, cached ? request.capacity : rows});
+  if (scores.elements() > mostScores)
+    return fmt::format("a layer's attention would have {} scores, and has at "
+                       "most {}",
+                       toString(scores.shape), mostScores);
+  return "";
 }
 
 Definition definitionOf(const ModelConfig &config) {

@@ -14,6 +14,12 @@ namespace gptc {
 void buildTransformer(Graph &graph, const ModelConfig &config,
                       const EntryRequest &request);
 
+/// Why no graph holds an entry point of a model, as its largest tensor has too
+/// many elements for the sizes that are asked for, or attention too many
+/// scores; else an empty text. Told before all layers are built, each of which
+/// would fail.
+std::string whyTooLarge(const ModelConfig &config, const EntryRequest &request);
+
 /// The definition of a configuration.
 Definition definitionOf(const ModelConfig &config);
 
