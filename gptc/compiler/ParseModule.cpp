@@ -88,6 +88,18 @@ private:
   llvm::StringMap<int> levels;
 };
 
+/// The first errors of a text, and how many there are besides: what is left out
+/// by mistake is missed wherever it is used.
+std::string firstOf(std::vector<std::string> errors) {
+  constexpr size_t most = 3;
+  size_t left = errors.size() > most ? errors.size() - most : 0;
+  errors.resize(errors.size() - left);
+  std::string text = llvm::join(errors, "; ");
+  return left == 0 ? text
+                   : fmt::format("{}; and {} more error{}", text, left,
+                                 left == 1 ? "" : "s");
+}
+
 Status checkNesting(llvm::StringRef text, const std::string &path) {
   size_t at = Nesting(text).findTooDeep();
   if (at == text.size())
@@ -139,7 +151,7 @@ parseModule(const std::string &path, mlir::MLIRContext &context) {
                    "compile --to' writes it",
                    path);
   GPTC_CHECK(checkNesting(text, path));
-  std::string errors;
+  std::vector<std::string> errors;
   mlir::ScopedDiagnosticHandler handler(
       &context, [&](mlir::Diagnostic &diagnostic) {
         std::string place;
@@ -149,14 +161,13 @@ parseModule(const std::string &path, mlir::MLIRContext &context) {
               fmt::format("line {}, column {}", at.getLine(), at.getColumn());
         else
           llvm::raw_string_ostream(place) << diagnostic.getLocation();
-        errors += fmt::format("{}{}: {}", errors.empty() ? "" : "; ", place,
-                              diagnostic.str());
+        errors.push_back(fmt::format("{}: {}", place, diagnostic.str()));
         return mlir::success();
       });
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context, path);
   if (!module)
     return failure(ErrorCode::InvalidArgument, "'{}' is no module: {}", path,
-                   errors);
+                   firstOf(errors));
   GPTC_CHECK(checkSizes(*module, path));
   return module;
 }

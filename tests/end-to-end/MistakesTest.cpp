@@ -201,6 +201,67 @@ TEST_F(Mistakes, NumbersOfAnEditedModuleAreHeldAgainstItsTypes) {
     }
 }
 
+TEST_F(Mistakes, SizesOfAnEditedModuleAreSizes) {
+  TemporaryFolder folder;
+  std::string file = folder / "a.mlir";
+  expectSuccess(gptcCommand({"compile", model, "--entry", "decode", "--to",
+                             "program", "-o", file, "--cpu", "x86-64-v3"}));
+  const std::string whole = folder.read("a.mlir");
+  for (const char *member : {"layers", "width", "heads", "head_size"})
+    for (const char *value : {"-12", "4294967296"}) {
+      std::string text = whole;
+      size_t at = text.find(std::string(member) + " = ");
+      ASSERT_NE(at, std::string::npos) << member;
+      at += std::string_view(member).size() + 3;
+      text.replace(at, text.find(' ', at) - at, value);
+      folder.write("a.mlir", text);
+      expectFailure(gptcCommand({"compile", file, "-o", folder / "b.gptc"}),
+                    fmt::format("the module's attribute gptc.info has '{}' of "
+                                "{}, expected 0 to 2147483647",
+                                member, value));
+    }
+  EXPECT_FALSE(fs::exists(folder / "b.gptc"));
+}
+
+TEST_F(Mistakes, TheFirstErrorsOfAModuleAreToldAndHowManyMore) {
+  TemporaryFolder folder;
+  std::string text = "module {\n  func.func @main() {\n";
+  for (int i = 0; i < 25; ++i)
+    text += fmt::format("    %r{0} = arith.negf %none{0} : f32\n", i);
+  std::string file = folder.write("a.mlir", text + "    return\n  }\n}\n");
+  auto failed = gptcCommand({"compile", file, "-o", folder / "a.gptc"});
+  expectFailure(failed, "and 22 more errors");
+  EXPECT_EQ(failed.err.find("line 6,"), std::string::npos) << failed.err;
+  EXPECT_NE(failed.err.find("line 3,"), std::string::npos) << failed.err;
+}
+
+/// Of each layer the same would be said.
+TEST_F(Mistakes, SizesThatNoTensorHasAreToldInOneSentence) {
+  TemporaryFolder folder;
+  auto plan = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"plan", "gpt3-175b", "--dtype", "bf16"});
+    return gptcCommand(more);
+  };
+  expectFailure(
+      plan({"--batch", "65536"}),
+      "--batch 65536 and --context 2048 are too large for 'prefill_16' of "
+      "'gpt3-175b': the cache of a layer's keys would be f32[65536, 96, 2048, "
+      "128] of 1649267441664 elements, and a tensor has at most 1099511627776; "
+      "give smaller ones");
+  // The train step's states, and an entry that gives all logits.
+  expectFailure(plan({"--batch", "65536", "--train"}),
+                "what is inside of a layer's MLP would be f32[65536, 2048, "
+                "49152]");
+  expectFailure(gptcCommand({"compile", "gpt2-124m", "--entry", "logits",
+                             "--batch", "65536", "-o", folder / "a.gptc"}),
+                "--batch 65536 and --context 1024 are too large for 'logits' "
+                "of 'gpt2-124m': the logits would be f32[65536, 1024, 50257]");
+  expectFailure(gptcCommand({"compile", model, "--batch", "65537", "-o",
+                             folder / "a.gptc"}),
+                "--batch: 65537 is more than 65536");
+  EXPECT_EQ(folder.count(), 0U);
+}
+
 TEST_F(Mistakes, CompilingNeedsNoTemporaryFolder) {
   TemporaryFolder folder;
   auto compile = [&](const std::string &before, const std::string &name) {
