@@ -394,7 +394,8 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
         use(to, states, table);
       };
     auto threw = [&](const char *what) {
-      auto status = graph.finish();
+      // Not those of an entry that it did not come to end.
+      Status status = graph.state().reported();
       return failure(ErrorCode::InvalidArgument,
                      "the definition '{}' threw an exception while it built "
                      "the entry '{}': {}{}",

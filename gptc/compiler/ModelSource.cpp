@@ -142,6 +142,14 @@ Expected<Definition> loadDefinition(const std::string &model) {
   } catch (...) {
     return threw("it is of no std::exception");
   }
+  if (!registry.errors().empty())
+    return failure(ErrorCode::InvalidArgument, "'{}' is wrong:\n{}", path,
+                   fmt::join(registry.errors(), "\n"));
+  if (registry.all().empty())
+    return failure(ErrorCode::NotFound,
+                   "'{}' registers no definition; let its "
+                   "gptc_register_definitions call registry.add(definition)",
+                   path);
   std::vector<std::string> names;
   for (const Definition &definition : registry.all())
     names.push_back(definition.name);
@@ -149,10 +157,9 @@ Expected<Definition> loadDefinition(const std::string &model) {
     return registry.all().front();
   if (const Definition *found = registry.find(name))
     return *found;
-  return failure(
-      ErrorCode::NotFound, "'{}' defines {}; choose one as '{}:NAME'", path,
-      names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", ")),
-      path);
+  return failure(ErrorCode::NotFound,
+                 "'{}' defines {}; choose one as '{}:NAME'", path,
+                 fmt::join(names, ", "), path);
 }
 
 const ModelConfig *findPublished(const std::string &name) {
@@ -175,6 +182,7 @@ Expected<ModelSource> resolveModel(const std::string &model,
   std::error_code code;
   if (const ModelConfig *published = findPublished(model)) {
     source.definition = definitionOf(*published);
+    source.model = *published;
     if (checkpoint.empty()) {
       source.config = writeHuggingFaceConfig(*published);
       return source;
@@ -182,7 +190,6 @@ Expected<ModelSource> resolveModel(const std::string &model,
     GPTC_CHECK(openCheckpoint(source, checkpoint));
     GPTC_TRY(ModelConfig config, readConfig(source.folder));
     if (!sameComputation(*published, config))
-    source.model = *published;
       return failure(ErrorCode::InvalidArgument,
                      "the configuration of '{}' is not that of '{}'; compile "
                      "the folder itself: gptc compile {}",
@@ -220,6 +227,7 @@ Expected<ModelSource> resolveModel(const std::string &model,
   if (config.name.empty()) // The path ends with a slash.
     config.name = fs::path(model).lexically_normal().parent_path().filename();
   source.definition = definitionOf(config);
+  source.model = config;
   bool bare = checkpoint.empty() && !hasWeights(model);
   if (bare && withoutWeights) {
     source.folder = fs::canonical(model, code).string();
@@ -227,7 +235,6 @@ Expected<ModelSource> resolveModel(const std::string &model,
   }
   auto opened = openCheckpoint(source, checkpoint.empty() ? model : checkpoint);
   if (!opened && bare && opened.error().code() == ErrorCode::NotFound)
-  source.model = config;
     return failure(ErrorCode::NotFound,
                    "{}; --init-seed gives a folder without weights random ones",
                    opened.error().message());

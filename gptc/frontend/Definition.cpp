@@ -45,7 +45,31 @@ Tensor EntryRequest::embed(const Tensor &table, const Tensor &tokens,
                 own, others, where);
 }
 
-void DefinitionRegistry::add(Definition definition) {
+void DefinitionRegistry::add(Definition definition, Where where) {
+  const std::string &name = definition.name;
+  auto complain = [&](const std::string &why) {
+    errors_.push_back(fmt::format("{}: registers {}", toString(where), why));
+  };
+  if (name.empty())
+    return complain("a definition without a name; give it one");
+  if (name.find(':') != std::string::npos)
+    return complain(fmt::format("'{}', which has a colon; in "
+                                "'LIBRARY.so:NAME' the name begins after one",
+                                name));
+  if (auto [known, fresh] = places_.try_emplace(name, where); !fresh)
+    return complain(fmt::format("'{}' a second time, after {}; give one of "
+                                "both another name",
+                                name, toString(known->second)));
+  if (!definition.build)
+    return complain(fmt::format("'{}' without `build`, the function that adds "
+                                "its entry points to a graph",
+                                name));
+  int64_t end = definition.info.endOfText;
+  if (end < -1 || (end >= 0 && uint64_t(end) >= definition.info.vocabulary))
+    return complain(fmt::format("'{}' with the end-of-text token {}; expected "
+                                "one below its vocabulary of {}, or -1 for "
+                                "none",
+                                name, end, definition.info.vocabulary));
   definitions_.push_back(std::move(definition));
 }
 

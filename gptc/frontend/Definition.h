@@ -77,12 +77,18 @@ struct Definition {
 
 class DefinitionRegistry {
 public:
-  void add(Definition definition);
+  /// Takes a definition with a name that no other one has, without a colon, and
+  /// with `build`; a wrong one is recorded as an error in its place.
+  void add(Definition definition, Where where = Where::current());
   const Definition *find(const std::string &name) const;
   const std::vector<Definition> &all() const { return definitions_; }
+  /// What was added wrongly, each with its place: "FILE:LINE: what is wrong".
+  const std::vector<std::string> &errors() const { return errors_; }
 
 private:
   std::vector<Definition> definitions_;
+  std::map<std::string, Where> places_; ///< Of what has each name.
+  std::vector<std::string> errors_;
 };
 
 } // namespace gptc

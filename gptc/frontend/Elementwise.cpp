@@ -3,6 +3,8 @@
 #include "gptc/frontend/GraphState.h"
 #include "gptc/frontend/Operators.h"
 
+#include <cmath>
+
 namespace gptc {
 
 namespace arith = mlir::arith;
@@ -134,11 +136,38 @@ Tensor minimum(const Tensor &a, const Tensor &b, Where where) {
   return binary<arith::MinimumFOp, arith::MinSIOp>("minimum", a, b, where);
 }
 
+/// Why a tensor of a type cannot be filled with a number, or an empty text.
+/// Infinities are numbers that masks are filled with.
+static std::string whyNotFilled(DataType type, double number) {
+  if (std::isnan(number))
+    return "nan, which is no number";
+  if (isFloat(type))
+    return "";
+  double least = type == DataType::Bool ? 0 : -0x1p31;
+  double most = type == DataType::Bool ? 1 : 0x1p31 - 1;
+  if (number >= least && number <= most && number == std::trunc(number))
+    return "";
+  return fmt::format("{}, which it does not hold", number);
+}
+
 Tensor full(const Tensor &like, Scalar value, Where where) {
+  return fullAs("full", like, value, where);
+}
+
+Tensor fullAs(const char *name, const Tensor &like, Scalar value, Where where) {
   GraphState *made = GraphState::of({like}, where);
   if (!made)
     return {};
   GraphState &state = *made;
+  if (value.isNumber())
+    if (std::string why =
+            whyNotFilled(like.type().element, GraphState::numberOf(value));
+        !why.empty()) {
+      like.graph()->report(fmt::format("{}: cannot fill {} with {}", name,
+                                       like.type().toString(), why),
+                           where);
+      return {};
+    }
   auto type =
       llvm::cast<mlir::RankedTensorType>(GraphState::unwrap(like).getType());
   auto &builder = state.builder;
@@ -157,11 +186,11 @@ Tensor full(const Tensor &like, Scalar value, Where where) {
   bool converts = llvm::isa<mlir::FloatType>(element) &&
                   (llvm::isa<mlir::FloatType>(from) || from.isInteger(32));
   if (from != element && !converts) {
-    like.graph()->report(
-        fmt::format("full: cannot fill {} with a scalar of {}{}",
-                    like.type().toString(), from.isInteger() ? "i" : "f",
-                    from.getIntOrFloatBitWidth()),
-        where);
+    like.graph()->report(fmt::format("{}: cannot fill {} with a scalar of {}{}",
+                                     name, like.type().toString(),
+                                     from.isInteger() ? "i" : "f",
+                                     from.getIntOrFloatBitWidth()),
+                         where);
     return {};
   }
   Value filled =
@@ -172,7 +201,15 @@ Tensor full(const Tensor &like, Scalar value, Where where) {
 }
 
 Tensor scale(const Tensor &x, Scalar factor, Where where) {
-  return multiply(x, full(x, factor, where), where);
+  if (factor.isNumber() && !std::isfinite(GraphState::numberOf(factor))) {
+    if (x.valid())
+      x.graph()->report(fmt::format("scale: the factor is {}, expected a "
+                                    "finite number",
+                                    GraphState::numberOf(factor)),
+                        where);
+    return {};
+  }
+  return multiply(x, fullAs("scale", x, factor, where), where);
 }
 
 Tensor negate(const Tensor &x, Where where) {

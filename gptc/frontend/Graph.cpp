@@ -96,6 +96,13 @@ mlir::Value GraphState::lower(const Scalar &scalar, mlir::Type type,
 
 mlir::Value GraphState::lowerFloat(const char *name, const Scalar &scalar,
                                    Where where) {
+  if (scalar.isNumber() && !std::isfinite(float(scalar.value_))) {
+    graph.report(fmt::format("{}: cannot compute with {}, which is not finite "
+                             "in f32",
+                             name, scalar.value_),
+                 where);
+    return {};
+  }
   mlir::Value value = lower(scalar, builder.getF32Type(), where);
   if (!value || llvm::isa<mlir::FloatType>(value.getType()))
     return value;
@@ -104,6 +111,19 @@ mlir::Value GraphState::lowerFloat(const char *name, const Scalar &scalar,
                            name, value.getType().getIntOrFloatBitWidth()),
                where);
   return {};
+}
+
+std::string toString(Where where) {
+  return fmt::format(
+      "{}:{}", std::filesystem::path(where.file_name()).filename().string(),
+      where.line());
+}
+
+bool GraphState::named(const std::string &what, const std::string &name,
+                       Where where) {
+  if (name.empty())
+    graph.report(what + " without a name; give it one", where);
+  return !name.empty();
 }
 
 bool GraphState::representable(const std::string &what, const TensorType &type,
@@ -162,12 +182,23 @@ TensorType GraphState::raise(mlir::Type type) {
   return {element, Shape(tensor.getShape().begin(), tensor.getShape().end())};
 }
 
+/// How a parameter starts.
+static std::string describe(ir::InitializerAttr init) {
+  double a = init.getA().getValueAsDouble(), b = init.getB().getValueAsDouble();
+  return init.getKind() == ir::InitializerKind::Constant
+             ? fmt::format("the value {}", a)
+             : fmt::format("a normal distribution of mean {} and deviation {}",
+                           a, b);
+}
+
 Tensor GraphState::variable(const std::string &name, const TensorType &type,
                             ir::Role role, ir::InitializerAttr init,
                             mlir::ArrayAttr pieces, Where where) {
-  if (!usable({}, where))
-    return {};
-  if (!representable(fmt::format("declares '{}' as", name), type, where))
+  if (!usable({}, where) ||
+      !named(fmt::format("declares a variable ({})",
+                         ir::stringifyRole(role).str()),
+             name, where) ||
+      !representable(fmt::format("declares '{}' as", name), type, where))
     return {};
   mlir::RankedTensorType lowered = lower(type);
   ir::VariableOp &known = variables[name];
@@ -176,12 +207,29 @@ Tensor GraphState::variable(const std::string &name, const TensorType &type,
     builder.setInsertionPoint(entry);
     known = ir::VariableOp::create(builder, location(), name, role, lowered,
                                    pieces, init);
+    declared[name] = where;
   } else if (known.getTensorType() != lowered || known.getRole() != role) {
-    graph.report(fmt::format("uses '{}' as {} {}, but it was declared as {} {}",
-                             name, ir::stringifyRole(role).str(),
-                             type.toString(),
-                             ir::stringifyRole(known.getRole()).str(),
-                             raise(known.getTensorType()).toString()),
+    graph.report(
+        fmt::format("uses '{}' as {} {}, but it was declared at {} as {} {}",
+                    name, ir::stringifyRole(role).str(), type.toString(),
+                    toString(declared[name]),
+                    ir::stringifyRole(known.getRole()).str(),
+                    raise(known.getTensorType()).toString()),
+        where);
+    return {};
+  } else if (known.getInitAttr() != init) {
+    graph.report(fmt::format("declares '{}' with {}, but it was declared at "
+                             "{} with {}; give both the same, or one another "
+                             "name",
+                             name, describe(init), toString(declared[name]),
+                             describe(known.getInitAttr())),
+                 where);
+    return {};
+  } else if (known.getPiecesAttr() != pieces) {
+    graph.report(fmt::format("declares '{}' as made of other tensors of a "
+                             "checkpoint than at {}; give both the same, or "
+                             "one another name",
+                             name, toString(declared[name])),
                  where);
     return {};
   }
@@ -219,6 +267,7 @@ Graph::Graph() : state_(std::make_unique<GraphState>(*this)) {}
 Graph::~Graph() = default;
 
 void Graph::beginEntry(const std::string &name, Where where) {
+  state_->named("begins an entry", name, where);
   if (state_->entry)
     return report(fmt::format("begins the entry '{}' inside of another", name),
                   where);
@@ -252,6 +301,7 @@ mlir::Value GraphState::argument(const std::string &name, mlir::Type type,
 Tensor Graph::argument(const std::string &name, const TensorType &type,
                        Where where) {
   if (!state_->usable({}, where) ||
+      !state_->named("has an argument", name, where) ||
       !state_->representable(fmt::format("has the argument '{}' as", name),
                              type, where))
     return {};
@@ -283,13 +333,15 @@ Scalar Graph::scalarArgument(const std::string &name, DataType type,
            where);
     return state_->wrapScalar({});
   }
-  if (!state_->usable({}, where))
+  if (!state_->usable({}, where) ||
+      !state_->named("has a scalar argument", name, where))
     return state_->wrapScalar({});
   return state_->wrapScalar(state_->argument(name, lowered, where));
 }
 
 void Graph::result(const std::string &name, const Tensor &value, Where where) {
-  if (!state_->usable({value}, where))
+  if (!state_->usable({value}, where) ||
+      !state_->named("has a result", name, where))
     return;
   if (llvm::is_contained(state_->resultNames, name))
     return report(fmt::format("has the result '{}' a second time", name),
@@ -318,6 +370,30 @@ void Graph::endEntry(Where where) {
   state_->dropouts.clear();
 }
 
+/// What a declaration of a parameter has wrong, or an empty text.
+static std::string parameterMistake(const TensorType &type,
+                                    const Initializer &initializer) {
+  if (!isWeightType(type.element))
+    return fmt::format("as {}; a parameter, which a checkpoint or an "
+                       "initializer fills, is of f32, bf16 or f16: cast what "
+                       "it gives, make a constant with full, or keep state in "
+                       "a counter or a cache",
+                       type.toString());
+  // The largest numbers of f32, and of bf16 but for a little.
+  double largest = type.element == DataType::F16 ? 65504 : 0x1.fep127;
+  auto fits = [&](double value) { return std::abs(value) <= largest; };
+  if (initializer.kind == Initializer::Kind::Constant)
+    return fits(initializer.a)
+               ? ""
+               : fmt::format("with the value {}; it must be finite in {}",
+                             initializer.a, toString(type.element));
+  if (fits(initializer.a) && fits(initializer.b) && initializer.b >= 0)
+    return "";
+  return fmt::format("with a normal distribution of mean {} and deviation {}; "
+                     "both must be finite in {}, and the deviation at least 0",
+                     initializer.a, initializer.b, toString(type.element));
+}
+
 Tensor Graph::parameter(const std::string &name, const TensorType &type,
                         const Initializer &initializer,
                         std::vector<Piece> pieces, Where where) {
@@ -327,12 +403,20 @@ Tensor Graph::parameter(const std::string &name, const TensorType &type,
   }
   if (pieces.empty())
     pieces.push_back({name});
+  // An empty name of the parameter itself is told below.
+  for (const Piece &piece : pieces)
+    if (!name.empty() &&
+        !state_->named(
+            fmt::format("makes '{}' of a tensor of the checkpoint", name),
+            piece.tensor, where))
+      return {};
   mlir::MLIRContext *context = &state_->context;
   llvm::SmallVector<mlir::Attribute> sources;
   for (const Piece &piece : pieces)
     sources.push_back(
         ir::PieceAttr::get(context, state_->builder.getStringAttr(piece.tensor),
                            piece.transposed, piece.optional));
+  bool normal = initializer.kind == Initializer::Kind::Normal;
   auto kind =
       normal ? ir::InitializerKind::Normal : ir::InitializerKind::Constant;
   auto init = ir::InitializerAttr::get(
@@ -360,30 +444,6 @@ std::vector<Parameter> Graph::parameters() const {
       parameter.trained = parameter.trained || piece.optional;
     found.push_back(std::move(parameter));
   }
-/// What a declaration of a parameter has wrong, or an empty text.
-static std::string parameterMistake(const TensorType &type,
-                                    const Initializer &initializer) {
-  if (!isWeightType(type.element))
-    return fmt::format("as {}; a parameter, which a checkpoint or an "
-                       "initializer fills, is of f32, bf16 or f16: cast what "
-                       "it gives, make a constant with full, or keep state in "
-                       "a counter or a cache",
-                       type.toString());
-  // The largest numbers of f32, and of bf16 but for a little.
-  double largest = type.element == DataType::F16 ? 65504 : 0x1.fep127;
-  auto fits = [&](double value) { return std::abs(value) <= largest; };
-  if (initializer.kind == Initializer::Kind::Constant)
-    return fits(initializer.a)
-               ? ""
-               : fmt::format("with the value {}; it must be finite in {}",
-                             initializer.a, toString(type.element));
-  if (fits(initializer.a) && fits(initializer.b) && initializer.b >= 0)
-    return "";
-  return fmt::format("with a normal distribution of mean {} and deviation {}; "
-                     "both must be finite in {}, and the deviation at least 0",
-                     initializer.a, initializer.b, toString(type.element));
-}
-
   return found;
 }
 
@@ -416,7 +476,6 @@ void Graph::assign(const std::string &name, const Tensor &value, Where where) {
   mlir::Value lowered = GraphState::unwrap(value);
   if (found->second.getTensorType() != lowered.getType())
     return report(
-  bool normal = initializer.kind == Initializer::Kind::Normal;
         fmt::format(
             "assigns {} to '{}' of type {}", value.type().toString(), name,
             GraphState::raise(found->second.getTensorType()).toString()),
@@ -438,19 +497,21 @@ void Graph::report(const std::string &message, Where where) {
     context = "in '" + scope + "'";
   if (!entry.empty())
     context += (scope.empty() ? "in '" : " of '") + entry + "'";
-  state_->errors.push_back(
-      fmt::format("{}:{}: {}{}{}",
-                  std::filesystem::path(where.file_name()).filename().string(),
-                  where.line(), context, context.empty() ? "" : ": ", message));
+  state_->errors.push_back(fmt::format("{}: {}{}{}", toString(where), context,
+                                       context.empty() ? "" : ": ", message));
+}
+
+Status GraphState::reported() const {
+  if (errors.empty())
+    return {};
+  return failure(ErrorCode::InvalidArgument, "{}", fmt::join(errors, "\n"));
 }
 
 Status Graph::finish() {
   if (state_->entry)
     report("begins an entry that nothing ends; call endEntry",
            state_->entryBegin);
-  if (!state_->errors.empty())
-    return failure(ErrorCode::InvalidArgument, "{}",
-                   fmt::join(state_->errors, "\n"));
+  GPTC_CHECK(state_->reported());
   std::string message;
   mlir::ScopedDiagnosticHandler handler(&state_->context,
                                         [&](mlir::Diagnostic &diagnostic) {

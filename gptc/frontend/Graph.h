@@ -133,7 +133,8 @@ public:
   /// Gives the products of all entries adapters, NAME.lora_a and NAME.lora_b
   /// for NAME.weight. To be called before the first entry.
   void adapt(LowRank adapters);
-  /// The value of a cache or counter at the entry's start; zero at first.
+  /// The present value of a cache or counter: what the entry last assigned, or
+  /// before that what it was at the entry's start; zero at first.
   Tensor cache(const std::string &name, const TensorType &type,
                Where where = Where::current());
   Tensor counter(const std::string &name, const TensorType &type,

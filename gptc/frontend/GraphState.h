@@ -27,12 +27,15 @@ struct GraphState {
   /// The entry that reported an error, by its place and scope.
   llvm::StringMap<std::string> reporters;
   llvm::StringMap<ir::VariableOp> variables;
+  llvm::StringMap<Where> declared; ///< Where each variable was, first.
   /// Reads of the present entry, so that a variable is read once.
   llvm::StringMap<mlir::Value> values;
   /// Dropouts of the present entry in each scope.
   llvm::StringMap<unsigned> dropouts;
 
   std::string scope() const;
+  /// The errors so far, or success.
+  Status reported() const;
   mlir::Location location();
   /// Whether all tensors are valid, of this graph, and an entry is open. What
   /// is not is reported, but for invalid tensors that follow from an error.
@@ -44,6 +47,9 @@ struct GraphState {
   static mlir::Value unwrap(const Tensor &tensor) {
     return mlir::Value::getFromOpaquePointer(tensor.handle_);
   }
+  /// Whether there is a name; else reports that `what`, a sentence's beginning,
+  /// has none.
+  bool named(const std::string &what, const std::string &name, Where where);
   /// Whether graphs have tensors of this type; else reports that `what`, a
   /// sentence's beginning, does not.
   bool representable(const std::string &what, const TensorType &type,
@@ -54,7 +60,7 @@ struct GraphState {
   /// The number as a constant of `type`, or the argument as it is; null after
   /// an error, or where the argument is of another entry, which is reported.
   mlir::Value lower(const Scalar &scalar, mlir::Type type, Where where);
-  /// The same for an operator `name` that needs a floating point number.
+  /// The same for an operator `name` that needs a finite floating point number.
   mlir::Value lowerFloat(const char *name, const Scalar &scalar, Where where);
   static double numberOf(const Scalar &scalar) { return scalar.value_; }
   /// A new argument of the entry; null after an error.
@@ -76,6 +82,15 @@ struct GraphState {
                   ir::Role role, ir::InitializerAttr init,
                   mlir::ArrayAttr pieces, Where where);
 };
+
+/// "FILE:LINE" of a call.
+std::string toString(Where where);
+
+/// Operators under the name of another one that is made of them, which errors
+/// then have.
+Tensor fullAs(const char *name, const Tensor &like, Scalar value, Where where);
+Tensor logLikelihoodAs(const char *name, const Tensor &logits,
+                       const Tensor &targets, Where where);
 
 /// Takes the module out of a finished graph; it needs the graph's context.
 mlir::ModuleOp moduleOf(Graph &graph);

@@ -47,16 +47,18 @@ int64_t rowsOfBlock(int64_t rows, int64_t vocabulary) {
 } // namespace
 
 Tensor crossEntropy(const Tensor &logits, const Tensor &targets, Where where) {
-  return lossOf(logLikelihood(logits, targets, where), targets, where);
+  return lossOf(logLikelihoodAs("crossEntropy", logits, targets, where),
+                targets, where);
 }
 
-Tensor linearLogLikelihood(const Tensor &x, const Tensor &table,
-                           const Tensor &targets, int64_t rowsAtOnce,
-                           Where where) {
+static Tensor likelihoodInBlocks(const char *name, const Tensor &x,
+                                 const Tensor &table, const Tensor &targets,
+                                 int64_t rowsAtOnce, Where where) {
   if (!GraphState::of({x, table, targets}, where))
     return {};
   auto whole = [&] {
-    return logLikelihood(matmul(x, table, false, true, where), targets, where);
+    return logLikelihoodAs(name, matmul(x, table, false, true, where), targets,
+                           where);
   };
   // What does not fit is for the product and the likelihood to tell.
   Shape leading = x.shape();
@@ -84,10 +86,18 @@ Tensor linearLogLikelihood(const Tensor &x, const Tensor &table,
   return reshape(concatenate(parts, 0, where), leading, where);
 }
 
+Tensor linearLogLikelihood(const Tensor &x, const Tensor &table,
+                           const Tensor &targets, int64_t rowsAtOnce,
+                           Where where) {
+  return likelihoodInBlocks("linearLogLikelihood", x, table, targets,
+                            rowsAtOnce, where);
+}
+
 Tensor linearCrossEntropy(const Tensor &x, const Tensor &table,
                           const Tensor &targets, int64_t rowsAtOnce,
                           Where where) {
-  return lossOf(linearLogLikelihood(x, table, targets, rowsAtOnce, where),
+  return lossOf(likelihoodInBlocks("linearCrossEntropy", x, table, targets,
+                                   rowsAtOnce, where),
                 targets, where);
 }
 

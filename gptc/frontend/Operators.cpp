@@ -99,7 +99,7 @@ Tensor reduceMax(const Tensor &x, int64_t dimension, Where where) {
 }
 
 Tensor reduceMean(const Tensor &x, int64_t dimension, Where where) {
-  Tensor sum = reduceSum(x, dimension, where);
+  Tensor sum = reduce("reduceMean", ir::ReduceKind::Sum, x, dimension, where);
   if (!sum.valid())
     return {};
   double count = double(x.type().elements()) / double(sum.type().elements());
@@ -139,6 +139,13 @@ Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias,
           where);
       return {};
     }
+  if (epsilon.isNumber() && !(float(GraphState::numberOf(epsilon)) > 0)) {
+    x.graph()->report(fmt::format("layerNorm: the epsilon is {}, expected more "
+                                  "than 0",
+                                  GraphState::numberOf(epsilon)),
+                      where);
+    return {};
+  }
   mlir::Value scalar = state->lowerFloat("layerNorm", epsilon, where);
   if (!scalar)
     return {};
@@ -297,8 +304,13 @@ Tensor selectRow(const Tensor &x, const Tensor &indices, Where where) {
 }
 
 Tensor logLikelihood(const Tensor &logits, const Tensor &targets, Where where) {
+  return logLikelihoodAs("logLikelihood", logits, targets, where);
+}
+
+Tensor logLikelihoodAs(const char *name, const Tensor &logits,
+                       const Tensor &targets, Where where) {
   GraphState *state = GraphState::of({logits, targets}, where);
-  if (!state || !state->floating("logLikelihood", logits, where))
+  if (!state || !state->floating(name, logits, where))
     return {};
   Shape shape = logits.shape();
   if (!shape.empty())
@@ -306,7 +318,7 @@ Tensor logLikelihood(const Tensor &logits, const Tensor &targets, Where where) {
   if (logits.shape().empty() ||
       targets.type() != TensorType{DataType::I32, shape}) {
     logits.graph()->report(
-        fmt::format("logLikelihood: logits {} need targets {}, found {}",
+        fmt::format("{}: logits {} need targets {}, found {}", name,
                     logits.type().toString(),
                     TensorType{DataType::I32, shape}.toString(),
                     targets.type().toString()),

@@ -214,6 +214,74 @@ TEST(Definitions, ExceptionsOfAnyType) {
             threw + "no layers");
 }
 
+/// What an exception leaves open follows from it; what was wrong before it does
+/// not.
+TEST(Definitions, ExceptionsAreToldAlone) {
+  EXPECT_EQ(errorOf([](Graph &graph, const EntryRequest &request) {
+              graph.beginEntry(request.name);
+              throw std::runtime_error("no layers");
+            }),
+            "the definition 'mine' threw an exception while it built the entry "
+            "'decode': no layers");
+  std::string found = errorOf([](Graph &graph, const EntryRequest &request) {
+    graph.beginEntry(request.name);
+    reshape(graph.argument("x", f32({2})), {5});
+    throw std::runtime_error("no layers");
+  });
+  EXPECT_THAT(found, HasSubstr("built the entry 'decode': no layers\n"));
+  EXPECT_THAT(found, HasSubstr("in 'decode': reshape: f32[2] has"));
+  EXPECT_THAT(found, Not(HasSubstr("nothing ends")));
+}
+
+TEST(Definitions, AreRegisteredWithNamesAndWhatBuildsThem) {
+  auto define = [](const std::string &name) {
+    Definition definition;
+    definition.name = name;
+    definition.info.vocabulary = 8;
+    definition.build = [](Graph &, const EntryRequest &) {};
+    return definition;
+  };
+  DefinitionRegistry registry;
+  unsigned first = __LINE__ + 1;
+  registry.add(define("right"));
+  Definition ends = define("ends");
+  ends.info.endOfText = 7;
+  registry.add(ends);
+  EXPECT_THAT(registry.errors(), testing::IsEmpty());
+
+  registry.add(define("right"));
+  registry.add(define(""));
+  registry.add(define("a:b"));
+  Definition bare = define("bare");
+  bare.build = nullptr;
+  registry.add(bare);
+  for (int64_t end : {99, 8, -2}) {
+    ends.name = "ends." + std::to_string(end);
+    ends.info.endOfText = end;
+    registry.add(ends);
+  }
+  auto at = [&](unsigned line) {
+    return "DefinitionsTest.cpp:" + std::to_string(line);
+  };
+  using testing::EndsWith;
+  EXPECT_THAT(
+      registry.errors(),
+      testing::ElementsAre(
+          at(first + 6) + ": registers 'right' a second time, after " +
+              at(first) + "; give one of both another name",
+          EndsWith(": registers a definition without a name; give it one"),
+          EndsWith(": registers 'a:b', which has a colon; in "
+                   "'LIBRARY.so:NAME' the name begins after one"),
+          EndsWith(": registers 'bare' without `build`, the function that adds "
+                   "its entry points to a graph"),
+          EndsWith(": registers 'ends.99' with the end-of-text token 99; "
+                   "expected one below its vocabulary of 8, or -1 for none"),
+          HasSubstr("the end-of-text token 8; expected"),
+          HasSubstr("the end-of-text token -2; expected")));
+  ASSERT_EQ(registry.all().size(), 2U);
+  EXPECT_NE(registry.find("right"), nullptr);
+}
+
 TEST(Definitions, TensorsThatNoMemoryHolds) {
   for (const Shape &shape : {Shape{int64_t(1) << 32, int64_t(1) << 32},
                              {int64_t(1) << 40, int64_t(1) << 40},

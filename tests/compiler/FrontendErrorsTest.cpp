@@ -380,18 +380,6 @@ const std::vector<Mistake> &mistakes() {
        [](Graph &graph) { graph.cache("w", {DataType::I64, {3}}); },
        "declares 'w' as i64[3]; tensors are of f32, bf16, f16, f64, i32 or "
        "bool"},
-      {"ParameterTwice",
-       [](Graph &graph) {
-         graph.parameter("w", f32({3}), Initializer::zeros());
-         graph.parameter("w", f32({4}), Initializer::zeros());
-       },
-       "uses 'w' as parameter f32[4], but it was declared as parameter f32[3]"},
-      {"ParameterAsCache",
-       [](Graph &graph) {
-         graph.parameter("w", f32({3}), Initializer::zeros());
-         graph.cache("w", f32({3}));
-       },
-       "uses 'w' as cache f32[3], but it was declared as parameter f32[3]"},
       {"AssignUndeclared",
        with(f32({2}), f32({2}),
             [](Tensor x, auto) { x.graph()->assign("c", x); }),
@@ -435,6 +423,18 @@ const std::vector<Mistake> &mistakes() {
       {"GatherOfIntegers",
        with(i32({2, 3}), i32({2}), [](auto x, auto y) { gather(x, y); }),
        "gather: needs a floating point tensor, found i32[2, 3]; cast it"},
+      {"CacheAppendOfIntegers",
+       with(i32({1, 2, 3, 4}), i32({2}),
+            [](auto x, auto y) { cacheAppend(x, x, y, y); }),
+       "cacheAppend: needs a floating point tensor, found i32[1, 2, 3, 4]; "
+       "cast it"},
+      {"SelectRowOfIntegers",
+       with(i32({1, 2, 3}), i32({2}), [](auto x, auto y) { selectRow(x, y); }),
+       "selectRow: needs a floating point tensor, found i32[1, 2, 3]; cast it"},
+      {"LogLikelihoodOfIntegers",
+       with(i32({2, 3}), i32({2}), [](auto x, auto y) { logLikelihood(x, y); }),
+       "logLikelihood: needs a floating point tensor, found i32[2, 3]; cast "
+       "it"},
       {"ParameterWithoutAName",
        [](Graph &graph) {
          graph.parameter("", f32({3}), Initializer::zeros());
@@ -521,18 +521,6 @@ const std::vector<Mistake> &mistakes() {
             [](auto x, auto y) { linearLogLikelihood(x, x, y); }),
        "linearLogLikelihood: logits f32[2, 2] need targets i32[2], found "
        "i32[3]"},
-      {"CacheAppendOfIntegers",
-       with(i32({1, 2, 3, 4}), i32({2}),
-            [](auto x, auto y) { cacheAppend(x, x, y, y); }),
-       "cacheAppend: needs a floating point tensor, found i32[1, 2, 3, 4]; "
-       "cast it"},
-      {"SelectRowOfIntegers",
-       with(i32({1, 2, 3}), i32({2}), [](auto x, auto y) { selectRow(x, y); }),
-       "selectRow: needs a floating point tensor, found i32[1, 2, 3]; cast it"},
-      {"LogLikelihoodOfIntegers",
-       with(i32({2, 3}), i32({2}), [](auto x, auto y) { logLikelihood(x, y); }),
-       "logLikelihood: needs a floating point tensor, found i32[2, 3]; cast "
-       "it"},
       {"EntryInside", [](Graph &graph) { graph.beginEntry("other"); },
        "begins the entry 'other' inside of another"},
   };
@@ -562,6 +550,100 @@ INSTANTIATE_TEST_SUITE_P(Operators, FrontendErrors,
                          [](const testing::TestParamInfo<Mistake> &info) {
                            return info.param.name;
                          });
+
+TEST(FrontendErrorsOfAGraph, ParametersAreOfTypesThatWeightsHave) {
+  for (DataType type : {DataType::F64, DataType::I32, DataType::Bool})
+    for (Initializer init :
+         {Initializer::normal(0, 1), Initializer::constant(3)}) {
+      Graph graph;
+      graph.beginEntry("main");
+      unsigned line = __LINE__ + 1;
+      graph.parameter("i", {type, {8}}, init);
+      // State of these types has calls of its own.
+      graph.cache("state", {type, {8}});
+      graph.endEntry();
+      EXPECT_THAT(linesOf(graph.finish()),
+                  ElementsAre(StartsWith(fmt::format(
+                      "FrontendErrorsTest.cpp:{}: in 'main': declares 'i' as "
+                      "{}[8]; a parameter, which a checkpoint or an "
+                      "initializer fills, is of f32, bf16 or f16: ",
+                      line, toString(type)))));
+    }
+}
+
+TEST(FrontendErrorsOfAGraph, WhatIsDeclaredAgainIsDeclaredTheSame) {
+  using Init = Initializer;
+  Graph graph;
+  graph.beginEntry("main");
+  unsigned first = __LINE__ + 1;
+  graph.parameter("w", f32({3}), Init::zeros());
+  graph.parameter("w", f32({3}), Init::zeros());
+  graph.parameter("w", f32({4}), Init::zeros());
+  graph.cache("w", f32({3}));
+  graph.parameter("w", {DataType::BF16, {3}}, Init::zeros());
+  graph.parameter("w", f32({3}), Init::ones());
+  graph.parameter("w", f32({3}), Init::normal(0, 0.5));
+  graph.parameter("w", f32({3}), Init::zeros(), {{"other"}});
+  graph.endEntry();
+  // Nor in another entry otherwise.
+  graph.beginEntry("second");
+  graph.parameter("w", f32({3}), Init::zeros());
+  graph.parameter("w", f32({3}), Init::constant(2));
+  graph.endEntry();
+  std::string at = "FrontendErrorsTest.cpp:" + std::to_string(first);
+  EXPECT_THAT(
+      linesOf(graph.finish()),
+      ElementsAre(
+          EndsWith("uses 'w' as parameter f32[4], but it was declared at " +
+                   at + " as parameter f32[3]"),
+          EndsWith("uses 'w' as cache f32[3], but it was declared at " + at +
+                   " as parameter f32[3]"),
+          EndsWith("uses 'w' as parameter bf16[3], but it was declared at " +
+                   at + " as parameter f32[3]"),
+          EndsWith("declares 'w' with the value 1, but it was declared at " +
+                   at +
+                   " with the value 0; give both the same, or one another "
+                   "name"),
+          EndsWith("declares 'w' with a normal distribution of mean 0 and "
+                   "deviation 0.5, but it was declared at " +
+                   at +
+                   " with the value 0; give both the same, or one another "
+                   "name"),
+          EndsWith("declares 'w' as made of other tensors of a checkpoint than "
+                   "at " +
+                   at + "; give both the same, or one another name"),
+          EndsWith("in 'second': declares 'w' with the value 2, but it was "
+                   "declared at " +
+                   at +
+                   " with the value 0; give both the same, or one another "
+                   "name")));
+}
+
+TEST(FrontendErrorsOfAGraph, EntriesHaveNames) {
+  Graph graph;
+  graph.beginEntry("");
+  graph.result("r", graph.argument("x", f32({2})));
+  graph.endEntry();
+  EXPECT_THAT(
+      linesOf(graph.finish()),
+      ElementsAre(EndsWith(": begins an entry without a name; give it one")));
+}
+
+/// Infinity is what masks are filled with, and small numbers are numbers.
+TEST(FrontendErrorsOfAGraph, NumbersThatOperatorsTake) {
+  Graph graph;
+  graph.beginEntry("main");
+  Tensor x = graph.argument("x", f32({2, 3})),
+         i = graph.argument("i", i32({3}));
+  full(x, -INFINITY);
+  full(i, -2147483648.0);
+  full(less(i, i), 1);
+  Tensor row = reshape(slice(x, {0, 0}, {1, 3}), {3});
+  graph.result("r", layerNorm(scale(x, -0.5), row, row, 1e-12));
+  graph.endEntry();
+  Status status = graph.finish();
+  EXPECT_TRUE(status) << status.error().message();
+}
 
 TEST(FrontendErrorsOfAGraph, AllAreReportedInOrderAndNoneTwice) {
   Graph graph;

@@ -112,6 +112,15 @@ errors)
   ! found=$("$gptc" compile "$library" --init-seed 3 -o "$WORK/wrong.gptc" 2>&1) || fail "no name is needed"
   expect_equal "two definitions" "$found" \
     "gptc: '$library' defines wrong-gpt, throwing; choose one as '$library:NAME'"
+  library=$WORK/wrong-model/libwrong-registry.so
+  ! found=$("$gptc" compile "$library:twin" --init-seed 3 -o "$WORK/wrong.gptc" 2>&1) || fail "twins compile"
+  expect_equal "definitions that are wrong" "$found" "gptc: '$library' is wrong:
+WrongRegistry.cpp:12: registers 'twin' a second time, after WrongRegistry.cpp:11; give one of both another name
+WrongRegistry.cpp:15: registers 'bare' without \`build\`, the function that adds its entry points to a graph"
+  library=$WORK/wrong-model/libno-definitions.so
+  ! found=$("$gptc" compile "$library" --init-seed 3 -o "$WORK/wrong.gptc" 2>&1) || fail "nothing compiles"
+  expect_equal "no definitions" "$found" \
+    "gptc: '$library' registers no definition; let its gptc_register_definitions call registry.add(definition)"
   ;;
 *)
   fail "there is no case $1"
