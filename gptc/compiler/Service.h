@@ -163,6 +163,10 @@ struct ModelSizes {
 class CompilerService {
 public:
   virtual ~CompilerService() = default;
+  /// What is called in compile(), plan() and openReference() where memory runs
+  /// out, after which LLVM cannot go on: it must end the process, without
+  /// allocating. Without one LLVM aborts.
+  virtual void onOutOfMemory(void (*end)()) = 0;
   virtual std::vector<ModelSummary> models() = 0;
   virtual Expected<ModelSizes> sizesOf(const CompileRequest &request) = 0;
   virtual Expected<CompileSummary> compile(const CompileRequest &request) = 0;

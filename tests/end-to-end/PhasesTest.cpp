@@ -4,6 +4,8 @@
 #include "gptc/compiler/Driver.h"
 #include "tests/support/TemporaryFolder.h"
 
+#include "llvm/Support/ErrorHandling.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -322,6 +324,16 @@ TEST(PhasesErrors, EntriesAreOneBlock) {
   onward.output = folder / "out.gptc";
   EXPECT_THAT(errorOf(onward),
               HasSubstr("entry 'declared' has 0 blocks, expected one"));
+}
+
+/// LLVM would abort.
+TEST(CompilerService, MemoryThatRunsOutInLlvmEndsAsTheCommandWants) {
+  EXPECT_EXIT(
+      {
+        gptc_compiler_service()->onOutOfMemory([] { ::_exit(7); });
+        llvm::report_bad_alloc_error("Allocation failed");
+      },
+      testing::ExitedWithCode(7), "^$");
 }
 
 } // namespace

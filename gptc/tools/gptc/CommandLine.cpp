@@ -21,6 +21,20 @@
 
 namespace gptc::tool {
 
+namespace {
+
+/// A sentence without allocating, and no destructors: LLVM is in the middle of
+/// something.
+[[noreturn]] void endOutOfMemory() {
+  constexpr std::string_view sentence =
+      "gptc: the compiler needs more memory than this process can get; close "
+      "other programs, or allow more (ulimit -v)\n";
+  (void)!::write(STDERR_FILENO, sentence.data(), sentence.size());
+  ::_exit(1);
+}
+
+} // namespace
+
 Expected<CompilerService *> loadCompiler() {
   // Found by the executable's run path, as the runtime library is.
   void *library = ::dlopen("libgptc-compiler.so", RTLD_NOW | RTLD_LOCAL);
@@ -37,7 +51,9 @@ Expected<CompilerService *> loadCompiler() {
   if (!service)
     return failure(ErrorCode::Internal,
                    "libgptc-compiler.so is not of this gptc");
-  return service();
+  CompilerService *compiler = service();
+  compiler->onOutOfMemory(endOutOfMemory);
+  return compiler;
 }
 
 void addAdapterOptions(CLI::App &command, CompileRequest &request) {
