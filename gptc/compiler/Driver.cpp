@@ -188,6 +188,9 @@ Status checkTargets(const std::vector<std::string> &targets) {
                      "vulkan and reference",
                      target);
     runs = runs || target != "reference";
+    if (llvm::count(targets, target) > 1)
+      return failure(ErrorCode::InvalidArgument,
+                     "--target: '{}' is given twice", target);
   }
   if (!runs)
     return failure(ErrorCode::Unsupported,
@@ -448,6 +451,11 @@ Expected<CompileSummary> compileModel(const CompileRequest &request) {
 }
 
 Expected<PlanSummary> planModel(const CompileRequest &request) {
+  if (request.model.ends_with(".mlir"))
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' is a phase of a model, and plan takes models and "
+                   "artifacts: compile it with -o FILE.gptc, and plan that",
+                   request.model);
   GPTC_TRY(ModelSource source, resolveModel(request.model, request.checkpoint,
                                             /*withoutWeights=*/true));
   Graph graph;

@@ -186,6 +186,13 @@ TEST(HuggingFaceConfig, Gpt1KnowsFourActivations) {
                               "'; known are gelu, relu, silu, swish"));
 }
 
+TEST(HuggingFaceConfig, AModelTypeThatIsMissingIsNotAnEmptyOne) {
+  EXPECT_THAT(parseHuggingFaceConfig("{}"),
+              FailsWith(ErrorCode::Corrupt, "config.json has no model_type"));
+  EXPECT_THAT(parseHuggingFaceConfig(R"({"model_type": ""})"),
+              FailsWith(ErrorCode::Unsupported, "model_type is ''"));
+}
+
 TEST(HuggingFaceConfig, TransformersOtherNamesCount) {
   Json json = {{"model_type", "gpt2"},
                {"num_hidden_layers", 3},

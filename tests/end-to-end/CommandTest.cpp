@@ -8,6 +8,7 @@
 #include "gptc/runtime/artifact/Artifact.h"
 #include "gptc/runtime/tensors/Npy.h"
 #include "gptc/runtime/tensors/Safetensors.h"
+#include "gptc/runtime/tensors/SafetensorsWriter.h"
 #include "tests/support/CommandExpectations.h"
 
 #include <algorithm>
@@ -593,7 +594,39 @@ TEST_F(Command, ExportOfEmbeddedWeightsHasTheCheckpointsTypes) {
                    folder / "a.gptc", "--cpu", "x86-64-v3", "--entry", "decode",
                    "--dtype", "bf16", "--embed-weights"}));
   auto exported = gptcCommand({"export", folder / "a.gptc", folder / "e"});
-  EXPECT_THAT(exported.err, HasSubstr("tensors in less than f32"));
+  EXPECT_THAT(exported.err, HasSubstr("tensors in a narrower type than they "
+                                      "came in"));
+}
+
+TEST_F(Command, ExportTellsThatF64CameOutAsF32) {
+  TemporaryFolder own;
+  std::string wide = own / "wide";
+  fs::copy(models + "/neo-global-and-local", wide);
+  auto from = SafetensorsFile::open(wide + "/model.safetensors");
+  ASSERT_TRUE(from);
+  std::vector<PendingTensor> tensors;
+  for (const auto &[name, view] : from->tensors())
+    tensors.push_back({name, DataType::F64, view.shape,
+                       [bytes = view.bytes](const PendingTensor::Sink &sink) {
+                         std::vector<double> values(bytes.size() /
+                                                    sizeof(float));
+                         for (size_t i = 0; i < values.size(); ++i) {
+                           float value = 0;
+                           std::memcpy(&value, bytes.data() + i * sizeof(float),
+                                       sizeof(value));
+                           values[i] = value;
+                         }
+                         return sink(std::as_bytes(std::span(values)));
+                       }});
+  ASSERT_TRUE(writeSafetensors(own / "model.safetensors", tensors));
+  fs::rename(own / "model.safetensors", wide + "/model.safetensors");
+  expectSuccess(
+      gptcCommand({"compile", wide, "-o", own / "a.gptc", "--cpu", "x86-64-v3",
+                   "--entry", "decode", "--embed-weights"}));
+  auto exported = gptcCommand({"export", own / "a.gptc", own / "exported"});
+  expectSuccess(exported);
+  EXPECT_THAT(exported.err, HasSubstr("tensors in a narrower type than they "
+                                      "came in"));
 }
 
 /// A name of the catalogue stands for a configuration, which travels with it.

@@ -55,6 +55,9 @@ custom-model)
   "$gptc" compile "$library" --init-seed 3 --entry prefill,decode,logits,score -o "$file"
   "$gptc" compile "$library:bottleneck-gpt" --init-seed 3 --entry prefill,decode,logits,score -o "$file.again"
   cmp "$file" "$file.again"
+  rm -rf "$WORK/exported"
+  exported=$("$gptc" export "$file" "$WORK/exported" 2>/dev/null)
+  [[ $exported == "Wrote 1 file into "* ]] || fail "export says: $exported"
   generate() { "$gptc" generate "$file" --prompt-ids 5,9,2 --print-ids --max-tokens 12 "$@"; }
   ids=$(generate --temperature 1 --seed 7 --threads 1)
   [[ $ids =~ ^[0-9]+(,[0-9]+){11}$ ]] || fail "expected 12 ids, found $ids"

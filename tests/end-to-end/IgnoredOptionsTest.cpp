@@ -59,6 +59,35 @@ TEST_F(IgnoredOptions, TwoWaysToSayOneThing) {
       "--print-ids excludes --prompts");
 }
 
+TEST_F(IgnoredOptions, OneOfSeveral) {
+  expectFailure(generate({"--prompt-ids", "1"}),
+                "gptc: --prompt and --prompt-ids exclude each other; give one "
+                "of them; see 'gptc generate --help'");
+  expectFailure(gptcCommand({"score", embedded, "--text", "A", "--ids", "1"}),
+                "gptc: --text and --ids exclude each other;");
+  expectFailure(gptcCommand({"score", embedded}),
+                "gptc: score takes one of --text, --file, --ids;");
+}
+
+TEST_F(IgnoredOptions, NamesThatAreEmptyOrGivenTwice) {
+  std::string output = *folder / "names.gptc";
+  auto compile = [&](const std::string &option, const std::string &names) {
+    return gptcCommand({"compile", model, "-o", output, option, names});
+  };
+  for (const char *names : {"decode,", ",decode", "decode,,score", ","})
+    expectFailure(compile("--entry", names),
+                  std::string("--entry: '") + names +
+                      "' has a comma without a name on each side of it");
+  expectFailure(compile("--target", "cpu,"), "--target: 'cpu,' has a comma");
+  expectFailure(gptcCommand({"plan", model, "--entry", "decode,"}),
+                "--entry: 'decode,' has a comma");
+  expectFailure(compile("--entry", "decode,decode"),
+                "--entry: 'decode' is given twice");
+  expectFailure(compile("--target", "cpu,cpu"),
+                "--target: 'cpu' is given twice");
+  EXPECT_FALSE(fs::exists(output));
+}
+
 TEST_F(IgnoredOptions, WeightsThatAreNotTaken) {
   for (const char *command : {"generate", "bench"})
     expectFailure(gptcCommand({command, embedded, "--checkpoint", "/nowhere"}),
@@ -105,6 +134,8 @@ TEST_F(IgnoredOptions, WhatAModuleHasAlready) {
           {"--lora-targets", "c_attn"}})
       expectFailure(compile(option),
                     "checkpoint already; " + option[0] + " is for models");
+    expectFailure(gptcCommand({"plan", module}),
+                  "is a phase of a model, and plan takes models and artifacts");
     expectFailure(compile({"--task", "similarity", "--lora", "2"}),
                   "--task and --lora are for models");
     EXPECT_FALSE(fs::exists(output));

@@ -99,6 +99,17 @@ TEST_F(Mistakes, ThreadsThatCannotBeStartedEndNothing) {
   expectSuccess(bash(finetune + " --threads 1"));
 }
 
+TEST_F(Mistakes, HalfOfACharacterInPromptsIsNamed) {
+  TemporaryFolder folder;
+  std::string prompts = folder.write(
+      "p.jsonl", "{\"prompt\": \"a\"}\n{\"prompt\": \"\\ud800\"}\n");
+  expectFailure(gptcCommand({"generate", text, "--prompts", prompts}),
+                "p.jsonl:2' has half of a character at byte 19");
+  prompts = folder.write("p.jsonl", "{\"prompt\": 1}\n");
+  expectFailure(gptcCommand({"generate", text, "--prompts", prompts}),
+                "line 1: expected a JSON object with a string 'prompt'");
+}
+
 TEST_F(Mistakes, ModulesThatNestTooDeepAreRefused) {
   TemporaryFolder folder;
   auto compile = [&](const std::string &text) {

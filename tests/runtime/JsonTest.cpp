@@ -19,6 +19,10 @@ TEST(Json, RefusesTheRest) {
               FailsWith(ErrorCode::Corrupt, "'f' is no JSON from byte 6 on"));
   EXPECT_THAT(parseJson("[1] x", "f"),
               FailsWith(ErrorCode::Corrupt, "no JSON from byte 5"));
+  EXPECT_THAT(parseJson(std::string_view("[1]\0", 4), "f"),
+              FailsWith(ErrorCode::Corrupt, "no JSON from byte 4"));
+  EXPECT_THAT(parseJson(R"(["\ud800"])", "f"),
+              FailsWith(ErrorCode::Corrupt, "half of a character at byte 9"));
   EXPECT_THAT(parseJson("[1e999]", "f"),
               FailsWith(ErrorCode::Corrupt, "out of range"));
   EXPECT_THAT(parseJson("[\"\xff\"]", "f"),

@@ -471,6 +471,10 @@ Expected<ModelConfig> parseHuggingFaceConfig(std::string_view text) {
                                                    {"gpt_neo", Family::GptNeo},
                                                    {"gpt3", Family::Gpt3}};
   auto found = kinds.find(kind);
+  if (!json.contains("model_type"))
+    return failure(ErrorCode::Corrupt,
+                   "config.json has no model_type; expected one of gpt2, "
+                   "openai-gpt and gpt_neo");
   if (found == kinds.end())
     return failure(ErrorCode::Unsupported,
                    "config.json: model_type is '{}'; supported are gpt2, "

@@ -105,6 +105,10 @@ static Expected<nlohmann::json> parse(std::string_view text,
   };
   try {
     nlohmann::json json = nlohmann::json::parse(text, watch);
+    // To the parser a zero is the end, and in a string it is an error.
+    if (size_t zero = text.find('\0'); zero != std::string_view::npos)
+      return failure(ErrorCode::Corrupt, "'{}' is no JSON from byte {} on",
+                     name, zero + 1);
     if (repeated)
       return failure(ErrorCode::Corrupt,
                      "'{}' is damaged: its JSON has the key '{}' twice in one "
@@ -112,6 +116,12 @@ static Expected<nlohmann::json> parse(std::string_view text,
                      name, *repeated);
     return json;
   } catch (const nlohmann::json::parse_error &error) {
+    if (std::string_view(error.what()).find("surrogate") !=
+        std::string_view::npos)
+      return failure(ErrorCode::Corrupt,
+                     "'{}' has half of a character at byte {}: \\uD800 to "
+                     "\\uDFFF stand in pairs",
+                     name, error.byte);
     return failure(ErrorCode::Corrupt, "'{}' is no JSON from byte {} on", name,
                    error.byte);
   } catch (const nlohmann::json::exception &) {

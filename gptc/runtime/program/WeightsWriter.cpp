@@ -97,7 +97,8 @@ Status addParts(
     if (part.transposed && shape.size() == 2)
       std::swap(shape[0], shape[1]);
     DataType written = writtenType(variable, part, unchanged);
-    summary.narrowed += written != DataType::F32 && written != part.type;
+    summary.narrowed += written != part.type && (written != DataType::F32 ||
+                                                 part.type == DataType::F64);
     tensors.push_back({checkpointName(part.name), written, shape,
                        [load, part](const PendingTensor::Sink &sink) -> Status {
                          GPTC_TRY(auto bytes, load(part));

@@ -36,7 +36,7 @@ struct WrittenWeights {
   /// Whether they are the checkpoint's, word for word.
   bool original = false;
   /// Number of those in less than f32 that are not known to be so in the
-  /// checkpoint.
+  /// checkpoint, and of those in f32 that are f64 there.
   size_t narrowed = 0;
 };
 

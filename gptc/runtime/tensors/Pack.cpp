@@ -91,7 +91,7 @@ Expected<SourceMatrix> SourceMatrix::create(const std::string &name,
     default:
       return failure(ErrorCode::Unsupported,
                      "the checkpoint's tensor for '{}' has elements of type "
-                     "{}, expected f32, f16 or bf16",
+                     "{}, expected f64, f32, f16 or bf16",
                      name, toString(piece.tensor.type));
     }
     if (found.size() != shape.size() || (piece.transposed && found.size() != 2))

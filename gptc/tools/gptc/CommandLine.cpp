@@ -56,6 +56,28 @@ Expected<CompilerService *> loadCompiler() {
   return compiler;
 }
 
+CLI::Option *addNames(CLI::App &command, const std::string &option,
+                      std::vector<std::string> &names,
+                      const std::string &description) {
+  // CLI11's own delimiter leaves empty parts out.
+  auto split = [&names, option](const std::vector<std::string> &texts) {
+    names.clear();
+    for (const std::string &text : texts)
+      for (size_t at = 0; at <= text.size();) {
+        size_t end = std::min(text.find(',', at), text.size());
+        if (end == at)
+          throw CLI::ValidationError(
+              option, fmt::format("'{}' has a comma without a name on each "
+                                  "side of it",
+                                  text));
+        names.push_back(text.substr(at, end - at));
+        at = end + 1;
+      }
+  };
+  return command.add_option_function<std::vector<std::string>>(option, split,
+                                                               description);
+}
+
 void addAdapterOptions(CLI::App &command, CompileRequest &request) {
   command
       .add_option("--lora", request.loraRank,
@@ -67,11 +89,9 @@ void addAdapterOptions(CLI::App &command, CompileRequest &request) {
                   "What adapters add is weighed by this over the rank (twice "
                   "the rank)")
       ->check(finiteAboveZero());
-  command
-      .add_option("--lora-targets", request.loraTargets,
-                  "Weights that get adapters, by the last parts of their "
-                  "names, as c_attn,c_proj (all of the layers)")
-      ->delimiter(',');
+  addNames(command, "--lora-targets", request.loraTargets,
+           "Weights that get adapters, by the last parts of their names, as "
+           "c_attn,c_proj (all of the layers)");
 }
 
 void addTaskOptions(CLI::App &command, CompileRequest &request) {

@@ -40,6 +40,11 @@ void addScore(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
 void addTrain(CLI::App &app, Action &action);
 
+/// Adds an option of names with commas between them, none of them empty.
+CLI::Option *addNames(CLI::App &command, const std::string &option,
+                      std::vector<std::string> &names,
+                      const std::string &description);
+
 /// Options of what a model is compiled for besides text: a task, adapters.
 void addTaskOptions(CLI::App &command, CompileRequest &request);
 /// Those of adapters alone.

@@ -70,11 +70,8 @@ void addCompile(CLI::App &app, Action &action) {
       ->excludes(checkpoint);
   command->add_flag("--embed-weights", request.embedWeights,
                     "Put the packed weights into the artifact");
-  command
-      ->add_option("--target", request.targets,
-                   "Targets: cpu (default), vulkan or both, and reference "
-                   "beside them")
-      ->delimiter(',');
+  addNames(*command, "--target", request.targets,
+           "Targets: cpu (default), vulkan or both, and reference beside them");
   command->add_option(
       "--recipe", request.recipe,
       "Optimizer of train_step: gpt1, gpt2 or gpt3-SIZE (the model's)");
@@ -86,12 +83,10 @@ void addCompile(CLI::App &app, Action &action) {
   command->add_option("--dtype", request.dtype,
                       "Type of weights and products, f32 or bf16 (default: "
                       "the checkpoint's)");
-  command
-      ->add_option("--entry", request.entries,
-                   "Entry points: prefill, decode, logits, score, "
-                   "loss_and_gradients, train_step, accumulate_gradients "
-                   "(default: prefill,decode), and predict of a task")
-      ->delimiter(',');
+  addNames(*command, "--entry", request.entries,
+           "Entry points: prefill, decode, logits, score, loss_and_gradients, "
+           "train_step, accumulate_gradients (default: prefill,decode), and "
+           "predict of a task");
   command->add_option("--batch", request.batch, "Sequences side by side")
       ->check(aboveZero());
   command

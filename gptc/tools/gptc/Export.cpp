@@ -141,8 +141,8 @@ Status run(const Options &options) {
   }
   if (written.narrowed > 0)
     say(fmt::format(
-        "The artifact holds {} of {} tensors in less than f32; they "
-        "are written as it holds them.\n",
+        "The artifact holds {} of {} tensors in a narrower type than they "
+        "came in; they are written as it holds them.\n",
         written.narrowed, total));
   if (options.json)
     printJson({{"folder", options.folder},
@@ -150,9 +150,10 @@ Status run(const Options &options) {
                {"original", written.original},
                {"tensors", tensors}});
   else
-    print(fmt::format(
-        "Wrote {} files into {}: tensors {}{}\n", files.size(), options.folder,
-        types, written.original ? ", word for word the checkpoint's" : ""));
+    print(fmt::format("Wrote {} file{} into {}: tensors {}{}\n", files.size(),
+                      files.size() == 1 ? "" : "s", options.folder, types,
+                      written.original ? ", word for word the checkpoint's"
+                                       : ""));
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include "CommandLine.h"
 
 #include "gptc/runtime/base/File.h"
+#include "gptc/runtime/base/Json.h"
 #include "gptc/runtime/session/TextGeneration.h"
 
 #include <chrono>
@@ -96,7 +97,7 @@ Expected<std::vector<Prompt>> readPrompts(const std::string &path,
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos)
       continue;
-    Json json = Json::parse(line, nullptr, false);
+    GPTC_TRY(auto json, parseJson(line, fmt::format("{}:{}", path, number)));
     if (!json.is_object() || !json.contains("prompt") ||
         !json["prompt"].is_string())
       return failure(ErrorCode::InvalidArgument,
@@ -263,8 +264,10 @@ void addGenerate(CLI::App &app, Action &action) {
                       "Above 1: tokens seen become less likely");
   command->add_option("--seed", generation.sampling.seed,
                       "Equal seeds give equal text");
-  command->add_option("--stop", generation.stop,
-                      "Text to stop at; may be given more than once");
+  command->add_option(
+      "--stop", generation.stop,
+      "Text to stop at, which ids have all the same; may be given "
+      "more than once");
   command->add_flag("--ignore-end", generation.ignoreEnd,
                     "Go on past end-of-text");
   command

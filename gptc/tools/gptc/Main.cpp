@@ -18,6 +18,24 @@ int report(const Error &error) {
   return 1;
 }
 
+/// The sentence for options of which one is to be given, of a command where
+/// none or several are.
+std::string oneOf(const CLI::App &command, const CLI::App &group) {
+  std::vector<std::string> all, given;
+  for (const CLI::Option *option : group.get_options()) {
+    if (option == group.get_help_ptr())
+      continue;
+    all.push_back(option->get_name());
+    if (option->count() > 0)
+      given.push_back(option->get_name());
+  }
+  if (given.empty())
+    return fmt::format("{} takes one of {}", command.get_name(),
+                       fmt::join(all, ", "));
+  return fmt::format("{} exclude each other; give one of them",
+                     fmt::join(given, " and "));
+}
+
 /// CLI11's message as one sentence.
 int reportUsage(const CLI::Error &error, const CLI::App &app) {
   std::string name = "gptc", message = error.what();
@@ -26,6 +44,13 @@ int reportUsage(const CLI::Error &error, const CLI::App &app) {
     // CLI11 lists these from the last to the first.
     if (auto extras = command->remaining(); !extras.empty())
       message = fmt::format("not expected here: {}", fmt::join(extras, " "));
+    bool count = error.get_name() == "RequiredError" &&
+                 message.find("ption") != std::string::npos &&
+                 message.find('[') != std::string::npos;
+    for (const CLI::App *group : command->get_subcommands(
+             [](const CLI::App *part) { return part->get_name().empty(); }))
+      if (count)
+        message = oneOf(*command, *group);
   }
   tool::say(fmt::format("gptc: {}; see '{} --help'\n", message, name));
   return 1;

@@ -214,10 +214,8 @@ void addPlan(CLI::App &app, Action &action) {
   command->add_option("--context", request.context, "Tokens of a sequence")
       ->check(aboveZero());
   command->add_option("--dtype", request.dtype, "f32 or bf16");
-  command
-      ->add_option("--entry", request.entries,
-                   "Entry points (default: prefill,decode)")
-      ->delimiter(',');
+  addNames(*command, "--entry", request.entries,
+           "Entry points (default: prefill,decode)");
   command->add_flag("--train", options->train,
                     "A step of training, the entry train_step, by part");
   command->add_flag("--parts", options->parts,
