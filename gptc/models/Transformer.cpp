@@ -4,7 +4,6 @@
 
 #include "gptc/frontend/Operators.h"
 
-#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 
@@ -233,40 +232,56 @@ void buildTransformer(Graph &graph, const ModelConfig &config,
   Builder(graph, config, request).build();
 }
 
-std::string whyTooLarge(const ModelConfig &config,
-                        const EntryRequest &request) {
+/// The large tensors of an entry point, with what they are.
+static std::vector<std::pair<const char *, Shape>>
+largeTensors(const ModelConfig &config, const EntryRequest &request) {
   using Kind = EntryRequest::Kind;
   int64_t batch = request.batch, rows = request.rows;
-  bool cached = request.kind == Kind::Prefill || request.kind == Kind::Decode;
-  auto f32 = [](Shape shape) { return TensorType{DataType::F32, shape}; };
   int64_t projected = config.heads * config.headSize;
-  std::vector<std::pair<const char *, TensorType>> tensors{
-      {"a layer's queries, keys and values", f32({batch, rows, 3 * projected})},
-      {"what is inside of a layer's MLP", f32({batch, rows, config.inner})},
-      {"a layer's states", f32({batch, rows, config.width})}};
-  if (cached)
+  std::vector<std::pair<const char *, Shape>> tensors{
+      {"a layer's queries, keys and values", {batch, rows, 3 * projected}},
+      {"what is inside of a layer's MLP", {batch, rows, config.inner}},
+      {"a layer's states", {batch, rows, config.width}}};
+  switch (request.kind) {
+  case Kind::Prefill:
+  case Kind::Decode:
     tensors.push_back(
         {"the cache of a layer's keys",
-         f32({batch, config.heads, request.capacity, config.headSize})});
-  if (cached)
-    tensors.push_back({"the logits", f32({batch, config.vocabulary})});
-  if (request.kind == Kind::Logits)
-    tensors.push_back({"the logits", f32({batch, rows, config.vocabulary})});
-  // Elsewhere logits come in blocks, of an eighth of all rows at least.
-  if (request.kind == Kind::Score || request.kind == Kind::Loss)
+         {batch, config.heads, request.capacity, config.headSize}});
+    tensors.push_back({"the logits", {batch, config.vocabulary}});
+    break;
+  case Kind::Logits:
+    tensors.push_back({"the logits", {batch, rows, config.vocabulary}});
+    break;
+  case Kind::Score:
+  case Kind::Loss: // Blocks of an eighth of all rows at least.
     tensors.push_back(
         {"a block of logits",
-         f32({std::max<int64_t>(batch * rows / 8, 1), config.vocabulary})});
-  auto [what, type] = *std::max_element(
-      tensors.begin(), tensors.end(), [](const auto &a, const auto &b) {
-        return a.second.elements() < b.second.elements();
-      });
+         {std::max<int64_t>(batch * rows / 8, 1), config.vocabulary}});
+    break;
+  case Kind::States:
+    break;
+  }
+  return tensors;
+}
+
+std::string whyTooLarge(const ModelConfig &config,
+                        const EntryRequest &request) {
+  std::pair<const char *, TensorType> largest;
+  for (auto &[what, shape] : largeTensors(config, request))
+    if (TensorType type{DataType::F32, shape};
+        type.elements() > largest.second.elements())
+      largest = {what, type};
+  auto &[what, type] = largest;
   if (type.elements() > mostElements)
     return fmt::format("{} would be {} of {} elements, and a tensor has at "
                        "most {}",
                        what, type.toString(), type.elements(), mostElements);
-  TensorType scores =
-      f32({batch, config.heads, rows, cached ? request.capacity : rows});
+  using Kind = EntryRequest::Kind;
+  bool cached = request.kind == Kind::Prefill || request.kind == Kind::Decode;
+  TensorType scores{DataType::F32,
+                    {request.batch, config.heads, request.rows,
+                     cached ? request.capacity : request.rows}};
   if (scores.elements() > mostScores)
     return fmt::format("a layer's attention would have {} scores, and has at "
                        "most {}",
