@@ -101,9 +101,9 @@ public:
     }
     for (mlir::BlockArgument argument : entry.getArguments())
       if (auto name = resultName(argument); name && !writers.contains(argument))
-        return entry.emitError() << "entry '" << entry.getSymName()
-                                 << "' has the result '" << name.getValue()
-                                 << "', which no launch writes";
+        return entry.emitError()
+               << "entry '" << entry.getSymName() << "' has the result '"
+               << name.getValue() << "', which no launch writes";
     return mlir::success();
   }
 
@@ -134,11 +134,11 @@ private:
     if (!range)
       return mlir::success();
     if (ir::LaunchOp other = arena.writtenOver(*range, writer))
-      return error(launch)
-             << " reads what " << describe(writer) << " wrote at "
-             << range->toString() << ", and " << describe(other)
-             << " has written over it, at " << overlapIn(other, *range)
-             << "; what is in use at once must not overlap";
+      return error(launch) << " reads what " << describe(writer) << " wrote at "
+                           << range->toString() << ", and " << describe(other)
+                           << " has written over it, at "
+                           << overlapIn(other, *range)
+                           << "; what is in use at once must not overlap";
     return mlir::success();
   }
 

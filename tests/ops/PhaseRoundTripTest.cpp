@@ -116,39 +116,41 @@ TEST_P(KernelsWithoutInputs, CompileOnFromEachPhase) {
 
 INSTANTIATE_TEST_SUITE_P(
     Graphs, KernelsWithoutInputs,
-    testing::Values(
-        Case{"Iota",
-             [](Graph &graph) { graph.result("r", iota(graph, {3, 5}, 1)); }},
-        Case{"Constant",
-             [](Graph &graph) {
-               Tensor x = graph.argument("x", {DataType::F32, {7}});
-               graph.result("r", full(x, 2.5));
-             }},
-        Case{"TwoResults",
-             [](Graph &graph) {
-               graph.result("r", iota(graph, {3, 5}, 1));
-               graph.result("s", iota(graph, {3, 5}, 0));
-             }},
-        Case{"StateAssignedTwice",
-             [](Graph &graph) {
-               TensorType type{DataType::F32, {7}};
-               Tensor state = graph.cache("state", type);
-               graph.assign("state", state + state);
-               graph.assign("state", full(state, 1));
-               graph.result("r", graph.cache("state", type));
-             }},
-        Case{"GradientOfAnUnusedParameter",
-             [](Graph &graph) {
-               auto parameter = [&](const char *name) {
-                 return graph.parameter(name, {DataType::F32, {5}},
-                                        Initializer::ones());
-               };
-               Tensor used = parameter("used");
-               Tensor loss = reduceSum(used * used, 0);
-               auto all = gradient(loss, {used, parameter("unused")});
-               graph.result("used", all[0]);
-               graph.result("unused", all[1]);
-             }}),
+    testing::Values(Case{"Iota",
+                         [](Graph &graph) {
+                           graph.result("r", iota(graph, {3, 5}, 1));
+                         }},
+                    Case{"Constant",
+                         [](Graph &graph) {
+                           Tensor x = graph.argument("x", {DataType::F32, {7}});
+                           graph.result("r", full(x, 2.5));
+                         }},
+                    Case{"TwoResults",
+                         [](Graph &graph) {
+                           graph.result("r", iota(graph, {3, 5}, 1));
+                           graph.result("s", iota(graph, {3, 5}, 0));
+                         }},
+                    Case{"StateAssignedTwice",
+                         [](Graph &graph) {
+                           TensorType type{DataType::F32, {7}};
+                           Tensor state = graph.cache("state", type);
+                           graph.assign("state", state + state);
+                           graph.assign("state", full(state, 1));
+                           graph.result("r", graph.cache("state", type));
+                         }},
+                    Case{"GradientOfAnUnusedParameter",
+                         [](Graph &graph) {
+                           auto parameter = [&](const char *name) {
+                             return graph.parameter(name, {DataType::F32, {5}},
+                                                    Initializer::ones());
+                           };
+                           Tensor used = parameter("used");
+                           Tensor loss = reduceSum(used * used, 0);
+                           auto all =
+                               gradient(loss, {used, parameter("unused")});
+                           graph.result("used", all[0]);
+                           graph.result("unused", all[1]);
+                         }}),
     [](const auto &info) { return info.param.name; });
 
 } // namespace

@@ -1,7 +1,7 @@
 //===- ReferenceRunnerTest.cpp - Initial values on the oracle -------------===//
 
-#include "gptc/compiler/Driver.h"
 #include "gptc/compiler/ReferenceRunner.h"
+#include "gptc/compiler/Driver.h"
 #include "gptc/frontend/Operators.h"
 #include "gptc/runtime/program/Program.h"
 #include "tests/support/Matchers.h"
@@ -23,16 +23,16 @@ TEST(ReferenceRunner, ParametersOfAllTypesBeginAsOnTheCpu) {
     graph.result(name + ".constant",
                  graph.parameter(name + ".constant", vector,
                                  Initializer::constant(1.0 / 3)));
-    Tensor drawn = graph.parameter(name + ".normal", vector,
-                                   Initializer::normal(0.1, 2));
+    Tensor drawn =
+        graph.parameter(name + ".normal", vector, Initializer::normal(0.1, 2));
     graph.result(name + ".normal", drawn);
     graph.result(name + ".wide", cast(drawn, DataType::F32));
   }
   graph.endEntry();
 
   TemporaryFolder folder;
-  auto compiled = compileGraph(graph, "f32", 5, folder / "a.gptc",
-                               {"cpu", "reference"});
+  auto compiled =
+      compileGraph(graph, "f32", 5, folder / "a.gptc", {"cpu", "reference"});
   ASSERT_TRUE(compiled) << compiled.error().message();
   ASSERT_VALUE(auto artifact, Artifact::open(folder / "a.gptc"));
   ASSERT_VALUE(auto program, Program::load(artifact, {}));
