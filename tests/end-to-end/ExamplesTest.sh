@@ -56,7 +56,8 @@ custom-model)
   "$gptc" compile "$library:bottleneck-gpt" --init-seed 3 --entry prefill,decode,logits,score -o "$file.again"
   cmp "$file" "$file.again"
   rm -rf "$WORK/exported"
-  exported=$("$gptc" export "$file" "$WORK/exported" 2>/dev/null)
+  exported=$("$gptc" export "$file" "$WORK/exported" 2>"$WORK/told")
+  grep -q "carries no config.json" "$WORK/told" || fail "export tells: $(cat "$WORK/told")"
   [[ $exported == "Wrote 1 file into "* ]] || fail "export says: $exported"
   generate() { "$gptc" generate "$file" --prompt-ids 5,9,2 --print-ids --max-tokens 12 "$@"; }
   ids=$(generate --temperature 1 --seed 7 --threads 1)

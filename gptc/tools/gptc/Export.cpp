@@ -123,8 +123,8 @@ Status run(const Options &options) {
 
   if (!artifact->findFile("config.json"))
     say(fmt::format("'{}' carries no config.json, which a definition of a "
-                    "library and IR come without, so there is none in '{}', "
-                    "and transformers cannot load it.\n",
+                    "library comes without, so there is none in '{}', and "
+                    "transformers cannot load it.\n",
                     options.file, options.folder));
   else if (artifact->manifest().model->family == "gpt3")
     say(fmt::format("'{}' has the model_type gpt3, which gptc knows and "
