@@ -4,8 +4,8 @@
     bench/peers/pytorch_train.py --gptc build/release/bin/gptc --threads 2
 
 Needs torch and transformers; a development tool. Both do the same: random weights, no dropout, the mean cross entropy of
-B x T tokens, gradients clipped to a global norm of 1 (--clip 0: none), AdamW (fused in PyTorch); f32, or bf16 products with weights and
-moments in f32 (autocast). Each measurement is a process of its own, PyTorch's with glibc told to keep big buffers,
+B x T tokens, gradients clipped to a global norm of 1 (--clip 0: none), AdamW (fused in PyTorch); f32, or bf16 products
+with weights and moments in f32 (autocast). Each measurement is a process of its own, PyTorch's with glibc told to keep big buffers,
 without which a third of its step is page faults. Each line of the output is a JSON object: the median step of a round,
 the peak of the process's resident memory, and for gptc the share of the roof that the same process measured. gptc's
 memory is that of a process that runs the step alone.
@@ -69,7 +69,8 @@ def measure_torch(arguments, mode, name, context):
 
 def compile_step(arguments, name, context, artifact):
     subprocess.run([arguments.gptc, "compile", "gpt2-124m", "--entry", "train_step", "--batch", str(arguments.batch),
-                    "--context", str(context), "--dtype", name, "--clip", str(arguments.clip), "-o", artifact], check=True, capture_output=True)
+                    "--context", str(context), "--dtype", name, "--clip", str(arguments.clip), "-o", artifact],
+                   check=True, capture_output=True)
 
 
 def measure_gptc(arguments, artifact):

@@ -151,4 +151,16 @@ std::optional<StridedView> resolveStore(mlir::Value from, mlir::Value to) {
   return storeOf(from, to, denseView(to));
 }
 
+std::optional<StoredValue> findStored(KernelOp kernel, mlir::Value value) {
+  SmallVector<mlir::Value> forms{value};
+  for (mlir::Operation *user : value.getUsers())
+    if (auto cast = llvm::dyn_cast<CastOp>(user))
+      forms.push_back(cast.getY());
+  for (auto [i, yielded] : llvm::enumerate(kernel.getYield().getValues()))
+    for (mlir::Value form : forms)
+      if (auto view = resolveStore(form, yielded))
+        return StoredValue{*view, unsigned(i)};
+  return std::nullopt;
+}
+
 } // namespace gptc::ir

@@ -46,6 +46,17 @@ std::optional<StridedView> resolveView(mlir::Value value,
 /// it.
 std::optional<StridedView> resolveStore(mlir::Value from, mlir::Value to);
 
+/// Where a kernel stores one of its values.
+struct StoredValue {
+  StridedView view;    ///< Of what is yielded.
+  unsigned output = 0; ///< Its number.
+};
+
+/// Finds the yielded value that `value` becomes, as it is or converted, through
+/// what resolveStore() follows. Nothing where none is, or strides cannot
+/// express it.
+std::optional<StoredValue> findStored(KernelOp kernel, mlir::Value value);
+
 } // namespace gptc::ir
 
 #endif // GPTC_IR_STRIDEDVIEW_H

@@ -397,7 +397,6 @@ bool Grouping::placeInEpilogue(Operation *op) {
     // An activation's slope is computed of the product, which is then stored
     // as well as the activation.
     bool activates = !attention && operand == root &&
-                     root == groups_[group].ops.back()->getResult(0) &&
                      llvm::isa<ir::GeluOp, ir::SiluOp, ir::ReluOp>(op);
     if (!activates && !isReadOnlyBy(root, op)) {
       refusedBy = into;
@@ -653,6 +652,7 @@ int Grouping::soleReader(int index) const {
       // A view may move elements.
       bool takes = group >= 0 &&
                    groups_[size_t(group)].family == Family::Contraction &&
+                   groups_[size_t(group)].anchor->isBeforeInBlock(user) &&
                    isElementwise(user);
       if (!takes || (made && made != op->getResult(0)) ||
           (reader >= 0 && reader != group))

@@ -134,6 +134,21 @@ TEST(Plan, GradientsCostTwiceWhatTheLossDoes) {
   EXPECT_LT(ratio, 3.05);
 }
 
+/// Brown et al. 2020, appendix B: over 4 to 12 billion tokens, by the size.
+TEST(Recipes, StepsOfGpt3Grow) {
+  uint64_t before = 0;
+  for (const char *size :
+       {"125m", "350m", "760m", "1.3b", "2.7b", "6.7b", "13b", "175b"}) {
+    auto recipe = findRecipe(std::string("gpt3-") + size, 0);
+    ASSERT_TRUE(recipe) << recipe.error().message();
+    EXPECT_GT(recipe->growthTokens, before) << size;
+    before = recipe->growthTokens;
+    if (size == std::string("125m"))
+      EXPECT_EQ(before, 4'000'000'000U);
+  }
+  EXPECT_EQ(before, 12'000'000'000U);
+}
+
 /// Brown et al. 2020, table 2.1; GPT-2 takes the row of its size.
 TEST(Recipes, HaveTheRateOfTheSize) {
   const std::pair<const char *, double> rates[] = {
@@ -154,6 +169,8 @@ TEST(Recipes, HaveTheRateOfTheSize) {
     EXPECT_EQ(recipe->learningRate, rate) << name;
     if (family == "gpt3")
       EXPECT_EQ(recipe->name, name);
+    EXPECT_EQ(recipe->growthFirstTokens, family == "gpt3" ? 32'000U : 0U);
+    EXPECT_EQ(recipe->growthTokens > 0, family == "gpt3") << name;
     EXPECT_FALSE(recipe->source.empty());
   }
 }

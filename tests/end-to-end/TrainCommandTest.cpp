@@ -86,6 +86,21 @@ bool runAndKill(std::vector<std::string> arguments,
   return WIFSIGNALED(status);
 }
 
+TEST_F(TrainCommand, TellsHowStepsGrow) {
+  expectSuccess({"compile", model, "-o", folder / "model.gptc", "--entry",
+                 "train_step,accumulate_gradients,score", "--batch", "1",
+                 "--context", "23"});
+  const std::string told = "steps grow from 1 to 3 batches of 23 tokens over "
+                           "the first 200 tokens";
+  CommandResult grows = gptcCommand(
+      train("grows", {"--accumulate", "3", "--batch-growth", "200"}, "2"));
+  ASSERT_EQ(grows.code, 0) << grows.err;
+  EXPECT_NE(grows.err.find(told), std::string::npos) << grows.err;
+  CommandResult whole = gptcCommand(train("whole", {"--accumulate", "3"}, "1"));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(whole.err.find("steps grow"), std::string::npos) << whole.err;
+}
+
 TEST_F(TrainCommand, AKilledRunGoesOnToTheSameBits) {
   CommandResult whole = gptcCommand(train("whole", {"--json"}));
   ASSERT_EQ(whole.code, 0) << whole.err;

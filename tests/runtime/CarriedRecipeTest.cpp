@@ -85,7 +85,8 @@ TEST(CarriedRecipe, MalformedOnesAreTold) {
         without("1e-4", "0"), without("1e-4", "-1"), without("1e-4", "\"x\""),
         without("0.1", "1.5"), without("375000000", "1e99"),
         without("375000000", "-1"), without("\"cosine\"", "\"up\""),
-        without("\"a paper\"", "7")})
+        without("\"a paper\"", "7"), without("}", ", \"growth_tokens\": 1}"),
+        without("}", ", \"growth_first_tokens\": 1, \"growth_tokens\": -1}")})
     EXPECT_FALSE(recipeOf(text)) << text;
   EXPECT_THAT(recipeOf("{}"), FailsWith(ErrorCode::Corrupt, "is no recipe"));
 }

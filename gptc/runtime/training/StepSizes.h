@@ -32,8 +32,7 @@ public:
   uint64_t tokensBefore() const;
   uint64_t most() const { return most_; }
   uint64_t tokensPerBatch() const { return tokensPerBatch_; }
-  const BatchGrowth &growth() const { return growth_; }
-  /// Goes on by some steps; takes no longer for many.
+  /// Goes on by some steps, of one size at a time however many they are.
   void advance(uint64_t steps = 1);
   /// Steps from here on that see no more than that many tokens together.
   uint64_t stepsWithin(uint64_t tokens) const;

@@ -37,8 +37,8 @@ private:
   int64_t tileRows = 1;
   HeadView query, key, value;
   Value queryBlock, scores, output, rowMax, rowSum, packedKeys;
-  StoredHead result;
-  std::optional<unsigned> logSumExp; ///< Its number among the outputs.
+  ir::StoredValue result;
+  std::optional<ir::StoredValue> logSumExp;
 
   void packKeys(Value first, Value last);
   void oneQuery(Value row);
@@ -54,7 +54,10 @@ void AttentionEmitter::storeRow(Value row, Value from, Value largest,
   store(result, row, output, from, reciprocalOf(sum));
   if (!logSumExp)
     return;
-  Value to = e.output(*logSumExp);
+  const ir::StridedView &view = logSumExp->view;
+  Value to = e.output(logSumExp->output), at = e.constant(view.offset);
+  for (auto [i, stride] : llvm::zip(Values{batch, head, row}, view.strides))
+    at = e.add(at, e.mul(i, stride));
   Value some = arith::CmpFOp::create(e.builder, e.loc,
                                      arith::CmpFPredicate::UGT, sum, f(0.0));
   Value logarithm = math::LogOp::create(
@@ -64,7 +67,7 @@ void AttentionEmitter::storeRow(Value row, Value from, Value largest,
       e.builder, e.loc,
       arith::SelectOp::create(e.builder, e.loc, some, largest, f(0.0)),
       logarithm);
-  e.storeScalar(x, to, statisticOf(row), f32);
+  e.storeScalar(x, to, at, f32);
 }
 
 /// One query: a score for each key it sees, their softmax, the weighted sum.
@@ -317,9 +320,8 @@ void AttentionEmitter::emit() {
   if (!stored)
     return;
   result = *stored;
-  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues()))
-    if (op.getLogSumExp() && yielded == op.getLogSumExp())
-      logSumExp = unsigned(i);
+  if (Value kept = op.getLogSumExp())
+    logSumExp = findStored(kept);
   auto keyAppend = op.getKey().getDefiningOp<ir::CacheAppendOp>();
   auto valueAppend = op.getValue().getDefiningOp<ir::CacheAppendOp>();
   bool appends = keyAppend || valueAppend;

@@ -38,7 +38,7 @@ private:
   int64_t tileRows = 1;
   HeadView query, key, value, gradient, result;
   Value logSumExp;
-  std::optional<StoredHead> stored[3];
+  std::optional<ir::StoredValue> stored[3];
 
   // In scratch. Of the head: keys [S][D], sums for keys and values [S][D]. Of
   // a strip: its queries, times the scale, and its result's gradients, as rows

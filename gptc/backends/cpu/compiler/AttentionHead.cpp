@@ -31,21 +31,11 @@ void AttentionHead::findBounds(Value positions, Value lengths) {
   keyCount = e.min(keyCount, e.add(position, length));
 }
 
-std::optional<StoredHead> AttentionHead::findStored(Value result) {
-  llvm::SmallVector<Value> forms{result};
-  for (mlir::Operation *user : result.getUsers())
-    if (auto cast = llvm::dyn_cast<ir::CastOp>(user))
-      forms.push_back(cast.getY());
-  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues()))
-    for (Value form : forms)
-      if (auto view = ir::resolveStore(form, yielded);
-          view && view->sizes.size() == 4)
-        return StoredHead{
-            *view, unsigned(i),
-            llvm::cast<RankedTensorType>(yielded.getType()).getElementType()};
-  if (!result.use_empty())
+std::optional<ir::StoredValue> AttentionHead::findStored(Value result) {
+  auto stored = ir::findStored(e.kernel, result);
+  if (!stored && !result.use_empty())
     e.failure = "an attention result that strides cannot store";
-  return std::nullopt;
+  return stored;
 }
 
 Value AttentionHead::statisticOf(Value row) {
@@ -110,7 +100,7 @@ Value AttentionHead::whereKept(Value query, Value key, bool alongQueries,
   return arith::SelectOp::create(e.builder, e.loc, keep, x, other);
 }
 
-void AttentionHead::store(const StoredHead &stored, Value row, Value from,
+void AttentionHead::store(const ir::StoredValue &stored, Value row, Value from,
                           Value offset, Value factor) {
   const ir::StridedView &view = stored.view;
   Value base = e.constant(view.offset);
@@ -121,11 +111,13 @@ void AttentionHead::store(const StoredHead &stored, Value row, Value from,
     Value x = e.loadVector(from, e.add(offset, d), f32);
     x = arith::MulFOp::create(e.builder, e.loc, x, e.splat(factor));
     Value at = e.add(base, e.mul(d, view.strides[3]));
+    mlir::Type element =
+        llvm::cast<RankedTensorType>(view.base.getType()).getElementType();
     if (view.strides[3] == 1 || headSize == 1)
-      e.storeVector(x, e.output(stored.output), at, stored.element, mask);
+      e.storeVector(x, e.output(stored.output), at, element, mask);
     else
       e.storeStrided(x, e.output(stored.output), at,
-                     e.constant(view.strides[3]), stored.element, mask);
+                     e.constant(view.strides[3]), element, mask);
   });
 }
 

@@ -17,13 +17,6 @@ struct HeadView {
   int64_t stride; ///< Of the last dimension.
 };
 
-/// Where a [B, H, rows, D] result is stored.
-struct StoredHead {
-  ir::StridedView view;
-  unsigned output = 0;
-  mlir::Type element;
-};
-
 /// What attention and its gradient share: a head's operands, which keys its
 /// queries see, and how its results are stored.
 class AttentionHead {
@@ -60,7 +53,7 @@ protected:
   void findBounds(Value positions, Value lengths);
   /// Finds the yielded value that a result becomes; nothing where nobody reads
   /// it. One that strides cannot store is a failure.
-  std::optional<StoredHead> findStored(Value result);
+  std::optional<ir::StoredValue> findStored(Value result);
   /// Where in [B, H, T] a query's statistic is.
   Value statisticOf(Value row);
   HeadView viewOf(Value tensor);
@@ -78,7 +71,7 @@ protected:
   Value whereKept(Value query, Value key, bool alongQueries, Value x,
                   Value other);
   /// Writes a row, f32 at `offset` of `from` in scratch, times `factor`.
-  void store(const StoredHead &stored, Value row, Value from, Value offset,
+  void store(const ir::StoredValue &stored, Value row, Value from, Value offset,
              Value factor);
   /// 1 / sum, and 0 for a query that saw no key.
   Value reciprocalOf(Value sum);

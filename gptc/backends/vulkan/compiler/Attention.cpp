@@ -28,8 +28,8 @@ public:
 private:
   ir::AttentionOp op;
   HeadView query, key, value;
-  std::optional<StoredHead> result;
-  std::optional<unsigned> logSumExp; ///< Its number among the outputs.
+  std::optional<ir::StoredValue> result;
+  std::optional<ir::StoredValue> logSumExp;
 
   bool prepare();
   void emitOneQuery();
@@ -57,7 +57,12 @@ void AttentionEmitter::storeLogSumExp(Value row, Value isWriter, Value largest,
   Value logarithm = mlir::math::LogOp::create(
       e.builder, e.loc, e.select(some, sum, e.number(1.0)));
   Value x = e.fadd(e.select(some, largest, e.number(0.0)), logarithm);
-  e.when(isWriter, [&] { e.store(x, e.output(*logSumExp), statisticOf(row)); });
+  const ir::StridedView &view = logSumExp->view;
+  Value at = e.constant(view.offset);
+  for (auto [i, stride] : llvm::zip(Values{batch, head, row}, view.strides))
+    at = e.add(at, e.mul(i, stride));
+  unsigned output = logSumExp->output;
+  e.when(isWriter, [&] { e.store(x, e.output(output), at); });
 }
 
 /// Finds the operands; to be called within the tile.
@@ -411,9 +416,8 @@ void AttentionEmitter::emit() {
   result = findStored(op.getResult());
   if (!result)
     return;
-  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues()))
-    if (op.getLogSumExp() && yielded == op.getLogSumExp())
-      logSumExp = unsigned(i);
+  if (Value kept = op.getLogSumExp())
+    logSumExp = findStored(kept);
   constexpr int64_t fewQueries = 4;
   if (queries <= fewQueries)
     emitOneQuery();

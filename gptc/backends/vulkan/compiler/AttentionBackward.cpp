@@ -27,7 +27,7 @@ public:
 private:
   ir::AttentionBackwardOp op;
   HeadView query, key, value, gradient, result;
-  std::optional<StoredHead> stored[3];
+  std::optional<ir::StoredValue> stored[3];
 
   /// Invocations that share a row of a block.
   static constexpr int64_t perRow = 8;
@@ -67,7 +67,7 @@ private:
   Value quadOf(int64_t i) {
     return e.min(e.add(lane, i * perRow), e.constant(headQuads - 1));
   }
-  void storeRow(const StoredHead &to, Value row, int64_t rows,
+  void storeRow(const ir::StoredValue &to, Value row, int64_t rows,
                 llvm::ArrayRef<Value> quads);
 };
 
@@ -137,8 +137,8 @@ BackwardEmitter::products(const HeadView &first, const HeadView &second,
 }
 
 /// Stores an invocation's part of a row.
-void BackwardEmitter::storeRow(const StoredHead &to, Value row, int64_t rows,
-                               llvm::ArrayRef<Value> quads) {
+void BackwardEmitter::storeRow(const ir::StoredValue &to, Value row,
+                               int64_t rows, llvm::ArrayRef<Value> quads) {
   for (int64_t i = 0; i < quadsEach; ++i) {
     Value quad = e.add(lane, i * perRow);
     Value stores = e.both(e.less(row, e.constant(rows)),
@@ -183,7 +183,7 @@ void BackwardEmitter::loadStatistics(Value firstQuery, int64_t count) {
 
 /// Gradients of a block of queries.
 void BackwardEmitter::queryBlock(Value firstQuery) {
-  const std::optional<StoredHead> &to = stored[0];
+  const std::optional<ir::StoredValue> &to = stored[0];
   if (!to)
     return;
   loadBlock(query, firstQuery, queries, firstRows, scale);

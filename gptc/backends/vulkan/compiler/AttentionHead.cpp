@@ -27,19 +27,11 @@ void AttentionHead::findBounds(Value positions, Value lengths) {
   keyCount = e.min(keyCount, e.add(position, length));
 }
 
-std::optional<StoredHead> AttentionHead::findStored(Value result) {
-  llvm::SmallVector<Value> forms{result};
-  for (mlir::Operation *user : result.getUsers())
-    if (auto cast = llvm::dyn_cast<ir::CastOp>(user))
-      forms.push_back(cast.getY());
-  for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues()))
-    for (Value form : forms)
-      if (auto view = ir::resolveStore(form, yielded);
-          view && view->sizes.size() == 4)
-        return StoredHead{*view, unsigned(i)};
-  if (!result.use_empty())
+std::optional<ir::StoredValue> AttentionHead::findStored(Value result) {
+  auto stored = ir::findStored(e.kernel, result);
+  if (!stored && !result.use_empty())
     e.failure = "an attention result that strides cannot store";
-  return std::nullopt;
+  return stored;
 }
 
 HeadView AttentionHead::viewOf(Value tensor) {
@@ -89,8 +81,8 @@ Value AttentionHead::loadQuad(const HeadView &view, Value row, Value quad) {
   return e.gather4(elements);
 }
 
-void AttentionHead::storeQuad(const StoredHead &stored, Value row, Value quad,
-                              Value x) {
+void AttentionHead::storeQuad(const ir::StoredValue &stored, Value row,
+                              Value quad, Value x) {
   const ir::StridedView &view = stored.view;
   const BufferPointer &buffer = e.output(stored.output);
   Value at = e.constant(view.offset);
@@ -123,7 +115,7 @@ void AttentionHead::storeCacheQuad(ir::CacheAppendOp append, Value row,
   auto shape = append.getCache().getType().getShape();
   for (auto [i, yielded] : llvm::enumerate(e.kernel.getYield().getValues()))
     if (yielded == append.getResult()) {
-      StoredHead stored{
+      ir::StoredValue stored{
           {yielded, 0, llvm::to_vector(shape), ir::denseStrides(shape)},
           unsigned(i)};
       return storeQuad(stored, row, quad, x);

@@ -17,12 +17,6 @@ struct HeadView {
   bool vectors = false;
 };
 
-/// Where a [B, H, rows, D] result is stored.
-struct StoredHead {
-  ir::StridedView view;
-  unsigned output;
-};
-
 /// What attention and its gradient share: a head's operands, which keys its
 /// queries see, and how its results are stored. Heads are handled in vectors
 /// of four, the last one filled up with zeros.
@@ -59,12 +53,12 @@ protected:
   void findBounds(Value positions, Value lengths);
   /// Finds the yielded value that a result becomes; nothing where nobody reads
   /// it. One that strides cannot store is a failure.
-  std::optional<StoredHead> findStored(Value result);
+  std::optional<ir::StoredValue> findStored(Value result);
   /// The operand as an input, or null with a failure.
   HeadView viewOf(Value tensor);
   /// Elements [4 quad, 4 quad + 4) of a row.
   Value loadQuad(const HeadView &view, Value row, Value quad);
-  void storeQuad(const StoredHead &stored, Value row, Value quad, Value x);
+  void storeQuad(const ir::StoredValue &stored, Value row, Value quad, Value x);
   /// Stores part of a new row of a cache.
   void storeCacheQuad(ir::CacheAppendOp append, Value row, Value quad, Value x);
   /// Where in [B, H, T] a query's statistic is.
