@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <map>
 #include <optional>
@@ -20,43 +19,6 @@ namespace {
 
 using artifact::DispatchT;
 using artifact::EntryT;
-
-template <typename T> T at(std::span<const std::byte> bytes, size_t i) {
-  T value;
-  std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
-  return value;
-}
-
-double valueAt(std::span<const std::byte> bytes, DataType type, size_t i) {
-  switch (type) {
-  case DataType::F32:
-    return at<float>(bytes, i);
-  case DataType::F64:
-    return at<double>(bytes, i);
-  case DataType::BF16:
-    return fromBF16(at<uint16_t>(bytes, i));
-  case DataType::F16:
-    return fromF16(at<uint16_t>(bytes, i));
-  case DataType::I32:
-    return at<int32_t>(bytes, i);
-  case DataType::U32:
-    return at<uint32_t>(bytes, i);
-  case DataType::I64:
-    return double(at<int64_t>(bytes, i));
-  case DataType::U64:
-    return double(at<uint64_t>(bytes, i));
-  case DataType::I16:
-    return at<int16_t>(bytes, i);
-  case DataType::U16:
-    return at<uint16_t>(bytes, i);
-  case DataType::I8:
-    return at<int8_t>(bytes, i);
-  case DataType::U8:
-  case DataType::Bool:
-    return at<uint8_t>(bytes, i);
-  }
-  return 0;
-}
 
 /// The two sides of a comparison with the entry in each.
 struct Sides {
@@ -163,6 +125,11 @@ std::vector<std::string> keysOf(const artifact::ProgramT &program) {
   return keys;
 }
 
+void widen(ErrorSize &most, const ErrorSize &one) {
+  most.absolute = std::max(most.absolute, one.absolute);
+  most.relative = std::max(most.relative, one.relative);
+}
+
 /// Gathers errors by scope.
 class Scopes {
 public:
@@ -174,9 +141,7 @@ public:
     auto [place, fresh] = places_.emplace(scope, comparison_.scopes.size());
     if (fresh)
       comparison_.scopes.push_back({scope, {}});
-    ErrorSize &most = comparison_.scopes[place->second].size;
-    most.absolute = std::max(most.absolute, error.absolute);
-    most.relative = std::max(most.relative, error.relative);
+    widen(comparison_.scopes[place->second].size, error);
   }
 
 private:
@@ -184,11 +149,46 @@ private:
   std::map<std::string, size_t> places_;
 };
 
+/// Values of one buffer on both sides.
+struct Pair {
+  std::span<const std::byte> bytes[2];
+  DataType types[2] = {DataType::F32, DataType::F32};
+
+  ErrorSize error() const {
+    return errorOf(bytes[0], types[0], bytes[1], types[1]);
+  }
+  bool areEqualMany() const {
+    return bytes[0].size() / sizeOf(types[0]) ==
+           bytes[1].size() / sizeOf(types[1]);
+  }
+};
+
+/// Puts the element with the largest error of a pair into `first`.
+void findElement(const Pair &pair, FirstDifference &first) {
+  double largest = -1;
+  for (uint64_t i = 0; i < pair.bytes[0].size() / sizeOf(pair.types[0]); ++i) {
+    double a = readElement(pair.bytes[0].data(), pair.types[0], i);
+    double b = readElement(pair.bytes[1].data(), pair.types[1], i);
+    if (a == b || (std::isnan(a) && std::isnan(b)))
+      continue;
+    double difference = std::abs(a - b);
+    if (!std::isfinite(difference))
+      difference = std::numeric_limits<double>::infinity();
+    if (difference <= largest)
+      continue;
+    largest = difference;
+    first.element = i;
+    first.values[0] = a;
+    first.values[1] = b;
+  }
+}
+
 /// Runs two programs side by side, dispatch by dispatch.
 class Lockstep {
 public:
-  Lockstep(Executable &first, Executable &second, const Sides &sides)
-      : programs_{&first, &second},
+  Lockstep(Executable &first, Executable &second, const Sides &sides,
+           std::optional<double> tolerance)
+      : programs_{&first, &second}, tolerance_(tolerance),
         entries_{sides.entries[0], sides.entries[1]},
         descriptions_{&first.describe(entries_[0]),
                       &second.describe(entries_[1])} {}
@@ -198,6 +198,11 @@ public:
 private:
   /// Nothing where the outputs are no counterparts.
   Expected<std::optional<ErrorSize>> compareOutputs(size_t i, size_t j) const;
+  /// What two dispatches read, as far as there are counterparts.
+  Expected<ErrorSize> compareInputs(size_t i, size_t j) const;
+  /// Buffer `p` of dispatch `i` and `q` of `j`.
+  Expected<Pair> pairOf(size_t i, size_t p, size_t j, size_t q) const;
+  Status describe(size_t i, size_t j, FirstDifference &first) const;
   bool equalShape() const;
   std::vector<uint64_t> outputsOf(int side, size_t dispatch) const;
   const artifact::BufferT &bufferOf(int side, size_t dispatch,
@@ -207,6 +212,7 @@ private:
   }
 
   Executable *programs_[2];
+  std::optional<double> tolerance_;
   uint32_t entries_[2];
   const artifact::ProgramT *descriptions_[2];
 };
@@ -235,6 +241,15 @@ bool Lockstep::equalShape() const {
   return true;
 }
 
+Expected<Pair> Lockstep::pairOf(size_t i, size_t p, size_t j, size_t q) const {
+  Pair pair;
+  GPTC_TRY(pair.bytes[0], programs_[0]->readBuffer(entries_[0], i, p));
+  GPTC_TRY(pair.bytes[1], programs_[1]->readBuffer(entries_[1], j, q));
+  pair.types[0] = toDataType(bufferOf(0, i, p).type);
+  pair.types[1] = toDataType(bufferOf(1, j, q).type);
+  return pair;
+}
+
 Expected<std::optional<ErrorSize>> Lockstep::compareOutputs(size_t i,
                                                             size_t j) const {
   const DispatchT &a = *descriptions_[0]->dispatches[i];
@@ -243,19 +258,48 @@ Expected<std::optional<ErrorSize>> Lockstep::compareOutputs(size_t i,
     return std::optional<ErrorSize>();
   ErrorSize error;
   for (uint32_t k = 0; k < a.outputs; ++k) {
-    size_t p = a.buffers.size() - a.outputs + k;
-    size_t q = b.buffers.size() - b.outputs + k;
-    GPTC_TRY(auto x, programs_[0]->readBuffer(entries_[0], i, p));
-    GPTC_TRY(auto y, programs_[1]->readBuffer(entries_[1], j, q));
-    DataType xType = toDataType(bufferOf(0, i, p).type);
-    DataType yType = toDataType(bufferOf(1, j, q).type);
-    if (x.size() / sizeOf(xType) != y.size() / sizeOf(yType))
+    GPTC_TRY(Pair pair, pairOf(i, a.buffers.size() - a.outputs + k, j,
+                               b.buffers.size() - b.outputs + k));
+    if (!pair.areEqualMany())
       return std::optional<ErrorSize>();
-    ErrorSize one = errorOf(x, xType, y, yType);
-    error.absolute = std::max(error.absolute, one.absolute);
-    error.relative = std::max(error.relative, one.relative);
+    widen(error, pair.error());
   }
   return std::optional(error);
+}
+
+Expected<ErrorSize> Lockstep::compareInputs(size_t i, size_t j) const {
+  const DispatchT &a = *descriptions_[0]->dispatches[i];
+  const DispatchT &b = *descriptions_[1]->dispatches[j];
+  size_t count =
+      std::min(a.buffers.size() - a.outputs, b.buffers.size() - b.outputs);
+  ErrorSize error;
+  for (size_t k = 0; k < count; ++k) {
+    // Weights are the same, in layouts that may differ.
+    if (bufferOf(0, i, k).space == artifact::BufferSpace::Variable)
+      continue;
+    GPTC_TRY(Pair pair, pairOf(i, k, j, k));
+    if (pair.areEqualMany())
+      widen(error, pair.error());
+  }
+  return error;
+}
+
+Status Lockstep::describe(size_t i, size_t j, FirstDifference &first) const {
+  const DispatchT &a = *descriptions_[0]->dispatches[i];
+  const DispatchT &b = *descriptions_[1]->dispatches[j];
+  first.dispatch = i;
+  first.kernel = programs_[0]->target().kernels[a.kernel]->name;
+  first.scope = a.scope;
+  for (uint32_t k = 0; k < a.outputs; ++k) {
+    GPTC_TRY(Pair pair, pairOf(i, a.buffers.size() - a.outputs + k, j,
+                               b.buffers.size() - b.outputs + k));
+    if (pair.error().relative <= *tolerance_)
+      continue;
+    first.output = k;
+    findElement(pair, first);
+    return {};
+  }
+  return {};
 }
 
 Status Lockstep::run(Comparison &comparison) {
@@ -266,20 +310,35 @@ Status Lockstep::run(Comparison &comparison) {
   Scopes scopes(comparison);
   size_t next = 0; // of the second program
   for (size_t i = 0; i < keys[0].size(); ++i) {
-    GPTC_CHECK(programs_[0]->runDispatches(entries_[0], i, i + 1));
     auto found =
         std::find(keys[1].begin() + int64_t(next), keys[1].end(), keys[0][i]);
-    std::optional<ErrorSize> error;
+    auto j = size_t(found - keys[1].begin());
+    std::optional<ErrorSize> error, inputs;
     if (found != keys[1].end()) {
-      auto j = size_t(found - keys[1].begin());
-      GPTC_CHECK(programs_[1]->runDispatches(entries_[1], next, j + 1));
+      GPTC_CHECK(programs_[1]->runDispatches(entries_[1], next, j));
+      // Before they run, since results may take the place of what is read.
+      if (tolerance_ && !comparison.firstDifference) {
+        GPTC_TRY(inputs, compareInputs(i, j));
+      }
+      GPTC_CHECK(programs_[1]->runDispatches(entries_[1], j, j + 1));
       next = j + 1;
+    }
+    GPTC_CHECK(programs_[0]->runDispatches(entries_[0], i, i + 1));
+    if (found != keys[1].end()) {
       GPTC_TRY(error, compareOutputs(i, j));
     }
-    if (error)
-      scopes.add(descriptions_[0]->dispatches[i]->scope, *error);
-    else
+    if (!error) {
       ++comparison.unmatched;
+      continue;
+    }
+    scopes.add(descriptions_[0]->dispatches[i]->scope, *error);
+    if (inputs && !comparison.firstDifference &&
+        error->relative > *tolerance_) {
+      comparison.firstDifference.emplace();
+      comparison.firstDifference->outputs = *error;
+      comparison.firstDifference->inputs = inputs;
+      GPTC_CHECK(describe(i, j, *comparison.firstDifference));
+    }
   }
   return programs_[1]->runDispatches(entries_[1], next, keys[1].size());
 }
@@ -306,9 +365,9 @@ std::string_view partOf(std::string_view scope) {
 class Follower {
 public:
   Follower(Executable &program, uint32_t entry, const Trace &trace,
-           bool programFirst)
+           bool programFirst, std::optional<double> tolerance)
       : program_(program), entry_(entry), trace_(trace),
-        programFirst_(programFirst) {
+        programFirst_(programFirst), tolerance_(tolerance) {
     std::string_view last;
     for (const Trace::Value &value : trace.values) {
       std::string_view part = partOf(value.scope);
@@ -324,10 +383,20 @@ public:
     for (size_t i = 0; i < description.dispatches.size(); ++i) {
       GPTC_CHECK(program_.runDispatches(entry_, i, i + 1));
       GPTC_TRY(auto error, errorOfDispatch(description, i));
-      if (error)
-        scopes.add(description.dispatches[i]->scope, *error);
-      else
+      const DispatchT &dispatch = *description.dispatches[i];
+      if (!error) {
         ++comparison.unmatched;
+        continue;
+      }
+      scopes.add(dispatch.scope, *error);
+      if (tolerance_ && !comparison.firstDifference &&
+          error->relative > *tolerance_) {
+        FirstDifference &first = comparison.firstDifference.emplace();
+        first.dispatch = i;
+        first.kernel = program_.target().kernels[dispatch.kernel]->name;
+        first.scope = dispatch.scope;
+        first.outputs = *error;
+      }
     }
     return {};
   }
@@ -376,6 +445,7 @@ private:
   uint32_t entry_;
   const Trace &trace_;
   bool programFirst_;
+  std::optional<double> tolerance_;
   /// The part of the model that comes before each.
   std::map<std::string_view, std::string_view> before_;
 };
@@ -389,7 +459,8 @@ ErrorSize errorOf(std::span<const std::byte> first, DataType firstType,
   double largest = 0;
   ErrorSize error;
   for (size_t i = 0; i < count; ++i) {
-    double a = valueAt(first, firstType, i), b = valueAt(second, secondType, i);
+    double a = readElement(first.data(), firstType, i);
+    double b = readElement(second.data(), secondType, i);
     if (std::isfinite(a))
       largest = std::max(largest, std::abs(a));
     if (a == b || (std::isnan(a) && std::isnan(b)))
@@ -437,11 +508,12 @@ Expected<Comparison> compare(Runner &first, Runner &second,
                  results[1][i].type)});
   if (first.program() && second.program())
     GPTC_CHECK(
-        Lockstep(*first.program(), *second.program(), sides).run(comparison));
+        Lockstep(*first.program(), *second.program(), sides, options.tolerance)
+            .run(comparison));
   for (int i : {0, 1})
     if (runners[i]->program() && runners[1 - i]->traces())
       GPTC_CHECK(Follower(*runners[i]->program(), sides.entries[i],
-                          traces[1 - i], i == 0)
+                          traces[1 - i], i == 0, options.tolerance)
                      .run(comparison));
   return comparison;
 }

@@ -5,6 +5,8 @@
 
 #include "gptc/runtime/session/Runner.h"
 
+#include <optional>
+
 namespace gptc {
 
 /// Largest errors over values that should be equal. Infinite where one side
@@ -19,6 +21,20 @@ struct ErrorSize {
 struct NamedError {
   std::string name;
   ErrorSize size;
+};
+
+/// The first dispatch, in the order of the first program, whose outputs differ
+/// by more than is tolerated.
+struct FirstDifference {
+  uint64_t dispatch = 0; ///< Its number in that order.
+  std::string kernel, scope;
+  ErrorSize outputs;
+  /// Of what it read, but for weights; nothing where the other side is no
+  /// program: then what follows is not known, either.
+  std::optional<ErrorSize> inputs;
+  /// The element with the largest error, of which output, and its values.
+  uint64_t output = 0, element = 0;
+  double values[2] = {0, 0};
 };
 
 struct Comparison {
@@ -36,12 +52,16 @@ struct Comparison {
   /// the closest of the values of as many elements that belong to the same part
   /// of the model (`h.3`) or the one before.
   uint64_t matched = 0, unmatched = 0;
+  /// Where it was asked for and there is one.
+  std::optional<FirstDifference> firstDifference;
 };
 
 struct ComparisonOptions {
   uint64_t seed = 1;
   /// Runs to take the median time of; a backend that traces runs once.
   uint64_t repeats = 5;
+  /// Look for the first difference, in parts of an output's largest magnitude.
+  std::optional<double> tolerance = {};
 };
 
 /// Largest errors of `second` against `first`, of equal numbers of values; of

@@ -17,7 +17,7 @@ struct Options {
   std::string entry;
   ComparisonOptions comparison;
   RunOptions run;
-  bool json = false, markdown = false;
+  bool json = false, markdown = false, bisect = false;
 };
 
 /// The entry to compare where none is named: all of a text, or what there is.
@@ -43,6 +43,46 @@ Json errorsJson(const std::vector<NamedError> &errors, const char *key) {
                     {"absolute_error", error.size.absolute},
                     {"relative_error", error.size.relative}});
   return json;
+}
+
+Json bisectJson(const Comparison &comparison, double tolerance) {
+  Json json{{"tolerance", tolerance}, {"first", nullptr}};
+  if (!comparison.firstDifference)
+    return json;
+  const FirstDifference &first = *comparison.firstDifference;
+  Json found{{"dispatch", first.dispatch},
+             {"kernel", first.kernel},
+             {"scope", first.scope},
+             {"absolute_error", first.outputs.absolute},
+             {"relative_error", first.outputs.relative}};
+  if (first.inputs) {
+    found["inputs_relative_error"] = first.inputs->relative;
+    found["output"] = first.output;
+    found["element"] = first.element;
+    found["values"] = {first.values[0], first.values[1]};
+  }
+  json["first"] = found;
+  return json;
+}
+
+std::string bisectText(const Comparison &comparison, double tolerance) {
+  if (!comparison.firstDifference)
+    return fmt::format(
+        "\nNo kernel's outputs differ by more than {:g} of their "
+        "largest value.\n",
+        tolerance);
+  const FirstDifference &first = *comparison.firstDifference;
+  std::string text = fmt::format(
+      "\nThe first kernel whose outputs differ by more than {:g} of their "
+      "largest value is {}, dispatch {}, in {}: {:.3e}",
+      tolerance, first.kernel, first.dispatch,
+      first.scope.empty() ? "(no scope)" : first.scope, first.outputs.relative);
+  if (first.inputs)
+    text += fmt::format(", where what it reads differs by {:.3e}; element {} "
+                        "of output {} is {:.7g} and {:.7g}",
+                        first.inputs->relative, first.element, first.output,
+                        first.values[0], first.values[1]);
+  return text + ".\n";
 }
 
 Json sideJson(Runner &runner, double seconds) {
@@ -137,6 +177,16 @@ void shareOptions(RunOptions (&sides)[2],
   }
 }
 
+/// What kernels of one type differ by at most where both are right, with room:
+/// errors of all that came before are in it.
+double toleranceFor(const Artifact &a, const Artifact &b) {
+  for (const Artifact *one : {&a, &b})
+    for (const auto &target : one->manifest().targets)
+      if (target->type != artifact::ElementType::F32)
+        return 0.05;
+  return 1e-4;
+}
+
 Status run(const Options &options) {
   bool two = !options.files[1].empty();
   std::vector<std::string> backends = options.backends;
@@ -159,6 +209,13 @@ Status run(const Options &options) {
   if (entry.empty()) {
     GPTC_TRY(entry, defaultEntry(*first, *second));
   }
+  ComparisonOptions settings = options.comparison;
+  if (options.bisect && !settings.tolerance)
+    settings.tolerance = toleranceFor(*first, *second);
+  if (!options.bisect && settings.tolerance)
+    return failure(ErrorCode::InvalidArgument,
+                   "--tolerance: {:g} is what --bisect goes by; add --bisect",
+                   *settings.tolerance);
   RunOptions sides[2] = {options.run, options.run};
   shareOptions(sides, {first.get(), second.get()}, backends);
   GPTC_TRY(auto firstRunner, loadRunner(first, sides[0]));
@@ -167,23 +224,28 @@ Status run(const Options &options) {
   if (two)
     GPTC_CHECK(tellOtherWeights(*second, sides[1].checkpoint));
   GPTC_TRY(Comparison comparison,
-           compare(*firstRunner, *secondRunner, entry, options.comparison));
+           compare(*firstRunner, *secondRunner, entry, settings));
   Runner *runners[2] = {firstRunner.get(), secondRunner.get()};
   if (!options.json) {
     printText(comparison, runners, options.markdown);
+    if (options.bisect)
+      print(bisectText(comparison, *settings.tolerance));
     return {};
   }
-  printJson({{"entry", comparison.entry},
-             {"position", comparison.position},
-             {"cpu", cpuName()},
-             {"version", GPTC_VERSION},
-             {"sides",
-              {sideJson(*runners[0], comparison.seconds[0]),
-               sideJson(*runners[1], comparison.seconds[1])}},
-             {"results", errorsJson(comparison.results, "name")},
-             {"scopes", errorsJson(comparison.scopes, "scope")},
-             {"dispatches_compared", comparison.matched},
-             {"dispatches_without_counterpart", comparison.unmatched}});
+  Json json{{"entry", comparison.entry},
+            {"position", comparison.position},
+            {"cpu", cpuName()},
+            {"version", GPTC_VERSION},
+            {"sides",
+             {sideJson(*runners[0], comparison.seconds[0]),
+              sideJson(*runners[1], comparison.seconds[1])}},
+            {"results", errorsJson(comparison.results, "name")},
+            {"scopes", errorsJson(comparison.scopes, "scope")},
+            {"dispatches_compared", comparison.matched},
+            {"dispatches_without_counterpart", comparison.unmatched}};
+  if (options.bisect)
+    json["bisect"] = bisectJson(comparison, *settings.tolerance);
+  printJson(json);
   return {};
 }
 
@@ -212,6 +274,13 @@ void addCompare(CLI::App &app, Action &action) {
       ->add_option("--repeat", options->comparison.repeats,
                    "Runs to take the median time of; the reference runs once")
       ->check(wholeUpTo(uint64_t(1) << 20, 1));
+  command->add_flag("--bisect", options->bisect,
+                    "Name the first kernel whose outputs differ");
+  command
+      ->add_option("--tolerance", options->comparison.tolerance,
+                   "Of --bisect: by how much of its largest value an output "
+                   "may differ (0.0001, or 0.05 with products in bf16)")
+      ->check(finiteNotNegative());
   options->run.addMachine(*command);
   options->run.addCheckpoint(*command);
   auto *json = command->add_flag("--json", options->json, "Print JSON");
