@@ -37,6 +37,11 @@ if(GPTC_BUILD_COMPILER)
     INSTALL_RPATH "$ORIGIN" INSTALL_RPATH_USE_LINK_PATH ON)
 endif()
 
+# What devices are checked with, where the command looks for it.
+if(GPTC_BUILD_COMPILER)
+  install(DIRECTORY "${PROJECT_BINARY_DIR}/share/gptc" DESTINATION share)
+endif()
+
 # oneDNN moves along where it is the copy that scripts/install-dependencies.sh made.
 get_target_property(dnnl DNNL::dnnl LOCATION)
 cmake_path(IS_PREFIX GPTC_DEPS_DIR "${dnnl}" NORMALIZE private)

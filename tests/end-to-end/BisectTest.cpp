@@ -27,10 +27,9 @@ void writeAltered(const std::string &from, const std::string &to,
       writeElement(bytes.data(), view.type, 0, value);
       altered = true;
     }
-    pending.push_back({name, view.type, view.shape,
-                       [bytes](const PendingTensor::Sink &sink) {
-                         return sink(bytes);
-                       }});
+    pending.push_back(
+        {name, view.type, view.shape,
+         [bytes](const PendingTensor::Sink &sink) { return sink(bytes); }});
   }
   ASSERT_TRUE(altered) << tensor;
   fs::remove(to + "/model.safetensors");
@@ -43,10 +42,10 @@ protected:
     writeAltered(model, folder / "altered", "h.1.mlp.c_proj.bias", 300);
     for (const auto &[checkpoint, file] :
          {std::pair(model, right), std::pair(folder / "altered", wrong)})
-      expectSuccess(gptcCommand(
-          {"compile", checkpoint, "-o", file, "--cpu", "x86-64-v3", "--dtype",
-           "f32", "--entry", "prefill,decode,logits,loss_and_gradients",
-           "--target", "cpu,reference"}));
+      expectSuccess(gptcCommand({"compile", checkpoint, "-o", file, "--cpu",
+                                 "x86-64-v3", "--dtype", "f32", "--entry",
+                                 "prefill,decode,logits,loss_and_gradients",
+                                 "--target", "cpu,reference"}));
   }
   static Json compare(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"compare"});
@@ -56,9 +55,11 @@ protected:
     return Json::parse(compared.out)["bisect"];
   }
 
-  const std::string model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-silu-unscaled";
+  const std::string model =
+      GPTC_SOURCE_DIR "/tests/golden/models/gpt2-silu-unscaled";
   TemporaryFolder folder;
-  const std::string right = folder / "right.gptc", wrong = folder / "wrong.gptc";
+  const std::string right = folder / "right.gptc",
+                    wrong = folder / "wrong.gptc";
 };
 
 TEST_F(Bisect, NamesTheKernelThatBringsItIn) {
@@ -89,8 +90,8 @@ TEST_F(Bisect, NamesNoneWhereNoneDiffers) {
 }
 
 TEST_F(Bisect, HoldsAProgramAgainstTheReference) {
-  Json found = compare({right, wrong, "--backends", "cpu,reference", "--entry",
-                        "logits"});
+  Json found = compare(
+      {right, wrong, "--backends", "cpu,reference", "--entry", "logits"});
   const Json &first = found["first"];
   ASSERT_TRUE(first.is_object()) << found;
   EXPECT_THAT(first["scope"].get<std::string>(), HasSubstr("h.1/mlp/c_proj"));
@@ -98,8 +99,8 @@ TEST_F(Bisect, HoldsAProgramAgainstTheReference) {
 }
 
 TEST_F(Bisect, SaysItInASentence) {
-  auto told = gptcCommand({"compare", right, wrong, "--bisect", "--entry",
-                           "logits"});
+  auto told =
+      gptcCommand({"compare", right, wrong, "--bisect", "--entry", "logits"});
   EXPECT_EQ(told.code, 0) << told.err;
   EXPECT_THAT(told.out, HasSubstr("The first kernel whose outputs differ"));
   EXPECT_THAT(told.out, HasSubstr("in h.1/mlp/c_proj"));

@@ -10,25 +10,13 @@
 namespace gptc::tests {
 namespace {
 
-/// What a case's error may be when its numbers are rounded to narrow types
-/// after each op, which the interpreter does not do.
-double toleranceOf(const OpCase &opCase) {
-  double tolerance = opCase.tolerance;
-  for (const OpInput &input : opCase.inputs)
-    if (input.type.element == DataType::BF16)
-      tolerance = std::max(tolerance, 0x1p-7);
-    else if (input.type.element == DataType::F16)
-      tolerance = std::max(tolerance, 0x1p-10);
-  return tolerance;
-}
-
 /// Gradients are made of more steps than the op itself, and an element may be
 /// what is left of large terms.
 double gradientTolerance(const OpCase &opCase, const HostTensor &expected) {
   double largest = 1;
   for (double value : expected.values)
     largest = std::max(largest, std::fabs(value));
-  return largest * std::max(5e-5, 4 * toleranceOf(opCase));
+  return largest * std::max(5e-5, 4 * backendTolerance(opCase));
 }
 
 std::vector<const OpCase *> casesOf(const TopicPart &topic) {
@@ -93,13 +81,12 @@ void expectSame(const OpCase &opCase, const std::string &target,
 
 void expectTopic(const TopicPart &topic, const std::string &target) {
   for (const OpCase *opCase : casesOf(topic))
-    expectSame(*opCase, target, "f32", toleranceOf(*opCase));
+    expectSame(*opCase, target, "f32", backendTolerance(*opCase));
 }
 
 void expectNarrowTopic(const TopicPart &topic, const std::string &target) {
-  constexpr double tolerance = 0.15;
   for (const OpCase *opCase : casesOf(topic))
-    expectSame(*opCase, target, "bf16", tolerance);
+    expectSame(*opCase, target, "bf16", narrowTolerance);
 }
 
 void expectGradients(const TopicPart &topic, const std::string &target) {

@@ -17,9 +17,7 @@ struct TopicPart {
 /// interpreter's values, in f32 within each case's tolerance.
 void expectTopic(const TopicPart &topic, const std::string &target);
 
-/// The same with products in bf16, whose operands are rounded: what is left to
-/// see are errors of layout and of order, which are larger than those of
-/// rounding.
+/// The same with products in bf16.
 void expectNarrowTopic(const TopicPart &topic, const std::string &target);
 
 /// The same of the gradients of each case that has any.

@@ -3,12 +3,14 @@
 #ifndef GPTC_TESTS_OPS_COMPILEDGRAPH_H
 #define GPTC_TESTS_OPS_COMPILEDGRAPH_H
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 #include "gptc/runtime/artifact/Artifact.h"
 #include "gptc/runtime/program/Executable.h"
 
 namespace gptc::tests {
+
+using namespace optable;
 
 /// An artifact that lives as long as this, in the tests' temporary folder.
 class CompiledGraph {

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 #include "gptc/frontend/GraphState.h"
 
@@ -16,6 +16,9 @@
 #include <numbers>
 
 namespace gptc::tests {
+
+using namespace optable;
+
 namespace {
 
 /// Builds results in pairs that must be equal, and runs them.

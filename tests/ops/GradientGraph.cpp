@@ -52,7 +52,8 @@ Status GradientGraph::build(const OpCase &opCase) {
       variables.push_back(tensors[i]);
     }
   Tensor loss;
-  std::vector<Tensor> results = opCase.build(graph, tensors);
+  CaseGraph alone(graph, "");
+  std::vector<Tensor> results = opCase.build(alone, tensors);
   for (size_t r = 0; r < results.size(); ++r) {
     if (!results[r].valid() || !isFloat(results[r].type()))
       continue;

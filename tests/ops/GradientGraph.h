@@ -3,9 +3,11 @@
 #ifndef GPTC_TESTS_OPS_GRADIENTGRAPH_H
 #define GPTC_TESTS_OPS_GRADIENTGRAPH_H
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 namespace gptc::tests {
+
+using namespace optable;
 
 /// A graph whose entry "main" has the results "loss" and the gradient of each
 /// input in `differentiated`.

@@ -1,13 +1,12 @@
 //===- OpTableTest.cpp - The table itself, and the interpreter on it ------===//
 
-#include "OpTable.h"
-
+#include "gptc/optable/OpTable.h"
 #include "gptc/frontend/GraphState.h"
 
 #include <gmock/gmock.h>
 #include <set>
 
-namespace gptc::tests {
+namespace gptc::optable {
 namespace {
 
 class Topic : public testing::TestWithParam<std::string> {
@@ -154,4 +153,4 @@ TEST(Difference, OverflowOfTheTypeIsOne) {
 }
 
 } // namespace
-} // namespace gptc::tests
+} // namespace gptc::optable

@@ -3,9 +3,11 @@
 #ifndef GPTC_TESTS_OPS_RANDOMGRAPH_H
 #define GPTC_TESTS_OPS_RANDOMGRAPH_H
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 namespace gptc::tests {
+
+using namespace optable;
 
 /// Builds the entry "main" of a graph from `steps` random steps: sharing,
 /// branches, views, reductions, products, attention, indexing, variables read

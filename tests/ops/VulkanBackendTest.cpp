@@ -54,9 +54,8 @@ TEST_P(VulkanNarrowTopic, ProductsInBf16MatchTheInterpreter) {
 }
 
 INSTANTIATE_TEST_SUITE_P(OpTable, VulkanNarrowTopic,
-                         testing::ValuesIn(inParts({"matmul", "linear",
-                                                    "attention", "gather",
-                                                    "cacheAppend", "variable"},
+                         testing::ValuesIn(inParts({std::begin(narrowTopics),
+                                                    std::end(narrowTopics)},
                                                    {{"attention", 3}})),
                          nameOf);
 

@@ -60,6 +60,9 @@ const std::map<std::string, std::set<std::string>> &rooms() {
     below["compiler"].insert({"models", "passes", "backends/cpu/compiler",
                               "backends/reference/compiler",
                               "backends/vulkan/compiler"});
+    // Small graphs, compiled and interpreted.
+    below["optable"] = below["compiler"];
+    below["optable"].insert("compiler");
     // The command loads the compiler when it needs it, through one header.
     below["tools/gptc"] = runtime;
     below["tools/gptc"].insert("backends/vulkan/runtime");

@@ -14,13 +14,15 @@ namespace {
 /// The loader and the drivers read the environment when they are loaded, which
 /// no test does before main().
 [[gnu::constructor]] void chooseDriver() {
+  auto set = [](const char *variable, const std::string &value) {
+    ::setenv(variable, value.c_str(), 1);
+  };
+  // What the user's own gptc found and compiled is none of a test's business.
+  set("XDG_CACHE_HOME", GPTC_TEST_CACHE);
   const char *name = std::getenv("GPTC_VULKAN_DRIVER");
   if (!name)
     return;
   const std::string driver = name, own = GPTC_DEPS_DIR "/vulkan/";
-  auto set = [](const char *variable, const std::string &value) {
-    ::setenv(variable, value.c_str(), 1);
-  };
   set("VK_DRIVER_FILES", driver == "swiftshader"
                              ? own + "icd/libvk_swiftshader.json"
                              : "/usr/share/vulkan/icd.d/lvp_icd.json");

@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 namespace gptc {
 
@@ -62,6 +63,75 @@ float fromF16(uint16_t bits) { return float(std::bit_cast<_Float16>(bits)); }
 
 uint16_t toF16(float value) {
   return std::bit_cast<uint16_t>(static_cast<_Float16>(value));
+}
+
+double readElement(const std::byte *values, DataType type, size_t index) {
+  auto get = [&]<typename T>(T number) {
+    std::memcpy(&number, values + index * sizeof(T), sizeof(T));
+    return number;
+  };
+  switch (type) {
+  case DataType::F32:
+    return get(0.0f);
+  case DataType::F64:
+    return get(0.0);
+  case DataType::BF16:
+    return fromBF16(get(uint16_t(0)));
+  case DataType::F16:
+    return fromF16(get(uint16_t(0)));
+  case DataType::I8:
+    return get(int8_t(0));
+  case DataType::I16:
+    return get(int16_t(0));
+  case DataType::I32:
+    return get(int32_t(0));
+  case DataType::I64:
+    return double(get(int64_t(0)));
+  case DataType::U16:
+    return get(uint16_t(0));
+  case DataType::U32:
+    return get(uint32_t(0));
+  case DataType::U64:
+    return double(get(uint64_t(0)));
+  case DataType::U8:
+  case DataType::Bool:
+    return get(uint8_t(0));
+  }
+  return 0;
+}
+
+void writeElement(std::byte *values, DataType type, size_t index,
+                  double value) {
+  auto put = [&](auto number) {
+    std::memcpy(values + index * sizeof number, &number, sizeof number);
+  };
+  switch (type) {
+  case DataType::F32:
+    return put(float(value));
+  case DataType::F64:
+    return put(value);
+  case DataType::BF16:
+    return put(toBF16(float(value)));
+  case DataType::F16:
+    return put(toF16(float(value)));
+  case DataType::I8:
+    return put(int8_t(value));
+  case DataType::I16:
+    return put(int16_t(value));
+  case DataType::I32:
+    return put(int32_t(value));
+  case DataType::I64:
+    return put(int64_t(value));
+  case DataType::U16:
+    return put(uint16_t(value));
+  case DataType::U32:
+    return put(uint32_t(value));
+  case DataType::U64:
+    return put(uint64_t(value));
+  case DataType::U8:
+  case DataType::Bool:
+    return put(uint8_t(value));
+  }
 }
 
 } // namespace gptc

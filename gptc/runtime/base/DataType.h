@@ -43,6 +43,12 @@ uint16_t toBF16(float value);
 /// Bits of an f16 to float and back (round to nearest even).
 float fromF16(uint16_t bits);
 uint16_t toF16(float value);
+/// Element `index` of dense values at `values`, which need no alignment. Whole
+/// numbers of 64 bits are exact to 2^53.
+double readElement(const std::byte *values, DataType type, size_t index);
+/// Stores a number of the type's range there; floating point types round to
+/// nearest even.
+void writeElement(std::byte *values, DataType type, size_t index, double value);
 
 } // namespace gptc
 

@@ -2,6 +2,7 @@
 
 #include "CommandLine.h"
 
+#include "DeviceAdvice.h"
 #include "ReferenceBackend.h"
 
 #include "gptc/backends/vulkan/runtime/VulkanProgram.h"
@@ -199,6 +200,7 @@ loadExecutable(std::shared_ptr<const Artifact> artifact,
   load.entries = options.entries;
   if (options.backend.starts_with("vulkan:"))
     load.variant = options.backend.substr(7);
+  load.advise = deviceAdvice(options);
   ProgressLine line;
   load.onProgress = line.ofBytes("loading weights");
   return vulkan::loadVulkanProgram(std::move(artifact), load);

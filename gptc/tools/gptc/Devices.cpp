@@ -1,7 +1,8 @@
 //===- Devices.cpp - gptc devices -----------------------------------------===//
 
-#include "CommandLine.h"
+#include "DeviceAdvice.h"
 
+#include "gptc/backends/vulkan/runtime/DeviceCheck.h"
 #include "gptc/backends/vulkan/runtime/DeviceChoice.h"
 #include "gptc/backends/vulkan/runtime/ListDevices.h"
 #include "gptc/runtime/program/KernelLibrary.h"
@@ -28,8 +29,46 @@ const std::vector<InstructionSet> &instructionSets() {
   return sets;
 }
 
-Json deviceJson(const vulkan::DeviceSnapshot &device,
-                const vulkan::Ranking &ranking, size_t index) {
+using vulkan::DeviceRecord;
+using vulkan::DeviceRecords;
+using vulkan::DeviceSnapshot;
+using vulkan::VariantCheck;
+
+struct Options {
+  bool json = false, check = false;
+  std::string device;
+  unsigned threads = 0;
+};
+
+Json checksJson(const DeviceRecord *record) {
+  Json list = Json::array();
+  if (record)
+    for (const VariantCheck &check : record->checks)
+      list.push_back(jsonOf(check));
+  return list;
+}
+
+/// A line for each variant, and one for each case that it gets wrong.
+std::string checksText(const DeviceRecord *record) {
+  std::string text;
+  if (!record)
+    return text;
+  for (const VariantCheck &check : record->checks) {
+    text +=
+        fmt::format("    variant '{}', {}: {} of {} ops right{}", check.variant,
+                    check.type, check.checked - check.wrong.size(),
+                    check.checked, check.isBrief ? " (a brief check)" : "");
+    for (const auto &[name, time] : check.milliseconds)
+      text += fmt::format(", {} {:.2f} ms", name, time);
+    text += "\n";
+    for (const vulkan::WrongCase &wrong : check.wrong)
+      text += fmt::format("      {}: {}\n", wrong.name, wrong.reason);
+  }
+  return text;
+}
+
+Json deviceJson(const DeviceSnapshot &device, const vulkan::Ranking &ranking,
+                size_t index, const DeviceRecord *record) {
   return {{"index", index},
           {"name", device.name},
           {"kind", toString(device.kind)},
@@ -46,11 +85,13 @@ Json deviceJson(const vulkan::DeviceSnapshot &device,
           {"features", device.features},
           {"usable", vulkan::lacking(device).empty()},
           {"chosen", ranking.best == index},
-          {"reason", ranking.reasons[index]}};
+          {"reason", ranking.reasons[index]},
+          {"checks", checksJson(record)}};
 }
 
-std::string deviceText(const vulkan::DeviceSnapshot &device,
-                       const vulkan::Ranking &ranking, size_t index) {
+std::string deviceText(const DeviceSnapshot &device,
+                       const vulkan::Ranking &ranking, size_t index,
+                       const DeviceRecord *record) {
   std::string text = fmt::format(
       "  {} {}\n    {}, {}{}{}, Vulkan {}, {} of memory, {} free\n", index,
       device.name, toString(device.kind), device.driverName,
@@ -63,10 +104,67 @@ std::string deviceText(const vulkan::DeviceSnapshot &device,
                       vulkan::uuidText(device.deviceUuid), device.subgroupSize,
                       device.features.empty() ? "" : ", ",
                       fmt::join(device.features, ", "));
+  text += checksText(record);
   if (ranking.best == index)
     return text + "    used where no --device is given\n";
   return text +
          fmt::format("    not used by itself: it {}\n", ranking.reasons[index]);
+}
+
+/// Whether --device, if given, means a device of that list.
+Expected<bool> isMeant(const std::vector<DeviceSnapshot> &devices, size_t index,
+                       const std::string &wanted) {
+  if (wanted.empty())
+    return vulkan::lacking(devices[index]).empty();
+  GPTC_TRY(size_t chosen, vulkan::chooseDevice(devices, wanted));
+  return chosen == index;
+}
+
+/// Checks what a device can run, in all types; results go into the records.
+Status checkDevice(const DeviceSnapshot &device, size_t index,
+                   const Options &options, DeviceRecords &records) {
+  for (const char *type : {"f32", "bf16"}) {
+    GPTC_TRY(auto suite, vulkan::CheckSuite::open(checkFolder(), type));
+    for (const auto &variant : suite.target().variants) {
+      if (!vulkan::missingOf(*variant, device.features).empty())
+        continue;
+      ProgressLine line;
+      vulkan::CheckOptions check;
+      check.device = std::to_string(index);
+      check.threads = options.threads;
+      check.onProgress = line.ofCounts(
+          fmt::format("{}, variant '{}', {}", device.name, variant->name, type),
+          "ops");
+      GPTC_TRY(VariantCheck found,
+               vulkan::checkVariant(suite, variant->name, check));
+      records.put(device, std::move(found));
+    }
+  }
+  return {};
+}
+
+/// Checks the devices that are meant, and keeps what was found.
+Status checkDevices(const Options &options) {
+  GPTC_TRY(auto devices, vulkan::listDevices());
+  DeviceRecords records = DeviceRecords::load(checkRecords());
+  bool any = false;
+  for (size_t i = 0; i < devices.size(); ++i) {
+    GPTC_TRY(bool meant, isMeant(devices, i, options.device));
+    if (!meant)
+      continue;
+    any = true;
+    GPTC_CHECK(checkDevice(devices[i], i, options, records));
+  }
+  if (!any)
+    return failure(ErrorCode::NotFound,
+                   "there is no Vulkan device to check; 'gptc devices' lists "
+                   "what there is, and what each lacks");
+  std::string path = checkRecords();
+  if (path.empty())
+    return failure(ErrorCode::NotFound,
+                   "there is no folder to keep the check's results in; set "
+                   "HOME or XDG_CACHE_HOME");
+  return records.save(path);
 }
 
 /// The Vulkan devices, or why there are none.
@@ -82,17 +180,25 @@ Json listVulkan(std::string &text) {
     return {{"devices", Json::array()}, {"reason", reason}};
   }
   vulkan::Ranking ranking = vulkan::rankDevices(*devices);
+  DeviceRecords records = DeviceRecords::load(checkRecords());
   Json list = Json::array();
   text += fmt::format("vulkan: {} device{}\n", devices->size(),
                       devices->size() == 1 ? "" : "s");
   for (size_t i = 0; i < devices->size(); ++i) {
-    list.push_back(deviceJson((*devices)[i], ranking, i));
-    text += deviceText((*devices)[i], ranking, i);
+    const DeviceRecord *record = records.find((*devices)[i]);
+    list.push_back(deviceJson((*devices)[i], ranking, i, record));
+    text += deviceText((*devices)[i], ranking, i, record);
   }
   return {{"devices", list}, {"reason", nullptr}};
 }
 
-Status run(bool json) {
+Status run(const Options &options) {
+  if (!options.check && !options.device.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "--device: '{}' says which device to check; add --check",
+                   options.device);
+  if (options.check)
+    GPTC_CHECK(checkDevices(options));
   Json sets = Json::array();
   std::string text;
   for (const InstructionSet &set : instructionSets()) {
@@ -110,7 +216,7 @@ Status run(bool json) {
   std::string name = cpuName();
   uint64_t memory = availableMemory();
   Json vulkan = listVulkan(text);
-  if (json)
+  if (options.json)
     printJson({{"cpu",
                 {{"name", name},
                  {"threads", team->size()},
@@ -128,11 +234,23 @@ Status run(bool json) {
 void addDevices(CLI::App &app, Action &action) {
   CLI::App *command = app.add_subcommand(
       "devices", "Show what each backend can use here, and why not the rest");
-  auto json = std::make_shared<bool>(false);
-  command->add_flag("--json", *json, "Print JSON");
-  command->footer("Example: gptc devices");
+  auto options = std::make_shared<Options>();
+  command->add_flag("--check", options->check,
+                    "Run every op on the Vulkan devices, hold the results "
+                    "against the reference's, time the variants, and keep for "
+                    "later runs which are right and which are fastest");
+  command->add_option("--device", options->device,
+                      "With --check: the device alone, by its number, a part "
+                      "of its name, its PCI address or UUID");
+  command
+      ->add_option("--threads", options->threads,
+                   "Threads that compile kernels (default: one for each "
+                   "CPU)")
+      ->check(wholeUpTo(1024));
+  command->add_flag("--json", options->json, "Print JSON");
+  command->footer("Example: gptc devices --check");
   command->callback(
-      [&action, json] { action = [json] { return run(*json); }; });
+      [&action, options] { action = [options] { return run(*options); }; });
 }
 
 } // namespace gptc::tool

@@ -2,13 +2,12 @@
 
 #include "gptc/backends/vulkan/runtime/VulkanProgram.h"
 
-#include "gptc/backends/vulkan/Features.h"
+#include "gptc/backends/vulkan/runtime/DeviceRecords.h"
 #include "gptc/backends/vulkan/runtime/Entry.h"
 #include "gptc/backends/vulkan/runtime/PipelineCache.h"
 #include "gptc/backends/vulkan/runtime/VulkanRoof.h"
 
 #include <algorithm>
-#include <fmt/ranges.h>
 
 namespace gptc::vulkan {
 
@@ -76,7 +75,7 @@ public:
 
 private:
   VulkanProgram() = default;
-  Status chooseVariant(const std::string &name);
+  Status chooseVariant(const VulkanOptions &options);
   Status checkMemory(uint64_t arena) const;
   EntryRunner runner() { return {*device_, pipelines_, *team_}; }
 
@@ -111,7 +110,7 @@ VulkanProgram::load(std::shared_ptr<const Artifact> artifact,
   GPTC_TRY(program->device_, Device::open({options.device, options.alwaysCopy,
                                            options.intercept}));
   Device &device = *program->device_;
-  GPTC_CHECK(program->chooseVariant(options.variant));
+  GPTC_CHECK(program->chooseVariant(options));
   program->chosen_ = ChosenPrograms(file, target, options.entries);
   const ChosenPrograms &chosen = program->chosen_;
   uint64_t arena = std::max(bufferAlignment, chosen.arenaBytes());
@@ -150,33 +149,18 @@ VulkanProgram::load(std::shared_ptr<const Artifact> artifact,
   return program;
 }
 
-Status VulkanProgram::chooseVariant(const std::string &name) {
-  const std::vector<std::string> &has = device_->snapshot().features;
-  std::string lacks;
-  for (const auto &variant : target_->variants) {
-    if (!name.empty() && variant->name != name)
-      continue;
-    std::vector<std::string> missing;
-    for (const std::string &one : variant->features)
-      // That it is no software device is a preference: a variant that is named
-      // runs there as well.
-      if (std::find(has.begin(), has.end(), one) == has.end() &&
-          (name.empty() || one != feature::hardware))
-        missing.push_back(one);
-    if (missing.empty()) {
-      variant_ = variant.get();
-      return {};
-    }
-    lacks += fmt::format("{}variant '{}' needs {}", lacks.empty() ? "" : "; ",
-                         variant->name, fmt::join(missing, ", "));
+Status VulkanProgram::chooseVariant(const VulkanOptions &options) {
+  std::vector<VariantCheck> checks;
+  if (options.variant.empty() && options.advise) {
+    GPTC_TRY(checks,
+             options.advise(device_->snapshot(),
+                            std::string(toString(toDataType(target_->type)))));
   }
-  if (lacks.empty())
-    return failure(ErrorCode::NotFound, "'{}' holds no Vulkan variant '{}'",
-                   artifact_->path(), name);
-  return failure(ErrorCode::Unsupported,
-                 "the Vulkan device '{}' cannot run '{}': {}, which it lacks; "
-                 "choose another device with --device, or compile in f32",
-                 device_->name(), artifact_->path(), lacks);
+  GPTC_TRY(variant_,
+           vulkan::chooseVariant(*target_, device_->snapshot().features,
+                                 options.variant, checks, device_->name(),
+                                 artifact_->path()));
+  return {};
 }
 
 Status VulkanProgram::checkMemory(uint64_t arena) const {

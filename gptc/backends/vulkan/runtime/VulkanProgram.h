@@ -15,12 +15,21 @@
 namespace gptc::vulkan {
 
 struct Api;
+struct DeviceSnapshot;
+struct VariantCheck;
+
+/// What is known of how a device runs the variants of a type of products.
+using VariantAdvice = std::function<Expected<std::vector<VariantCheck>>(
+    const DeviceSnapshot &device, const std::string &type)>;
 
 struct VulkanOptions {
   /// Number, name, PCI address or UUID of the device; empty: the best one.
   std::string device;
   /// Name of the variant; empty: the best that the device can run.
   std::string variant;
+  /// Asked where no variant is named. One that was found wrong is not used, and
+  /// of those that were measured the fastest is.
+  VariantAdvice advise = {};
   /// Folder with the weights, in place of the one that the artifact names.
   std::string checkpoint;
   /// That pack weights and compile kernels; 0: one for each CPU.

@@ -1,12 +1,12 @@
 //===- RandomCases.cpp - Random masks -------------------------------------===//
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 #include "gptc/frontend/GraphState.h"
 
 #include <fmt/format.h>
 
-namespace gptc::tests {
+namespace gptc::optable {
 
 uint32_t siteOf(const std::string &place) {
   uint64_t hash = 2166136261;
@@ -121,4 +121,4 @@ void addRandomCases(std::vector<OpCase> &table) {
   addFused(table, 17, 64);
 }
 
-} // namespace gptc::tests
+} // namespace gptc::optable

@@ -1,12 +1,12 @@
 //===- IndexingCases.cpp - Indexed rows -----------------------------------===//
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 #include "gptc/frontend/GraphState.h"
 
 #include <fmt/format.h>
 
-namespace gptc::tests {
+namespace gptc::optable {
 
 namespace {
 
@@ -100,7 +100,7 @@ void addCacheAppend(std::vector<OpCase> &table, DataType type, Source source,
                {"positions", index, 0, 0, Source::Argument, positions},
                {"lengths", index, 0, 0, Source::Argument, lengths}},
               {}};
-  made.build = [source](Graph &graph, const std::vector<Tensor> &in) {
+  made.build = [source](CaseGraph &graph, const std::vector<Tensor> &in) {
     Tensor grown = cacheAppend(in[0], in[1], in[2], in[3]);
     if (source == Source::Cache)
       graph.assign("cache", grown);
@@ -191,4 +191,4 @@ void addIndexingCases(std::vector<OpCase> &table) {
   table.push_back(std::move(tied));
 }
 
-} // namespace gptc::tests
+} // namespace gptc::optable

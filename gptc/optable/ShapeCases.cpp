@@ -1,10 +1,10 @@
 //===- ShapeCases.cpp - Views ---------------------------------------------===//
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 #include <fmt/format.h>
 
-namespace gptc::tests {
+namespace gptc::optable {
 
 namespace {
 
@@ -275,4 +275,4 @@ void addShapeCases(std::vector<OpCase> &table) {
       addConcat(table, DataType::F32, {2, 3, last}, dimension);
 }
 
-} // namespace gptc::tests
+} // namespace gptc::optable

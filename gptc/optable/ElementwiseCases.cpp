@@ -1,10 +1,10 @@
 //===- ElementwiseCases.cpp - Arithmetic, activations, conversions --------===//
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 #include <cmath>
 
-namespace gptc::tests {
+namespace gptc::optable {
 
 namespace {
 
@@ -291,4 +291,4 @@ void addElementwiseCases(std::vector<OpCase> &table) {
   addConstants(table);
 }
 
-} // namespace gptc::tests
+} // namespace gptc::optable

@@ -1,11 +1,11 @@
 //===- NormalizationCases.cpp - Reductions, norms, likelihoods ------------===//
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 #include <cmath>
 #include <fmt/format.h>
 
-namespace gptc::tests {
+namespace gptc::optable {
 
 namespace {
 
@@ -163,7 +163,9 @@ void addLayerNorm(std::vector<OpCase> &table) {
     add(type, shape, -2, 2);
   // A mean far from zero: one pass over x and x² would lose the variance.
   add(DataType::F32, {5, 97}, 100, 101);
-  table.back().tolerance = 1e-4;
+  // A mean that is off by three units in its last place, which the order of
+  // sums decides, is off by this much in a row of that spread.
+  table.back().tolerance = 2e-4;
 }
 
 void addLogLikelihood(std::vector<OpCase> &table) {
@@ -249,4 +251,4 @@ void addNormalizationCases(std::vector<OpCase> &table) {
   addLinearLogLikelihood(table);
 }
 
-} // namespace gptc::tests
+} // namespace gptc::optable

@@ -1,13 +1,13 @@
 //===- AttentionCases.cpp -------------------------------------------------===//
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 #include "gptc/frontend/GraphState.h"
 
 #include <cmath>
 #include <fmt/format.h>
 
-namespace gptc::tests {
+namespace gptc::optable {
 
 namespace {
 
@@ -277,4 +277,4 @@ void addAttentionCases(std::vector<OpCase> &table) {
   add(table, {2, 2, 5, 23, 8, true, 0, {3, 18}, {5, 5}, DataType::F32, 0.2});
 }
 
-} // namespace gptc::tests
+} // namespace gptc::optable

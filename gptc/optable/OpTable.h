@@ -2,12 +2,13 @@
 //
 // One list of small graphs that tests the reference interpreter against
 // closed forms, and every backend against the interpreter. A test asserts that
-// no op of the model phase is missing here.
+// no op of the model phase is missing here. `gptc devices --check` runs it on a
+// user's own devices (see WriteDeviceCheck.cpp).
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef GPTC_TESTS_OPS_OPTABLE_H
-#define GPTC_TESTS_OPS_OPTABLE_H
+#ifndef GPTC_OPTABLE_OPTABLE_H
+#define GPTC_OPTABLE_OPTABLE_H
 
 #include "gptc/backends/reference/compiler/Interpreter.h"
 #include "gptc/frontend/Graph.h"
@@ -15,7 +16,7 @@
 
 #include <functional>
 
-namespace gptc::tests {
+namespace gptc::optable {
 
 enum class Source { Argument, Parameter, Cache, Counter };
 
@@ -35,12 +36,35 @@ using HostTensors = std::vector<HostTensor>;
 /// The values of each result.
 using Expectation = std::vector<std::vector<double>>;
 
+/// The graph that a case is built in, whose variables' names begin with a
+/// prefix: one graph may hold many cases.
+class CaseGraph {
+public:
+  CaseGraph(Graph &graph, std::string prefix)
+      : graph_(graph), prefix_(std::move(prefix)) {}
+  operator Graph &() const { return graph_; } // NOLINT: it is one.
+
+  std::string nameOf(const std::string &variable) const {
+    return prefix_ + variable;
+  }
+  Tensor cache(const std::string &name, const TensorType &type) const {
+    return graph_.cache(nameOf(name), type);
+  }
+  void assign(const std::string &name, const Tensor &value) const {
+    graph_.assign(nameOf(name), value);
+  }
+
+private:
+  Graph &graph_;
+  std::string prefix_;
+};
+
 struct OpCase {
   /// "op/variant"; the part before the slash is the topic that tests go by.
   std::string name;
   std::vector<OpInput> inputs;
   /// Builds the results from the inputs, in order.
-  std::function<std::vector<Tensor>(Graph &, const std::vector<Tensor> &)>
+  std::function<std::vector<Tensor>(CaseGraph &, const std::vector<Tensor> &)>
       build;
   /// The results by a closed form that shares no code with the interpreter;
   /// may be empty.
@@ -63,7 +87,10 @@ std::vector<std::string> topics();
 HostTensors makeInputs(const std::vector<OpInput> &inputs,
                        const std::string &seed);
 
-/// Builds the case as the entry "main" with results "r0", "r1", ...
+/// Adds the case as an entry with results "r0", "r1", ..., built in a scope.
+void addEntry(CaseGraph &graph, const OpCase &opCase, const std::string &entry,
+              const std::string &scope);
+/// A graph of the case alone, as the entry "main" in the scope of its topic.
 Status buildGraph(Graph &graph, const OpCase &opCase);
 /// The graph's entry of that name.
 mlir::func::FuncOp entryOf(Graph &graph, const std::string &name = "main");
@@ -87,6 +114,17 @@ difference(const HostTensor &expected, const HostTensor &found,
 /// A value of an element type nearest to `value`.
 double roundTo(DataType type, double value);
 
+/// What a case's error may be where its numbers are rounded to narrow types
+/// after each op, which the interpreter does not do.
+double backendTolerance(const OpCase &opCase);
+/// The same with products in bf16, whose operands are rounded: what is left to
+/// see are errors of layout and of order, which are larger than those of
+/// rounding.
+inline constexpr double narrowTolerance = 0.15;
+/// The topics that have products, or are stored in their type.
+inline constexpr const char *narrowTopics[] = {
+    "matmul", "linear", "attention", "gather", "cacheAppend", "variable"};
+
 /// The seed of dropouts of the table, the number of the place `scope#n`, and an
 /// element of a mask, all by definition.
 inline constexpr int32_t dropoutSeed = -77;
@@ -106,6 +144,6 @@ void addRandomCases(std::vector<OpCase> &table);
 inline constexpr DataType floatTypes[] = {DataType::F32, DataType::BF16,
                                           DataType::F16, DataType::F64};
 
-} // namespace gptc::tests
+} // namespace gptc::optable
 
-#endif // GPTC_TESTS_OPS_OPTABLE_H
+#endif // GPTC_OPTABLE_OPTABLE_H

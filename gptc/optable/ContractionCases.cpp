@@ -1,10 +1,10 @@
 //===- ContractionCases.cpp - Matrix products -----------------------------===//
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 #include <fmt/format.h>
 
-namespace gptc::tests {
+namespace gptc::optable {
 
 namespace {
 
@@ -200,4 +200,4 @@ void addContractionCases(std::vector<OpCase> &table) {
   addShared(table);
 }
 
-} // namespace gptc::tests
+} // namespace gptc::optable

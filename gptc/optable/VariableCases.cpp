@@ -1,10 +1,10 @@
 //===- VariableCases.cpp - State ------------------------------------------===//
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 #include <fmt/format.h>
 
-namespace gptc::tests {
+namespace gptc::optable {
 
 void addVariableCases(std::vector<OpCase> &table) {
   for (DataType type : {DataType::F32, DataType::BF16, DataType::F16,
@@ -19,7 +19,7 @@ void addVariableCases(std::vector<OpCase> &table) {
                  {"other", vector, -9, 9, other},
                  {"cache", vector, -9, 9, Source::Cache}},
                 {}};
-    made.build = [vector](Graph &graph, const std::vector<Tensor> &in) {
+    made.build = [vector](CaseGraph &graph, const std::vector<Tensor> &in) {
       graph.assign("cache", in[0]);
       Tensor after = graph.cache("cache", vector);
       return std::vector<Tensor>{in[1], in[2], after};
@@ -34,7 +34,7 @@ void addVariableCases(std::vector<OpCase> &table) {
   OpCase counter{"variable/counter",
                  {{"step", {DataType::I32, {1}}, 41, 41, Source::Counter}},
                  {}};
-  counter.build = [](Graph &graph, const std::vector<Tensor> &in) {
+  counter.build = [](CaseGraph &graph, const std::vector<Tensor> &in) {
     Tensor next = in[0] + full(in[0], 1);
     graph.assign("step", next);
     return std::vector<Tensor>{next};
@@ -48,7 +48,7 @@ void addVariableCases(std::vector<OpCase> &table) {
                  {{"a", {DataType::F32, {7, 5}}, -2, 2, Source::Cache},
                   {"b", {DataType::F32, {7, 5}}, -2, 2, Source::Cache}},
                  {}};
-  swapped.build = [](Graph &graph, const std::vector<Tensor> &in) {
+  swapped.build = [](CaseGraph &graph, const std::vector<Tensor> &in) {
     graph.assign("a", in[1]);
     graph.assign("b", in[0]);
     return std::vector<Tensor>{in[0] - in[1]};
@@ -59,7 +59,7 @@ void addVariableCases(std::vector<OpCase> &table) {
                {{"a", {DataType::F32, {11}}, -2, 2, Source::Cache},
                 {"x", {DataType::F32, {11}}}},
                {}};
-  twice.build = [](Graph &graph, const std::vector<Tensor> &in) {
+  twice.build = [](CaseGraph &graph, const std::vector<Tensor> &in) {
     graph.assign("a", in[0] + in[1]);
     Tensor once = graph.cache("a", in[0].type());
     graph.assign("a", once * in[1]);
@@ -81,55 +81,57 @@ void addVariableCases(std::vector<OpCase> &table) {
   OpInput b{"b", square, -2, 2, Source::Cache};
   OpInput x{"x", square};
   using Tensors = std::vector<Tensor>;
-  add("old_value_read_later", {a, x}, [](Graph &graph, const Tensors &in) {
+  add("old_value_read_later", {a, x}, [](CaseGraph &graph, const Tensors &in) {
     Tensor next = matmul(in[0], in[1]);
     graph.assign("a", next);
     return Tensors{matmul(next, in[0])};
   });
-  add("transposed_in_place", {a}, [](Graph &graph, const Tensors &in) {
+  add("transposed_in_place", {a}, [](CaseGraph &graph, const Tensors &in) {
     graph.assign("a", transpose(in[0], {1, 0}));
     return Tensors{};
   });
-  add("row_repeated_in_place", {a}, [](Graph &graph, const Tensors &in) {
+  add("row_repeated_in_place", {a}, [](CaseGraph &graph, const Tensors &in) {
     Tensor row = slice(in[0], {3, 0}, {1, 13});
     graph.assign("a", scale(broadcast(row, {13, 13}), 2));
     return Tensors{};
   });
-  add("product_in_place", {a, b}, [](Graph &graph, const Tensors &in) {
+  add("product_in_place", {a, b}, [](CaseGraph &graph, const Tensors &in) {
     graph.assign("a", matmul(in[0], in[1]));
     graph.assign("b", matmul(in[1], in[0]));
     return Tensors{};
   });
-  add("swapped_transposed", {a, b}, [](Graph &graph, const Tensors &in) {
+  add("swapped_transposed", {a, b}, [](CaseGraph &graph, const Tensors &in) {
     graph.assign("a", transpose(in[1], {1, 0}));
     graph.assign("b", transpose(in[0], {1, 0}));
     return Tensors{in[0]};
   });
-  add("moved_on", {a, b, x}, [](Graph &graph, const Tensors &in) {
+  add("moved_on", {a, b, x}, [](CaseGraph &graph, const Tensors &in) {
     graph.assign("b", in[0]);
     graph.assign("a", in[2]);
     return Tensors{in[1], in[1]};
   });
-  add("moved_into_unread", {a, x}, [square](Graph &graph, const Tensors &in) {
-    graph.cache("unread", square);
-    graph.assign("unread", in[0]);
-    graph.assign("a", in[1]);
-    return Tensors{};
-  });
-  add("one_value_into_two", {a, b, x}, [](Graph &graph, const Tensors &in) {
+  add("moved_into_unread", {a, x},
+      [square](CaseGraph &graph, const Tensors &in) {
+        graph.cache("unread", square);
+        graph.assign("unread", in[0]);
+        graph.assign("a", in[1]);
+        return Tensors{};
+      });
+  add("one_value_into_two", {a, b, x}, [](CaseGraph &graph, const Tensors &in) {
     Tensor next = exp(in[2]);
     graph.assign("a", next);
     graph.assign("b", next);
     return Tensors{next, next, in[2]};
   });
-  add("product_stored_transposed", {a, x}, [](Graph &graph, const Tensors &in) {
-    Tensor product = matmul(in[1], in[1]);
-    graph.assign("a", transpose(product, {1, 0}));
-    return Tensors{exp(product) + in[0]};
-  });
+  add("product_stored_transposed", {a, x},
+      [](CaseGraph &graph, const Tensors &in) {
+        Tensor product = matmul(in[1], in[1]);
+        graph.assign("a", transpose(product, {1, 0}));
+        return Tensors{exp(product) + in[0]};
+      });
   OpInput i{"i", {DataType::I32, {3}}, -9, 9, Source::Counter};
   OpInput j{"j", {DataType::I32, {3}}, -9, 9, Source::Counter};
-  add("counters_swapped", {i, j}, [](Graph &graph, const Tensors &in) {
+  add("counters_swapped", {i, j}, [](CaseGraph &graph, const Tensors &in) {
     graph.assign("i", in[1] + full(in[1], 1));
     graph.assign("j", in[0] - full(in[0], 1));
     return Tensors{};
@@ -141,15 +143,16 @@ void addVariableCases(std::vector<OpCase> &table) {
       {"rows", {DataType::F32, {2, 3, 2, 5}}},
       {"positions", index, 0, 0, Source::Argument, {2, 5}},
       {"lengths", index, 0, 0, Source::Argument, {2, 1}}};
-  add("append_and_old_cache", appended, [](Graph &graph, const Tensors &in) {
-    Tensor grown = cacheAppend(in[0], in[1], in[2], in[3]);
-    graph.assign("cache", grown);
-    return Tensors{grown - in[0], transpose(grown, {0, 2, 1, 3})};
-  });
+  add("append_and_old_cache", appended,
+      [](CaseGraph &graph, const Tensors &in) {
+        Tensor grown = cacheAppend(in[0], in[1], in[2], in[3]);
+        graph.assign("cache", grown);
+        return Tensors{grown - in[0], transpose(grown, {0, 2, 1, 3})};
+      });
   add("append_not_assigned", appended, [](Graph &, const Tensors &in) {
     return Tensors{cacheAppend(in[0], in[1], in[2], in[3])};
   });
-  add("append_twice", appended, [](Graph &graph, const Tensors &in) {
+  add("append_twice", appended, [](CaseGraph &graph, const Tensors &in) {
     Tensor once = cacheAppend(in[0], in[1], in[2], in[3]);
     Tensor twice = cacheAppend(once, scale(in[1], 2), in[3], in[3]);
     graph.assign("cache", twice);
@@ -161,4 +164,4 @@ void addVariableCases(std::vector<OpCase> &table) {
   });
 }
 
-} // namespace gptc::tests
+} // namespace gptc::optable

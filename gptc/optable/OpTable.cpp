@@ -1,6 +1,6 @@
 //===- OpTable.cpp --------------------------------------------------------===//
 
-#include "OpTable.h"
+#include "gptc/optable/OpTable.h"
 
 #include "gptc/frontend/GraphState.h"
 
@@ -8,7 +8,7 @@
 #include <fmt/ranges.h>
 #include <random>
 
-namespace gptc::tests {
+namespace gptc::optable {
 
 const std::vector<OpCase> &opTable() {
   static const std::vector<OpCase> table = [] {
@@ -34,6 +34,16 @@ std::vector<std::string> topics() {
       found.push_back(topic);
   }
   return found;
+}
+
+double backendTolerance(const OpCase &opCase) {
+  double tolerance = opCase.tolerance;
+  for (const OpInput &input : opCase.inputs)
+    if (input.type.element == DataType::BF16)
+      tolerance = std::max(tolerance, 0x1p-7);
+    else if (input.type.element == DataType::F16)
+      tolerance = std::max(tolerance, 0x1p-10);
+  return tolerance;
 }
 
 double roundTo(DataType type, double value) {
@@ -78,33 +88,41 @@ HostTensors makeInputs(const std::vector<OpInput> &inputs,
   return tensors;
 }
 
-Status buildGraph(Graph &graph, const OpCase &opCase) {
-  graph.beginEntry("main");
+void addEntry(CaseGraph &caseGraph, const OpCase &opCase,
+              const std::string &entry, const std::string &scope) {
+  Graph &graph = caseGraph;
+  graph.beginEntry(entry);
   std::vector<Tensor> tensors;
   {
-    Scope scope(graph, opCase.name.substr(0, opCase.name.find('/')));
+    Scope within(graph, scope);
     for (const OpInput &input : opCase.inputs) {
+      std::string name = caseGraph.nameOf(input.name);
       switch (input.source) {
       case Source::Argument:
         tensors.push_back(graph.argument(input.name, input.type));
         break;
       case Source::Parameter:
         tensors.push_back(
-            graph.parameter(input.name, input.type, Initializer::zeros()));
+            graph.parameter(name, input.type, Initializer::zeros()));
         break;
       case Source::Cache:
-        tensors.push_back(graph.cache(input.name, input.type));
+        tensors.push_back(graph.cache(name, input.type));
         break;
       case Source::Counter:
-        tensors.push_back(graph.counter(input.name, input.type));
+        tensors.push_back(graph.counter(name, input.type));
         break;
       }
     }
-    std::vector<Tensor> results = opCase.build(graph, tensors);
+    std::vector<Tensor> results = opCase.build(caseGraph, tensors);
     for (size_t i = 0; i < results.size(); ++i)
       graph.result("r" + std::to_string(i), results[i]);
   }
   graph.endEntry();
+}
+
+Status buildGraph(Graph &graph, const OpCase &opCase) {
+  CaseGraph alone(graph, "");
+  addEntry(alone, opCase, "main", opCase.name.substr(0, opCase.name.find('/')));
   return graph.finish();
 }
 
@@ -168,4 +186,4 @@ difference(const HostTensor &expected, const HostTensor &found,
                      found.values[place], expected.values[place]);
 }
 
-} // namespace gptc::tests
+} // namespace gptc::optable
