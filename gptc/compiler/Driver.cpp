@@ -456,6 +456,7 @@ Expected<PlanSummary> planModel(const CompileRequest &request) {
                    "'{}' is a phase of a model, and plan takes models and "
                    "artifacts: compile it with -o FILE.gptc, and plan that",
                    request.model);
+  GPTC_CHECK(checkTargets(request.targets));
   GPTC_TRY(ModelSource source, resolveModel(request.model, request.checkpoint,
                                             /*withoutWeights=*/true));
   Graph graph;
@@ -464,8 +465,13 @@ Expected<PlanSummary> planModel(const CompileRequest &request) {
   PlanSummary plan;
   plan.recomputed = info.recomputed;
   GPTC_TRY(auto dump, Dump::create(""));
-  GPTC_CHECK(advance(module, Phase::Program, info.type, *dump));
+  const std::string &planned = info.targets.front();
+  GPTC_CHECK(advance(module, Phase::Program, info.type, *dump,
+                     fusionCapabilities(planned)));
   plan.parameters = info.parameters;
+  plan.batch = uint64_t(info.batch);
+  plan.context = uint64_t(info.capacity);
+  plan.isNarrow = info.type != "f32";
   for (auto variable : module.getOps<ir::VariableOp>()) {
     ir::Role role = variable.getRole();
     (role == ir::Role::Parameter   ? plan.weightsBytes
@@ -473,7 +479,7 @@ Expected<PlanSummary> planModel(const CompileRequest &request) {
                                    : plan.cacheBytes) +=
         ir::bytesOf(variable.getTensorType());
   }
-  GPTC_TRY(auto target, describeTarget("cpu", module, info));
+  GPTC_TRY(auto target, describeTarget(planned, module, info));
   mlir::func::FuncOp largest;
   for (auto [function, program] :
        llvm::zip(module.getOps<mlir::func::FuncOp>(), target->programs)) {

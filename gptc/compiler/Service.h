@@ -130,6 +130,10 @@ struct PlanSummary {
   uint64_t arenaBytes = 0;
   uint64_t cacheBytes = 0;
   uint64_t optimizerBytes = 0;
+  /// Sequences side by side, tokens of each, and whether products are of a type
+  /// of 16 bits.
+  uint64_t batch = 1, context = 1;
+  bool isNarrow = false;
   std::vector<PlanEntry> entries;
   std::string peakEntry; ///< Whose arena is the largest.
   std::vector<MemoryPart> parts;

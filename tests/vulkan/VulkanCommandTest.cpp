@@ -65,6 +65,26 @@ protected:
 TemporaryFolder *VulkanCommand::folder = nullptr;
 std::string VulkanCommand::both, VulkanCommand::alone;
 
+TEST_F(VulkanCommand, PlanTellsWhatFits) {
+  for (const auto &[model, fits] :
+       {std::pair(both, true), std::pair(std::string("gpt3-175b"), false)}) {
+    auto planned = gptcCommand({"plan", model, "--target", "vulkan", "--json"});
+    ASSERT_EQ(planned.code, 0) << planned.err;
+    Json devices = Json::parse(planned.out)["devices"];
+    ASSERT_FALSE(devices.empty());
+    for (const Json &device : devices) {
+      EXPECT_EQ(device["fits"], fits) << device;
+      EXPECT_EQ(device["advice"].get<std::string>().empty(), fits) << device;
+      EXPECT_GT(device["free_bytes"], 0);
+    }
+    auto told = gptcCommand({"plan", model, "--target", "vulkan"});
+    EXPECT_THAT(told.out, HasSubstr(fits ? " free: fits\n"
+                                         : " free: too large; its weights"));
+  }
+  expectFailure(gptcCommand({"plan", both, "--target", "reference"}),
+                "has no programs to plan for on reference");
+}
+
 TEST_F(VulkanCommand, GeneratesWhatTheCpuDoes) {
   auto cpu = generate({both});
   ASSERT_EQ(cpu.code, 0) << cpu.err;

@@ -3,8 +3,10 @@
 #include "gptc/runtime/program/Program.h"
 
 #include "gptc/runtime/program/InitialValues.h"
+#include "gptc/runtime/program/MemoryAdvice.h"
 #include "gptc/runtime/program/Roof.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <fmt/ranges.h>
@@ -163,14 +165,18 @@ Status Program::checkMemory() const {
       needed += target_->storages[i]->bytes;
   uint64_t arena = chosen_.arenaBytes();
   uint64_t available = availableMemory();
-  if (available != 0 && needed + arena > available)
-    return failure(ErrorCode::OutOfMemory,
-                   "'{}' needs {:.1f} MiB for variables and {:.1f} MiB for "
-                   "activations, and {:.1f} MiB are free; compile with a "
-                   "shorter --context, a smaller --batch or --dtype bf16",
-                   artifact_->path(), double(needed) / 1048576,
-                   double(arena) / 1048576, double(available) / 1048576);
-  return {};
+  if (available == 0 || needed + arena <= available)
+    return {};
+  // Weights that are mapped take no memory of their own.
+  MemoryNeed need = MemoryNeed::of(*artifact_, *target_, chosen_, 0);
+  uint64_t mapped = need.variables() - needed;
+  need.weights -= std::min(need.weights, mapped);
+  return failure(ErrorCode::OutOfMemory,
+                 "'{}' needs {:.1f} MiB for variables and {:.1f} MiB for "
+                 "activations, and {:.1f} MiB are free; {}",
+                 artifact_->path(), double(needed) / 1048576,
+                 double(arena) / 1048576, double(available) / 1048576,
+                 whatWouldFit(need, available));
 }
 
 Status Program::loadVariables(const std::string &folder,

@@ -2,25 +2,35 @@
 
 #include "CommandLine.h"
 
+#include "gptc/backends/vulkan/runtime/DeviceChoice.h"
+#include "gptc/backends/vulkan/runtime/ListDevices.h"
+#include "gptc/runtime/program/MemoryAdvice.h"
+
 namespace gptc::tool {
 
 namespace {
 
 struct Options {
   CompileRequest request;
+  std::string target;
   bool train = false;
   bool parts = false;
   bool json = false;
 };
 
-/// What an artifact says of its first target that runs programs.
-Expected<PlanSummary> planOf(const Artifact &artifact) {
+/// What an artifact says of a target, the first that runs programs where none
+/// is named.
+Expected<PlanSummary> planOf(const Artifact &artifact,
+                             const std::string &name) {
   const artifact::ManifestT &manifest = artifact.manifest();
   PlanSummary plan;
   plan.parameters = manifest.model->parameters;
+  plan.batch = std::max<uint64_t>(1, manifest.model->batch);
+  plan.context = std::max<uint64_t>(1, manifest.model->capacity);
   for (const auto &target : manifest.targets) {
-    if (target->programs.empty())
+    if (target->programs.empty() || (!name.empty() && target->name != name))
       continue;
+    plan.isNarrow = target->type != artifact::ElementType::F32;
     for (size_t i = 0; i < manifest.variables.size(); ++i) {
       artifact::Role role = manifest.variables[i]->role;
       (role == artifact::Role::Parameter   ? plan.weightsBytes
@@ -35,8 +45,8 @@ Expected<PlanSummary> planOf(const Artifact &artifact) {
     }
     return plan;
   }
-  return failure(ErrorCode::NotFound, "'{}' has no programs to plan for",
-                 artifact.path());
+  return failure(ErrorCode::NotFound, "'{}' has no programs to plan for{}{}",
+                 artifact.path(), name.empty() ? "" : " on ", name);
 }
 
 Expected<PlanSummary> makePlan(Options &options) {
@@ -50,8 +60,10 @@ Expected<PlanSummary> makePlan(Options &options) {
                      "parts are for models",
                      request.model);
     GPTC_TRY(auto artifact, Artifact::open(request.model));
-    return planOf(*artifact);
+    return planOf(*artifact, options.target);
   }
+  if (!options.target.empty())
+    options.request.targets = {options.target};
   if (options.train)
     options.request.entries.emplace_back("train_step");
   GPTC_TRY(CompilerService * compiler, loadCompiler());
@@ -117,6 +129,40 @@ Json toJson(const PlanSummary &plan) {
   return json;
 }
 
+/// What a plan means for the Vulkan devices of this machine.
+struct DeviceFit {
+  std::string name;
+  uint64_t freeBytes = 0;
+  std::string advice; ///< Empty where it fits.
+};
+
+std::vector<DeviceFit> fitOnDevices(const PlanSummary &plan) {
+  std::vector<DeviceFit> fits;
+  auto devices = vulkan::listDevices();
+  if (!devices)
+    return fits;
+  MemoryNeed need{plan.weightsBytes, plan.optimizerBytes, plan.cacheBytes,
+                  plan.arenaBytes,   plan.batch,          plan.context,
+                  plan.isNarrow};
+  for (const vulkan::DeviceSnapshot &device : *devices)
+    if (vulkan::lacking(device).empty())
+      fits.push_back({device.name, device.freeBytes,
+                      need.bytes() <= device.freeBytes
+                          ? ""
+                          : whatWouldFit(need, device.freeBytes)});
+  return fits;
+}
+
+Json toJson(const std::vector<DeviceFit> &fits) {
+  Json list = Json::array();
+  for (const DeviceFit &fit : fits)
+    list.push_back({{"name", fit.name},
+                    {"free_bytes", fit.freeBytes},
+                    {"fits", fit.advice.empty()},
+                    {"advice", fit.advice}});
+  return list;
+}
+
 std::string share(uint64_t part, uint64_t whole) {
   return fmt::format("{:.1f}%",
                      whole ? 100 * double(part) / double(whole) : 0.0);
@@ -170,8 +216,14 @@ void printWork(const PlanEntry &entry) {
 
 Status run(Options &options) {
   GPTC_TRY(PlanSummary plan, makePlan(options));
+  std::vector<DeviceFit> fits;
+  if (options.target == "vulkan")
+    fits = fitOnDevices(plan);
   if (options.json) {
-    printJson(toJson(plan));
+    Json json = toJson(plan);
+    if (options.target == "vulkan")
+      json["devices"] = toJson(fits);
+    printJson(json);
     return {};
   }
   auto line = [](const char *name, uint64_t bytes) {
@@ -184,6 +236,10 @@ Status run(Options &options) {
   if (plan.optimizerBytes > 0)
     line("optimizer", plan.optimizerBytes);
   line("peak", plan.peakBytes());
+  for (const DeviceFit &fit : fits)
+    print(fmt::format(
+        "on '{}' with {} free: {}\n", fit.name, formatBytes(fit.freeBytes),
+        fit.advice.empty() ? "fits" : "too large; " + fit.advice));
   print(describe(plan.recomputed));
   print(fmt::format("\n{:<14}{:>18}{:>18}\n", "entry", "flops", "bytes"));
   for (const PlanEntry &entry : plan.entries)
@@ -214,6 +270,10 @@ void addPlan(CLI::App &app, Action &action) {
   command->add_option("--context", request.context, "Tokens of a sequence")
       ->check(aboveZero());
   command->add_option("--dtype", request.dtype, "f32 or bf16");
+  command->add_option("--target", options->target,
+                      "cpu, or vulkan, which says what fits on the devices of "
+                      "this machine as well (default: cpu, or an artifact's "
+                      "first)");
   addNames(*command, "--entry", request.entries,
            "Entry points (default: prefill,decode)");
   command->add_flag("--train", options->train,

@@ -6,6 +6,7 @@
 #include "gptc/backends/vulkan/runtime/Entry.h"
 #include "gptc/backends/vulkan/runtime/PipelineCache.h"
 #include "gptc/backends/vulkan/runtime/VulkanRoof.h"
+#include "gptc/runtime/program/MemoryAdvice.h"
 
 #include <algorithm>
 
@@ -171,14 +172,16 @@ Status VulkanProgram::checkMemory(uint64_t arena) const {
   if (available == 0 || variables + arena + parameters <= available)
     return {};
   auto mebibytes = [](uint64_t bytes) { return double(bytes) / 1048576; };
-  return failure(ErrorCode::OutOfMemory,
-                 "'{}' needs {:.1f} MiB for weights and state, {:.1f} MiB for "
-                 "activations and {:.1f} MiB for arguments and results, and "
-                 "the Vulkan device '{}' has {:.1f} MiB free; compile with a "
-                 "shorter --context, a smaller --batch or --dtype bf16, or end "
-                 "what else uses the device",
-                 artifact_->path(), mebibytes(variables), mebibytes(arena),
-                 mebibytes(parameters), device_->name(), mebibytes(available));
+  return failure(
+      ErrorCode::OutOfMemory,
+      "'{}' needs {:.1f} MiB for weights and state, {:.1f} MiB for "
+      "activations and {:.1f} MiB for arguments and results, and "
+      "the Vulkan device '{}' has {:.1f} MiB free; {}, or end what "
+      "else uses the device",
+      artifact_->path(), mebibytes(variables), mebibytes(arena),
+      mebibytes(parameters), device_->name(), mebibytes(available),
+      whatWouldFit(MemoryNeed::of(*artifact_, *target_, chosen_, parameters),
+                   available));
 }
 
 Expected<std::span<const std::byte>>
