@@ -2,6 +2,8 @@
 
 #include "CompiledGraph.h"
 
+#include "gptc/backends/vulkan/runtime/DeviceRecords.h"
+#include "gptc/backends/vulkan/runtime/ListDevices.h"
 #include "gptc/backends/vulkan/runtime/VulkanProgram.h"
 #include "gptc/compiler/Driver.h"
 #include "gptc/optable/StoredTensor.h"
@@ -101,9 +103,22 @@ Expected<HostTensors> CompiledGraph::run(const std::string &entryName,
 
 std::vector<std::string> CompiledGraph::variants() const {
   std::vector<std::string> names;
-  // Every Vulkan device that tests run on runs both of its variants.
-  for (const auto &variant : artifact_->findTarget(target_)->variants)
-    if (target_ == "vulkan" || missingFeatures(variant->features).empty())
+  const artifact::TargetT &target = *artifact_->findTarget(target_);
+  if (target_ == "vulkan") {
+    // That of GPUs, which software devices run as well, and the one that the
+    // device would take: those behind it are others' (DeviceCheckTest).
+    names.emplace_back("hardware");
+    auto devices = vulkan::listDevices();
+    for (const auto &variant : target.variants)
+      if (devices && !devices->empty() && variant->name != names[0] &&
+          vulkan::missingOf(*variant, devices->front().features).empty()) {
+        names.push_back(variant->name);
+        break;
+      }
+    return names;
+  }
+  for (const auto &variant : target.variants)
+    if (missingFeatures(variant->features).empty())
       names.push_back(variant->name);
   return names;
 }

@@ -3,6 +3,8 @@
 #include "gptc/backends/vulkan/runtime/DeviceCheck.h"
 
 #include "gptc/backends/vulkan/runtime/Api.h"
+#include "gptc/backends/vulkan/runtime/DeviceChoice.h"
+#include "gptc/backends/vulkan/runtime/ListDevices.h"
 #include "tests/support/Command.h"
 #include "tests/vulkan/Driver.h"
 
@@ -43,26 +45,44 @@ protected:
 };
 
 /// The whole table on the variant that the device would run.
-TEST_F(DeviceCheck, FindsTheOpTableRight) {
-  for (const char *type : {"f32", "bf16"}) {
-    CheckSuite suite = open(type);
-    CheckOptions options = brief();
-    options.isBrief = false;
-    auto found = checkVariant(suite, "software", options);
-    ASSERT_TRUE(found) << found.error().message();
-    for (const WrongCase &wrong : found->wrong)
-      ADD_FAILURE() << wrong.name << ": " << wrong.reason;
-    EXPECT_EQ(found->checked, suite.cases().size());
-    EXPECT_EQ(found->milliseconds.size(), suite.timed().size());
-  }
+class WholeDeviceCheck : public DeviceCheck,
+                         public testing::WithParamInterface<std::string> {};
+
+TEST_P(WholeDeviceCheck, FindsTheOpTableRight) {
+  CheckSuite suite = open(GetParam());
+  auto devices = listDevices();
+  ASSERT_TRUE(devices);
+  auto chosen = chooseDevice(*devices, "");
+  ASSERT_TRUE(chosen) << chosen.error().message();
+  auto variant = chooseVariant(suite.target(), (*devices)[*chosen].features, "",
+                               {}, "", "");
+  ASSERT_TRUE(variant) << variant.error().message();
+  CheckOptions options = brief();
+  options.isBrief = false;
+  auto found = checkVariant(suite, (*variant)->name, options);
+  ASSERT_TRUE(found) << found.error().message();
+  for (const WrongCase &wrong : found->wrong)
+    ADD_FAILURE() << wrong.name << ": " << wrong.reason;
+  EXPECT_EQ(found->checked, suite.cases().size());
+  EXPECT_EQ(found->milliseconds.size(), suite.timed().size());
 }
+
+INSTANTIATE_TEST_SUITE_P(Types, WholeDeviceCheck,
+                         testing::Values("f32", "bf16"),
+                         [](const auto &info) { return info.param; });
 
 TEST_F(DeviceCheck, FindsEveryVariantRight) {
   for (const char *type : {"f32", "bf16"}) {
     CheckSuite suite = open(type);
     EXPECT_GT(suite.cases().size(), 40u);
+    auto devices = listDevices();
+    ASSERT_TRUE(devices);
     for (const auto &variant : suite.target().variants) {
       SCOPED_TRACE(variant->name);
+      // Whatever but `hardware` is missing, is missing.
+      if (!chooseVariant(suite.target(), (*devices)[0].features, variant->name,
+                         {}, "", ""))
+        continue;
       auto found = checkVariant(suite, variant->name, brief());
       ASSERT_TRUE(found) << found.error().message();
       for (const WrongCase &wrong : found->wrong)

@@ -1,10 +1,10 @@
 //===- Features.h - What a variant may ask of a device ---------*- C++ -*-===//
 //
 // Names shared by the compiler, which writes them into an artifact's variants,
-// and the runtime, which holds them against a device. Whatever is not named
-// here, every device that is used at all has: Vulkan 1.2 with buffer device
-// addresses and timeline semaphores, 256 invocations and 32 KiB of memory to
-// a workgroup.
+// and the runtime, which holds them against a device and lists them. Whatever
+// is not named here, every device that is used at all has: Vulkan 1.2 with
+// buffer device addresses and timeline semaphores, 256 invocations and 32 KiB
+// of memory to a workgroup.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,8 +25,32 @@ inline constexpr const char *int16 = "int16";
 inline constexpr const char *int8 = "int8";
 /// shaderFloat16: arithmetic in f16.
 inline constexpr const char *float16 = "float16";
+/// shaderInt64: 64-bit integer arithmetic.
+inline constexpr const char *int64 = "int64";
+/// Broadcasts within subgroups of 4 or more in compute shaders.
+inline constexpr const char *subgroupBroadcast = "subgroup-broadcast";
 /// Arithmetic over subgroups in compute shaders.
 inline constexpr const char *subgroupArithmetic = "subgroup-arithmetic";
+
+/// A feature as documentation tells it.
+struct Description {
+  const char *name;
+  const char *vulkan; ///< What a driver calls it.
+  const char *meaning;
+};
+inline constexpr Description all[] = {
+    {hardware, "a device type other than CPU",
+     "not a software device: worth tiles for a GPU's memories"},
+    {storage16, "storageBuffer16BitAccess", "16-bit values in buffers"},
+    {storage8, "storageBuffer8BitAccess", "8-bit values in buffers"},
+    {int16, "shaderInt16", "16-bit integer arithmetic"},
+    {int8, "shaderInt8", "8-bit integer arithmetic"},
+    {int64, "shaderInt64", "64-bit integer arithmetic"},
+    {float16, "shaderFloat16", "arithmetic in f16"},
+    {subgroupBroadcast, "VK_SUBGROUP_FEATURE_BALLOT_BIT",
+     "broadcasts within subgroups of 4 or more in compute shaders"},
+    {subgroupArithmetic, "VK_SUBGROUP_FEATURE_ARITHMETIC_BIT",
+     "arithmetic over subgroups in compute shaders"}};
 
 } // namespace gptc::vulkan::feature
 

@@ -34,9 +34,9 @@ enum Member : unsigned {
 } // namespace
 
 Emitter::Emitter(mlir::ModuleOp parent, ir::KernelOp kernel,
-                 const VulkanTarget &target, const Buffers &inVectors)
+                 const VulkanTarget &target, const Accesses &known)
     : target(target), kernel(kernel), builder(parent.getContext()),
-      loc(builder.getUnknownLoc()), inVectors_(inVectors) {
+      loc(builder.getUnknownLoc()), known_(known) {
   builder.setInsertionPointToEnd(parent.getBody());
   module_ = spirv::ModuleOp::create(
       builder, loc, spirv::AddressingModel::PhysicalStorageBuffer64,
@@ -49,19 +49,23 @@ Emitter::Emitter(mlir::ModuleOp parent, ir::KernelOp kernel,
 /// Push constants, built-in values, the function, and what it loads at once.
 void Emitter::declareInterface() {
   llvm::SmallVector<BufferPointer> buffers;
-  auto addBuffer = [&](Type type) {
+  auto addBuffer = [&](Type type, bool isInput) {
     Type element = llvm::cast<mlir::RankedTensorType>(type).getElementType();
     auto number = unsigned(buffers.size());
     auto form = BufferPointer::Form::Words;
-    if (llvm::is_contained(inVectors_, number))
-      form = BufferPointer::Form::Vectors;
+    if (llvm::is_contained(known_.vectors, number)) {
+      bool halves = target.loadsHalves && isInput &&
+                    !llvm::is_contained(known_.elements, number);
+      form =
+          halves ? BufferPointer::Form::Halves : BufferPointer::Form::Vectors;
+    }
     buffers.push_back({{}, element, number, form});
   };
   for (mlir::BlockArgument argument : kernel.getBody().getArguments())
     if (llvm::isa<mlir::RankedTensorType>(argument.getType()))
-      addBuffer(argument.getType());
+      addBuffer(argument.getType(), true);
   for (Type result : kernel.getSignature().getResults())
-    addBuffer(result);
+    addBuffer(result, false);
   if (buffers.size() > maxBuffers)
     failure = "of " + std::to_string(buffers.size()) +
               " buffers, more than the push constants have addresses for";
@@ -72,6 +76,9 @@ void Emitter::declareInterface() {
     Type word = buffer.element.isF32() ? buffer.element : i32;
     if (buffer.form == BufferPointer::Form::Vectors)
       return arrayPointer(mlir::VectorType::get({4}, word), 4 * wordBytes);
+    if (buffer.form == BufferPointer::Form::Halves)
+      return arrayPointer(mlir::VectorType::get({2}, builder.getI64Type()),
+                          4 * wordBytes);
     return arrayPointer(word, wordBytes);
   };
   llvm::SmallVector<Type> members{arrayPointer(i32, scalarStride),
@@ -201,11 +208,17 @@ spirv::ModuleOp Emitter::finish() {
   spirv::ExecutionModeOp::create(
       builder, loc, function_, spirv::ExecutionMode::LocalSize,
       llvm::ArrayRef<int32_t>{int32_t(invocations_), 1, 1});
+  llvm::SmallVector<spirv::Capability> capabilities{
+      spirv::Capability::Shader,
+      spirv::Capability::PhysicalStorageBufferAddresses};
+  if (target.loadsHalves)
+    capabilities.push_back(spirv::Capability::Int64);
+  if (lane_)
+    capabilities.append({spirv::Capability::GroupNonUniform,
+                         spirv::Capability::GroupNonUniformBallot});
   module_.setVceTripleAttr(spirv::VerCapExtAttr::get(
-      spirv::Version::V_1_5,
-      {spirv::Capability::Shader,
-       spirv::Capability::PhysicalStorageBufferAddresses},
-      llvm::ArrayRef<spirv::Extension>(), builder.getContext()));
+      spirv::Version::V_1_5, capabilities, llvm::ArrayRef<spirv::Extension>(),
+      builder.getContext()));
   if (workgroupBytes_ > workgroupMemoryBytes && failure.empty())
     failure = "of " + std::to_string(workgroupBytes_) +
               " bytes of workgroup memory, of which devices need not have "

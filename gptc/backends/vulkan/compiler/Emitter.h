@@ -26,8 +26,9 @@ namespace gptc::vulkan {
 /// another type: not every driver can.
 struct BufferPointer {
   enum class Form {
-    Words,  ///< Elements of 32 bits, or words of two or four narrower ones.
-    Vectors ///< Vectors of four of those.
+    Words,   ///< Elements of 32 bits, or words of two or four narrower ones.
+    Vectors, ///< Vectors of four of those.
+    Halves   ///< The same as two words of 64 bits.
   };
   mlir::Value pointer;
   mlir::Type element;
@@ -45,14 +46,18 @@ public:
   using Value = mlir::Value;
   using Type = mlir::Type;
 
-  /// Numbers of buffers, in order.
+  /// Numbers of buffers, each once.
   using Buffers = std::vector<unsigned>;
+  /// How buffers are accessed, which decides what they are arrays of.
+  struct Accesses {
+    Buffers vectors;  ///< Of which vectors are, at once.
+    Buffers elements; ///< Of which single elements or words are.
+  };
 
-  /// Begins a module inside of `parent`. The buffers `inVectors` are arrays of
-  /// vectors of four, as they must be if any of their vectors is accessed at
-  /// once; see vectorsAccessed().
+  /// Begins a module inside of `parent`, whose buffers are accessed as `known`
+  /// says, as far as that is known; see accesses().
   Emitter(mlir::ModuleOp parent, ir::KernelOp kernel,
-          const VulkanTarget &target, const Buffers &inVectors);
+          const VulkanTarget &target, const Accesses &known);
 
   const VulkanTarget &target;
   ir::KernelOp kernel;
@@ -65,9 +70,9 @@ public:
   uint32_t tiles = 1;
   uint32_t rowsPerBlock = 0;
   uint32_t innerTiles = 1;
-  /// The buffers of which vectors are accessed. Where one of them is not in
-  /// vectors, what is emitted is of no use, and to be emitted anew.
-  const Buffers &vectorsAccessed() const { return vectorsAccessed_; }
+  /// How buffers were accessed. Where vectors were of a buffer that was not
+  /// known for it, what is emitted is of no use, and to be emitted anew.
+  const Accesses &accesses() const { return accesses_; }
 
   /// Emits the work of one tile: `body` runs on `invocations` (a power of two)
   /// in each of `tiles` workgroups, unless nothing depends on the tile's rows.
@@ -131,6 +136,10 @@ public:
   /// Element `i` of a vector, and a vector of four scalars.
   Value extract(Value vector, int i);
   Value gather4(llvm::ArrayRef<Value> scalars);
+  /// Number of this invocation in its subgroup, and what invocation `from` of
+  /// the subgroup has; for targets that broadcast.
+  Value lane();
+  Value broadcast(Value value, int64_t from);
 
   // Memory.
   Value load(const BufferPointer &buffer, Value index);
@@ -202,6 +211,7 @@ private:
   Value elementPointer(const BufferPointer &buffer, Value index);
   Value vectorPointer(const BufferPointer &buffer, Value index);
   Value loadThrough(Value pointer, unsigned alignment);
+  Value loadVector(const BufferPointer &buffer, Value index, Type element);
   void storeThrough(Value value, Value pointer, unsigned alignment);
   Value entryOp(llvm::function_ref<Value()> make);
 
@@ -213,12 +223,13 @@ private:
   llvm::DenseMap<Value, unsigned> scalars_;
   llvm::SmallVector<BufferPointer> outputs_;
   BufferPointer scalarsBuffer_;
-  Buffers inVectors_, vectorsAccessed_;
+  Accesses known_, accesses_;
   Value tile_, invocation_;
   int64_t invocations_ = 1;
   int64_t workgroupBytes_ = 0;
   unsigned arrays_ = 0;
   WorkgroupArray partials_, totals_; ///< Made by the first to need them.
+  Value lane_;                       ///< The same.
   mlir::Operation *lastEntryOp_ = nullptr;
   std::map<int64_t, Value> constants_;
   llvm::DenseMap<Value, int64_t> constantValues_;

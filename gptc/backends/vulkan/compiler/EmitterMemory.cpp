@@ -74,6 +74,25 @@ Value Emitter::gather4(llvm::ArrayRef<Value> scalars) {
   return spirv::CompositeConstructOp::create(builder, loc, type, scalars);
 }
 
+Value Emitter::lane() {
+  if (!lane_) {
+    auto variable =
+        declare("lane", builder.getI32Type(), spirv::StorageClass::Input,
+                "SubgroupLocalInvocationId");
+    lane_ = entryOp([&]() -> Value {
+      return spirv::LoadOp::create(
+          builder, loc, spirv::AddressOfOp::create(builder, loc, variable));
+    });
+  }
+  return lane_;
+}
+
+Value Emitter::broadcast(Value value, int64_t from) {
+  return spirv::GroupNonUniformBroadcastOp::create(
+      builder, loc, value.getType(), spirv::Scope::Subgroup, value,
+      constant(from));
+}
+
 namespace {
 
 /// Narrow elements in a word of memory, where an i1 is a byte, and the bits of
@@ -183,6 +202,8 @@ const BufferPointer &Emitter::input(mlir::BlockArgument argument) const {
 }
 
 Value Emitter::elementPointer(const BufferPointer &buffer, Value index) {
+  if (!llvm::is_contained(accesses_.elements, buffer.number))
+    accesses_.elements.push_back(buffer.number);
   llvm::SmallVector<Value> path{constant(0), index};
   if (buffer.form == BufferPointer::Form::Vectors)
     path = {constant(0), div(index, 4), rem(index, 4)};
@@ -191,9 +212,9 @@ Value Emitter::elementPointer(const BufferPointer &buffer, Value index) {
 
 /// A pointer to a vector, or null with a note of what is missing.
 Value Emitter::vectorPointer(const BufferPointer &buffer, Value index) {
-  if (!llvm::is_contained(vectorsAccessed_, buffer.number))
-    vectorsAccessed_.push_back(buffer.number);
-  if (buffer.form != BufferPointer::Form::Vectors)
+  if (!llvm::is_contained(accesses_.vectors, buffer.number))
+    accesses_.vectors.push_back(buffer.number);
+  if (buffer.form == BufferPointer::Form::Words)
     return {};
   return spirv::AccessChainOp::create(
       builder, loc, buffer.pointer,
@@ -241,10 +262,21 @@ Value Emitter::loadWord(const BufferPointer &buffer, Value wordIndex) {
   return loadThrough(elementPointer(buffer, wordIndex), 4);
 }
 
+/// Four words, the first at a multiple of four.
+Value Emitter::loadVector(const BufferPointer &buffer, Value index,
+                          Type element) {
+  auto type = mlir::VectorType::get({4}, element);
+  Value pointer = vectorPointer(buffer, index);
+  if (!pointer)
+    return zero(type);
+  Value loaded = loadThrough(pointer, 16);
+  if (buffer.form == BufferPointer::Form::Halves)
+    loaded = spirv::BitcastOp::create(builder, loc, type, loaded);
+  return loaded;
+}
+
 Value Emitter::loadWord4(const BufferPointer &buffer, Value wordIndex) {
-  Value pointer = vectorPointer(buffer, wordIndex);
-  return pointer ? loadThrough(pointer, 16)
-                 : zero(mlir::VectorType::get({4}, builder.getI32Type()));
+  return loadVector(buffer, wordIndex, builder.getI32Type());
 }
 
 Value Emitter::load(const BufferPointer &buffer, Value index) {
@@ -284,9 +316,7 @@ Value Emitter::loadNarrow4(const BufferPointer &buffer, Value index) {
 }
 
 Value Emitter::load4(const BufferPointer &buffer, Value index) {
-  Value pointer = vectorPointer(buffer, index);
-  return pointer ? loadThrough(pointer, 16)
-                 : zero(mlir::VectorType::get({4}, f32()));
+  return loadVector(buffer, index, f32());
 }
 
 void Emitter::store(Value value, const BufferPointer &buffer, Value index) {

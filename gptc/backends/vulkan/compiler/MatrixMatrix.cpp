@@ -58,6 +58,7 @@ private:
   void multiply(llvm::ArrayRef<Value> rows, llvm::ArrayRef<Value> columns,
                 Values &sums);
   Values sumFromBuffers();
+  Values sumWithBroadcasts();
   Values sumFromWorkgroupMemory();
   Values zeros(int64_t count) {
     auto type = mlir::VectorType::get({4}, e.f32());
@@ -81,7 +82,10 @@ double MatrixEmitter::timeOf(const MatrixTile &candidate) const {
   // A vector read from workgroup memory takes the time of four
   // multiplications of vectors, and only part of the rest is of use.
   auto each = double(candidate.rowsEach * candidate.columnsEach);
-  auto reads = double(candidate.rowsEach + candidate.columnsEach);
+  int64_t leftReads = candidate.rowsEach;
+  if (e.target.broadcasts && candidate.rows == candidate.rowsEach)
+    leftReads /= 4;
+  auto reads = double(leftReads + candidate.columnsEach);
   double useful = 1.4 * each / (each + 4 * reads);
   double computes =
       2.0 * double(candidate.rows * candidate.columns * candidate.depth) /
@@ -114,7 +118,7 @@ void MatrixEmitter::chooseTile() {
     return operand.vectors() == Vectors::None && !operand.isPairs();
   };
   if (!e.target.usesWorkgroupMemory &&
-      (isScattered(left) || isScattered(right)))
+      (isScattered(right) || (isScattered(left) && !e.target.broadcasts)))
     tile = e.target.tiles.back();
   rowQuads = tile.rowsEach / 4;
   columnQuads = tile.columnsEach / 4;
@@ -170,6 +174,55 @@ Values MatrixEmitter::sumFromBuffers() {
                           c.push_back(block[step]);
                         multiply(r, c, sums);
                       }
+                      return sums;
+                    });
+}
+
+/// The same where all invocations have the same rows: each of four neighbours
+/// loads one of four rows, and hands it to the others. Sums are taken row by
+/// row, so that few of them are in registers at a time.
+Values MatrixEmitter::sumWithBroadcasts() {
+  Value mine = e.rem(e.lane(), 4);
+  auto loadRow = [&](int64_t quad, Value k) {
+    Value row = e.min(e.add(rowOf(quad), mine), e.constant(shape.rows - 1));
+    if (left.vectors() == Vectors::Depth)
+      return left.load4({product, row, e.min(k, e.constant(shape.depth - 4))});
+    Values steps;
+    for (int i = 0; i < 4; ++i) {
+      Value at = e.add(k, i);
+      Value x =
+          left.load({product, row, e.min(at, e.constant(shape.depth - 1))});
+      if (shape.depth % 4 != 0)
+        x = e.select(e.less(at, e.constant(shape.depth)), x, e.number(0));
+      steps.push_back(x);
+    }
+    return e.gather4(steps);
+  };
+  return e.loopWith(e.constant(0), e.constant(shape.depth), 4,
+                    zeros(4 * rowQuads * columnQuads),
+                    [&](Value k, mlir::ValueRange carried) {
+                      Values sums(carried), rows;
+                      llvm::SmallVector<std::array<Value, 4>> columns;
+                      for (int64_t q = 0; q < rowQuads; ++q)
+                        rows.push_back(loadRow(q, k));
+                      for (int64_t q = 0; q < columnQuads; ++q)
+                        columns.push_back(fetch(right, columnOf(q), k));
+                      size_t next = 0;
+                      for (Value four : rows)
+                        for (int64_t i = 0; i < 4; ++i) {
+                          Values steps;
+                          for (int step = 0; step < 4; ++step) {
+                            Value x = e.broadcast(e.extract(four, step), i);
+                            steps.push_back(e.gather4({x, x, x, x}));
+                          }
+                          for (const auto &column : columns) {
+                            for (int step = 0; step < 4; ++step)
+                              sums[next] =
+                                  e.fma(steps[size_t(step)],
+                                        column[size_t(step)], sums[next]);
+                            ++next;
+                          }
+                        }
                       return sums;
                     });
 }
@@ -397,8 +450,12 @@ void MatrixEmitter::emit() {
       sharedVectors =
           tile.depth * (paddedQuads(tile.rows) + paddedQuads(tile.columns));
     shared = e.workgroupVectors(sharedVectors);
-    finish(e.target.usesWorkgroupMemory ? sumFromWorkgroupMemory()
-                                        : sumFromBuffers());
+    if (e.target.usesWorkgroupMemory)
+      finish(sumFromWorkgroupMemory());
+    else if (e.target.broadcasts && tile.rows == tile.rowsEach)
+      finish(sumWithBroadcasts());
+    else
+      finish(sumFromBuffers());
   };
   e.forEachTile(shape.count * rowTiles * columnTiles, tile.invocations(), body);
 }

@@ -2,7 +2,10 @@
 //
 // The weights are what takes time: each is read once. A workgroup computes all
 // rows of a few columns. Invocations stand side by side where the weights do:
-// along columns, four each, where those lie together, else along k.
+// along columns, four each, where those lie together, else along k. On a GPU
+// shares of k alternate, so that a workgroup reads on from where it is; a
+// processor that plays device runs one after the other, and each share is in
+// one piece, which its prefetchers follow.
 //
 //===----------------------------------------------------------------------===//
 
@@ -49,6 +52,21 @@ private:
   int64_t stepsAtOnce() const;
   Value firstStep() { return e.mul(share, stepsEach); }
   int64_t stride() const { return shares * stepsEach; }
+  /// Whether each share of k is in one piece.
+  bool isPieced() const {
+    return !e.target.usesWorkgroupMemory && stepsEach != 4;
+  }
+  /// Steps of a share before those that do not come out even, in k.
+  int64_t evenSteps() const {
+    int64_t steps = ceilDiv(shape.depth, stepsEach); // Also those of pairs.
+    return steps / (shares * stepsAtOnce()) * stepsAtOnce() * stepsEach;
+  }
+  /// Where load `i` of those at once begins, `from` of evenSteps() being done.
+  Value stepOf(Value from, int64_t i) {
+    if (isPieced())
+      return e.add(e.add(e.mul(share, evenSteps()), from), i * stepsEach);
+    return e.add(e.add(e.mul(from, shares), i * stride()), firstStep());
+  }
   Values sumShare(Value column, const std::vector<Values> &ahead);
 };
 
@@ -164,12 +182,8 @@ Values VectorEmitter::sumShare(Value column, const std::vector<Values> &ahead) {
     type = mlir::VectorType::get({4}, type);
   Values sums(size_t(shape.rows), e.zero(type));
   int64_t atOnce = stepsAtOnce();
-  int64_t steps = ceilDiv(shape.depth, stepsEach); // Also those of pairs.
-  int64_t block = atOnce * stride();
-  int64_t whole = steps / (shares * atOnce) * block;
-  auto stepOf = [&](Value from, int64_t i) {
-    return e.add(e.add(from, i * stride()), firstStep());
-  };
+  int64_t block = atOnce * stepsEach;
+  int64_t whole = evenSteps() * shares;
   auto addBlock = [&](Value from, const std::vector<Values> &weights,
                       mlir::ValueRange carried) {
     Values next(carried);
@@ -182,7 +196,7 @@ Values VectorEmitter::sumShare(Value column, const std::vector<Values> &ahead) {
     sums = addBlock(e.constant(0), ahead, sums);
     done = block;
   }
-  sums = e.loopWith(e.constant(done), e.constant(whole), block, sums,
+  sums = e.loopWith(e.constant(done), e.constant(evenSteps()), block, sums,
                     [&](Value from, mlir::ValueRange carried) {
                       std::vector<Values> weights;
                       for (int64_t i = 0; i < atOnce; ++i)
@@ -236,9 +250,9 @@ void VectorEmitter::emit() {
     // The first weights are on their way while the row is made.
     std::vector<Values> ahead;
     int64_t atOnce = stepsAtOnce();
-    if (isMade && shape.depth >= atOnce * stride())
+    if (isMade && evenSteps() > 0)
       for (int64_t i = 0; i < atOnce; ++i)
-        ahead.push_back(loadWeights(e.add(firstStep(), i * stride()), safe));
+        ahead.push_back(loadWeights(stepOf(e.constant(0), i), safe));
     if (isMade)
       makeRow(groups);
     Values sums = sumShare(safe, ahead);

@@ -61,16 +61,16 @@ Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
   mlir::OwningOpRef<mlir::ModuleOp> code(
       mlir::ModuleOp::create(mlir::UnknownLoc::get(kernel.getContext())));
   // Which buffers are accessed in vectors shows in emitting the body.
-  Emitter::Buffers inVectors;
+  Emitter::Accesses known;
   std::unique_ptr<Emitter> emitted;
   mlir::spirv::ModuleOp module;
   for (bool settled = false; !settled;) {
-    emitted = std::make_unique<Emitter>(*code, *copy, target, inVectors);
+    emitted = std::make_unique<Emitter>(*code, *copy, target, known);
     if (emitted->failure.empty())
       emitBody(*emitted);
     module = emitted->finish();
-    settled = emitted->vectorsAccessed().size() == inVectors.size();
-    inVectors = emitted->vectorsAccessed();
+    settled = emitted->accesses().vectors.size() == known.vectors.size();
+    known = emitted->accesses();
     if (!settled)
       module.erase();
   }

@@ -36,6 +36,13 @@ struct VulkanTarget {
   /// Whether a driver may unroll loops. One that compiles for a processor takes
   /// seconds over what it has unrolled.
   bool unrollsLoops = true;
+  /// Whether vectors of buffers that are only read are loaded as halves of 64
+  /// bits: a driver that plays device with a processor's gathers takes a load
+  /// for each of them, however wide.
+  bool loadsHalves = false;
+  /// Whether invocations of a subgroup, of which the first four are active,
+  /// hand each other what one of them has loaded.
+  bool broadcasts = false;
   /// A product takes the one that promises the least time.
   std::vector<MatrixTile> tiles;
   /// Processors that run workgroups side by side, and what one of them could
@@ -55,6 +62,10 @@ inline constexpr int64_t workgroupMemoryBytes = 32768;
 
 /// The targets of an artifact, best first.
 const std::vector<VulkanTarget> &vulkanTargets();
+
+/// The features that variants may ask for and the variants, as the page of
+/// documentation that a test compares.
+std::string describeTargets();
 
 } // namespace gptc::vulkan
 

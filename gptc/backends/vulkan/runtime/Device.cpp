@@ -59,6 +59,7 @@ Status Device::create(const Intercept &intercept) {
   features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
   features.pNext = &features11;
   features.features.shaderInt16 = has(feature::int16);
+  features.features.shaderInt64 = has(feature::int64);
   VkDeviceCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
   info.pNext = &features;

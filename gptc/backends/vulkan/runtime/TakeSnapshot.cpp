@@ -99,9 +99,13 @@ void addProperties(const Api &api, VkPhysicalDevice device,
         std::min(snapshot.allocationBytes, snapshot.bufferBytes);
   if (snapshot.kind != DeviceKind::Software)
     snapshot.features.emplace_back(feature::hardware);
-  if ((subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
-      (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT))
+  if (!(subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT))
+    return;
+  if (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT)
     snapshot.features.emplace_back(feature::subgroupArithmetic);
+  if ((subgroup.supportedOperations & VK_SUBGROUP_FEATURE_BALLOT_BIT) &&
+      subgroup.subgroupSize >= 4)
+    snapshot.features.emplace_back(feature::subgroupBroadcast);
 }
 
 void addFeatures(const Api &api, VkPhysicalDevice device,
@@ -126,6 +130,7 @@ void addFeatures(const Api &api, VkPhysicalDevice device,
   add(features12.storageBuffer8BitAccess, feature::storage8);
   add(features.features.shaderInt16, feature::int16);
   add(features12.shaderInt8, feature::int8);
+  add(features.features.shaderInt64, feature::int64);
   add(features12.shaderFloat16, feature::float16);
 }
 
