@@ -60,9 +60,8 @@ std::string whatWouldFit(const MemoryNeed &need, uint64_t available) {
       context >= 16)
     remedies.push_back(fmt::format("--context {}", context));
   if (trains && kept + need.caches + need.activations / 8 < available)
-    remedies.push_back(
-        fmt::format("--memory {}MiB, which computes layers again",
-                    available / mebibyte));
+    remedies.push_back(fmt::format(
+        "--memory {}MiB, which computes layers again", available / mebibyte));
   if (!need.isNarrow && !trains &&
       kept / 2 + need.caches / 2 + need.activations <= available)
     remedies.push_back("--dtype bf16");

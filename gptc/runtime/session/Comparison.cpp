@@ -20,6 +20,9 @@ namespace {
 using artifact::DispatchT;
 using artifact::EntryT;
 
+/// A tolerance of whoever looks for no difference.
+constexpr double unlimited = std::numeric_limits<double>::infinity();
+
 /// The two sides of a comparison with the entry in each.
 struct Sides {
   Runner &first, &second;
@@ -188,7 +191,7 @@ class Lockstep {
 public:
   Lockstep(Executable &first, Executable &second, const Sides &sides,
            std::optional<double> tolerance)
-      : programs_{&first, &second}, tolerance_(tolerance),
+      : programs_{&first, &second}, tolerance_(tolerance.value_or(unlimited)),
         entries_{sides.entries[0], sides.entries[1]},
         descriptions_{&first.describe(entries_[0]),
                       &second.describe(entries_[1])} {}
@@ -212,7 +215,7 @@ private:
   }
 
   Executable *programs_[2];
-  std::optional<double> tolerance_;
+  double tolerance_;
   uint32_t entries_[2];
   const artifact::ProgramT *descriptions_[2];
 };
@@ -293,7 +296,7 @@ Status Lockstep::describe(size_t i, size_t j, FirstDifference &first) const {
   for (uint32_t k = 0; k < a.outputs; ++k) {
     GPTC_TRY(Pair pair, pairOf(i, a.buffers.size() - a.outputs + k, j,
                                b.buffers.size() - b.outputs + k));
-    if (pair.error().relative <= *tolerance_)
+    if (pair.error().relative <= tolerance_)
       continue;
     first.output = k;
     findElement(pair, first);
@@ -317,7 +320,7 @@ Status Lockstep::run(Comparison &comparison) {
     if (found != keys[1].end()) {
       GPTC_CHECK(programs_[1]->runDispatches(entries_[1], next, j));
       // Before they run, since results may take the place of what is read.
-      if (tolerance_ && !comparison.firstDifference) {
+      if (tolerance_ < unlimited && !comparison.firstDifference) {
         GPTC_TRY(inputs, compareInputs(i, j));
       }
       GPTC_CHECK(programs_[1]->runDispatches(entries_[1], j, j + 1));
@@ -332,12 +335,11 @@ Status Lockstep::run(Comparison &comparison) {
       continue;
     }
     scopes.add(descriptions_[0]->dispatches[i]->scope, *error);
-    if (inputs && !comparison.firstDifference &&
-        error->relative > *tolerance_) {
-      comparison.firstDifference.emplace();
-      comparison.firstDifference->outputs = *error;
-      comparison.firstDifference->inputs = inputs;
-      GPTC_CHECK(describe(i, j, *comparison.firstDifference));
+    if (inputs && !comparison.firstDifference && error->relative > tolerance_) {
+      FirstDifference &first = comparison.firstDifference.emplace();
+      first.outputs = *error;
+      first.inputs = inputs;
+      GPTC_CHECK(describe(i, j, first));
     }
   }
   return programs_[1]->runDispatches(entries_[1], next, keys[1].size());
@@ -367,7 +369,7 @@ public:
   Follower(Executable &program, uint32_t entry, const Trace &trace,
            bool programFirst, std::optional<double> tolerance)
       : program_(program), entry_(entry), trace_(trace),
-        programFirst_(programFirst), tolerance_(tolerance) {
+        programFirst_(programFirst), tolerance_(tolerance.value_or(unlimited)) {
     std::string_view last;
     for (const Trace::Value &value : trace.values) {
       std::string_view part = partOf(value.scope);
@@ -389,8 +391,7 @@ public:
         continue;
       }
       scopes.add(dispatch.scope, *error);
-      if (tolerance_ && !comparison.firstDifference &&
-          error->relative > *tolerance_) {
+      if (!comparison.firstDifference && error->relative > tolerance_) {
         FirstDifference &first = comparison.firstDifference.emplace();
         first.dispatch = i;
         first.kernel = program_.target().kernels[dispatch.kernel]->name;
@@ -445,7 +446,7 @@ private:
   uint32_t entry_;
   const Trace &trace_;
   bool programFirst_;
-  std::optional<double> tolerance_;
+  double tolerance_;
   /// The part of the model that comes before each.
   std::map<std::string_view, std::string_view> before_;
 };
