@@ -2,10 +2,9 @@
 //
 // The weights are what takes time: each is read once. A workgroup computes all
 // rows of a few columns. Invocations stand side by side where the weights do:
-// along columns, four each, where those lie together, else along k. On a GPU
-// shares of k alternate, so that a workgroup reads on from where it is; a
-// processor that plays device runs one after the other, and each share is in
-// one piece, which its prefetchers follow.
+// along columns, four each, where those lie together, else along k. Where a
+// processor plays device, neighbours take neighbouring steps of k and a line of
+// its cache each: they wait for as many lines at once as there are of them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -37,7 +36,8 @@ private:
   ProductResults results;
 
   int64_t columns = 64;    ///< Of a workgroup.
-  int64_t columnsEach = 1; ///< Of an invocation.
+  int64_t columnsEach = 1; ///< Of an invocation, in each of its
+  int64_t quadsEach = 1;   ///< vectors, where there are four.
   int64_t stepsEach = 1;   ///< Of k, at once.
   int64_t shares = 1;      ///< Of k.
   Value product, firstColumn, share;
@@ -47,27 +47,14 @@ private:
 
   void makeRow(int64_t groups);
   Value loadLeft(int64_t row, Value k);
-  Values loadWeights(Value k, Value column);
+  Values loadWeights(Value k, const Values &columns);
   Values step(Value k, const Values &weights, mlir::ValueRange sums);
   int64_t stepsAtOnce() const;
   Value firstStep() { return e.mul(share, stepsEach); }
   int64_t stride() const { return shares * stepsEach; }
-  /// Whether each share of k is in one piece.
-  bool isPieced() const {
-    return !e.target.usesWorkgroupMemory && stepsEach != 4;
-  }
-  /// Steps of a share before those that do not come out even, in k.
-  int64_t evenSteps() const {
-    int64_t steps = ceilDiv(shape.depth, stepsEach); // Also those of pairs.
-    return steps / (shares * stepsAtOnce()) * stepsAtOnce() * stepsEach;
-  }
-  /// Where load `i` of those at once begins, `from` of evenSteps() being done.
-  Value stepOf(Value from, int64_t i) {
-    if (isPieced())
-      return e.add(e.add(e.mul(share, evenSteps()), from), i * stepsEach);
-    return e.add(e.add(e.mul(from, shares), i * stride()), firstStep());
-  }
-  Values sumShare(Value column, const std::vector<Values> &ahead);
+  Values sumShare(const Values &column, const std::vector<Values> &ahead);
+  void addShares(const Values &sums, Value lane, const WorkgroupArray &totals);
+  void addQuads(const Values &sums, Value lane, const WorkgroupArray &totals);
 };
 
 /// Makes the one row of the left operand by a row program: reductions by the
@@ -109,26 +96,37 @@ Value VectorEmitter::loadLeft(int64_t row, Value k) {
                  : left.load({product, e.constant(row), k});
 }
 
-/// The weights of `stepsEach` steps from k on.
-Values VectorEmitter::loadWeights(Value k, Value column) {
-  if (right.isPairs()) {
-    auto pairs = right.loadPairs({product, column, k});
-    return {pairs[0], pairs[1]};
+/// The weights of `stepsEach` steps from k on, for each vector of columns; of
+/// pairs, those of the first steps, then those of the second ones.
+Values VectorEmitter::loadWeights(Value k, const Values &columns) {
+  Values weights, seconds;
+  for (Value column : columns) {
+    if (right.isPairs()) {
+      auto pairs = right.loadPairs({product, column, k});
+      weights.push_back(pairs[0]);
+      seconds.push_back(pairs[1]);
+    } else if (columnsEach == 4 || stepsEach == 4) {
+      weights.push_back(right.load4({product, column, k}));
+    } else {
+      weights.push_back(right.load({product, column, k}));
+    }
   }
-  if (columnsEach == 4 || stepsEach == 4)
-    return {right.load4({product, column, k})};
-  return {right.load({product, column, k})};
+  llvm::append_range(weights, seconds);
+  return weights;
 }
 
 /// Adds the products of `stepsEach` steps from k on: a sum for each row and
-/// column of the invocation.
+/// column, or vector of columns, of the invocation.
 Values VectorEmitter::step(Value k, const Values &weights,
                            mlir::ValueRange sums) {
   Values next(sums);
-  auto multiply = [&](int64_t row, Value x, Value w) {
+  auto multiply = [&](int64_t row, Value x, int64_t first) {
     if (columnsEach == 4)
       x = e.gather4({x, x, x, x});
-    next[row] = e.fma(x, w, next[row]);
+    for (int64_t q = 0; q < quadsEach; ++q) {
+      Value &sum = next[row * quadsEach + q];
+      sum = e.fma(x, weights[first + q], sum);
+    }
   };
   for (int64_t row = 0; row < shape.rows; ++row) {
     if (right.isPairs()) {
@@ -142,12 +140,12 @@ Values VectorEmitter::step(Value k, const Values &weights,
         if (padded)
           x = e.select(e.less(e.add(k, 1), e.constant(shape.depth)), x,
                        e.number(0.0));
-        multiply(row, x, weights[half]);
+        multiply(row, x, half * quadsEach);
       }
       continue;
     }
     if (stepsEach == 1) {
-      multiply(row, loadLeft(row, k), weights[0]);
+      multiply(row, loadLeft(row, k), 0);
       continue;
     }
     Value x = left.vectors() == Vectors::Depth && !madeRow
@@ -176,14 +174,19 @@ int64_t VectorEmitter::stepsAtOnce() const {
 
 /// The sums over this invocation's share of k; the weights of the first steps
 /// are loaded already.
-Values VectorEmitter::sumShare(Value column, const std::vector<Values> &ahead) {
+Values VectorEmitter::sumShare(const Values &column,
+                               const std::vector<Values> &ahead) {
   mlir::Type type = e.f32();
   if (columnsEach == 4)
     type = mlir::VectorType::get({4}, type);
-  Values sums(size_t(shape.rows), e.zero(type));
+  Values sums(size_t(shape.rows * quadsEach), e.zero(type));
   int64_t atOnce = stepsAtOnce();
-  int64_t block = atOnce * stepsEach;
-  int64_t whole = evenSteps() * shares;
+  int64_t steps = ceilDiv(shape.depth, stepsEach); // Also those of pairs.
+  int64_t block = atOnce * stride();
+  int64_t whole = steps / (shares * atOnce) * block;
+  auto stepOf = [&](Value from, int64_t i) {
+    return e.add(e.add(from, i * stride()), firstStep());
+  };
   auto addBlock = [&](Value from, const std::vector<Values> &weights,
                       mlir::ValueRange carried) {
     Values next(carried);
@@ -196,7 +199,7 @@ Values VectorEmitter::sumShare(Value column, const std::vector<Values> &ahead) {
     sums = addBlock(e.constant(0), ahead, sums);
     done = block;
   }
-  sums = e.loopWith(e.constant(done), e.constant(evenSteps()), block, sums,
+  sums = e.loopWith(e.constant(done), e.constant(whole), block, sums,
                     [&](Value from, mlir::ValueRange carried) {
                       std::vector<Values> weights;
                       for (int64_t i = 0; i < atOnce; ++i)
@@ -211,6 +214,66 @@ Values VectorEmitter::sumShare(Value column, const std::vector<Values> &ahead) {
                     });
 }
 
+/// Brings the sums of all shares together, by row and column.
+void VectorEmitter::addShares(const Values &sums, Value lane,
+                              const WorkgroupArray &totals) {
+  int64_t invocations = e.invocations();
+  WorkgroupArray partials = e.workgroupArray(invocations * columnsEach);
+  WorkgroupArray seconds = e.workgroupArray(invocations);
+  int64_t parts = invocations / columns, each = shares / parts;
+  for (int64_t row = 0; row < shape.rows; ++row) {
+    if (row > 0)
+      e.barrier();
+    // [share][column].
+    Value at = e.add(e.mul(share, columns), e.mul(lane, columnsEach));
+    for (int i = 0; i < columnsEach; ++i)
+      e.store(columnsEach == 1 ? sums[row] : e.extract(sums[row], i), partials,
+              e.add(at, i));
+    e.barrier();
+    // Parts of the shares first, then the parts.
+    Value place = e.rem(e.invocation(), columns);
+    Value part = e.div(e.invocation(), columns);
+    Value sum;
+    for (int64_t i = 0; i < each; ++i) {
+      Value from = e.add(e.mul(e.add(e.mul(part, each), i), columns), place);
+      Value x = e.load(partials, from);
+      sum = sum ? e.fadd(sum, x) : x;
+    }
+    e.store(sum, seconds, e.invocation());
+    e.barrier();
+    e.when(e.less(e.invocation(), e.constant(columns)), [&] {
+      Value total = e.load(seconds, e.invocation());
+      for (int64_t i = 1; i < parts; ++i)
+        total =
+            e.fadd(total, e.load(seconds, e.add(e.invocation(), i * columns)));
+      e.store(total, totals, e.add(e.invocation(), row * columns));
+    });
+  }
+}
+
+/// The same of fewer invocations than columns, with vectors of those.
+void VectorEmitter::addQuads(const Values &sums, Value lane,
+                             const WorkgroupArray &totals) {
+  WorkgroupArray partials = e.workgroupArray(shares * columns);
+  for (int64_t row = 0; row < shape.rows; ++row) {
+    if (row > 0)
+      e.barrier();
+    // [share][column].
+    Value at = e.add(e.mul(share, columns), e.mul(lane, 4 * quadsEach));
+    for (int64_t q = 0; q < quadsEach; ++q)
+      for (int i = 0; i < 4; ++i)
+        e.store(e.extract(sums[row * quadsEach + q], i), partials,
+                e.add(at, 4 * q + i));
+    e.barrier();
+    e.share(columns, [&](Value column) {
+      Value total = e.load(partials, column);
+      for (int64_t i = 1; i < shares; ++i)
+        total = e.fadd(total, e.load(partials, e.add(column, i * columns)));
+      e.store(total, totals, e.add(column, row * columns));
+    });
+  }
+}
+
 void VectorEmitter::emit() {
   if (right.isPairs())
     stepsEach = 2, columnsEach = 4;
@@ -219,12 +282,19 @@ void VectorEmitter::emit() {
   else if (right.vectors() == Vectors::Depth)
     stepsEach = 4;
   int64_t invocations = mostInvocations;
+  if (columnsEach == 4 && !e.target.usesWorkgroupMemory)
+    quadsEach = 4;
   // Fewer columns make more workgroups.
-  while (columns > 8 &&
+  while (columns > std::max<int64_t>(8, columnsEach * quadsEach) &&
          shape.count * ceilDiv(shape.columns, columns) < e.target.processors)
     columns /= 2;
-  int64_t lanes = columns / columnsEach;
-  shares = invocations / lanes;
+  int64_t lanes = columns / (columnsEach * quadsEach);
+  if (quadsEach > 1) {
+    shares = 8;
+    invocations = lanes * shares;
+  } else {
+    shares = invocations / lanes;
+  }
   int64_t groups = ceilDiv(shape.columns, columns);
   e.innerTiles = uint32_t(groups);
   e.rowsPerBlock = uint32_t(shape.rows);
@@ -236,59 +306,37 @@ void VectorEmitter::emit() {
   e.forEachTile(shape.count * groups, invocations, [&] {
     product = e.div(e.tile(), groups);
     firstColumn = e.mul(e.rem(e.tile(), groups), columns);
-    // Neighbours are neighbours in memory.
-    bool alongDepth = stepsEach == 4;
+    // Neighbours are neighbours in memory, or so near that they share a page.
+    bool alongDepth = stepsEach == 4 || quadsEach > 1;
     Value lane = alongDepth ? e.div(e.invocation(), shares)
                             : e.rem(e.invocation(), lanes);
     share = alongDepth ? e.rem(e.invocation(), shares)
                        : e.div(e.invocation(), lanes);
-    Value column = e.add(firstColumn, e.mul(lane, columnsEach));
-    Value safe = column;
-    if (shape.columns % columns != 0)
-      safe = e.min(column,
-                   e.constant((shape.columns - 1) / columnsEach * columnsEach));
+    Values safe;
+    for (int64_t q = 0; q < quadsEach; ++q) {
+      Value column =
+          e.add(firstColumn,
+                e.add(e.mul(lane, columnsEach * quadsEach), q * columnsEach));
+      if (shape.columns % columns != 0)
+        column = e.min(column, e.constant((shape.columns - 1) / columnsEach *
+                                          columnsEach));
+      safe.push_back(column);
+    }
     // The first weights are on their way while the row is made.
     std::vector<Values> ahead;
     int64_t atOnce = stepsAtOnce();
-    if (isMade && evenSteps() > 0)
+    if (isMade && shape.depth >= atOnce * stride())
       for (int64_t i = 0; i < atOnce; ++i)
-        ahead.push_back(loadWeights(stepOf(e.constant(0), i), safe));
+        ahead.push_back(loadWeights(e.add(firstStep(), i * stride()), safe));
     if (isMade)
       makeRow(groups);
     Values sums = sumShare(safe, ahead);
 
-    WorkgroupArray partials = e.workgroupArray(invocations * columnsEach);
     WorkgroupArray totals = e.workgroupArray(shape.rows * columns);
-    WorkgroupArray seconds = e.workgroupArray(invocations);
-    int64_t parts = invocations / columns, each = shares / parts;
-    for (int64_t row = 0; row < shape.rows; ++row) {
-      if (row > 0)
-        e.barrier();
-      // [share][column].
-      Value at = e.add(e.mul(share, columns), e.mul(lane, columnsEach));
-      for (int i = 0; i < columnsEach; ++i)
-        e.store(columnsEach == 1 ? sums[row] : e.extract(sums[row], i),
-                partials, e.add(at, i));
-      e.barrier();
-      // Parts of the shares first, then the parts.
-      Value place = e.rem(e.invocation(), columns);
-      Value part = e.div(e.invocation(), columns);
-      Value sum;
-      for (int64_t i = 0; i < each; ++i) {
-        Value from = e.add(e.mul(e.add(e.mul(part, each), i), columns), place);
-        Value x = e.load(partials, from);
-        sum = sum ? e.fadd(sum, x) : x;
-      }
-      e.store(sum, seconds, e.invocation());
-      e.barrier();
-      e.when(e.less(e.invocation(), e.constant(columns)), [&] {
-        Value total = e.load(seconds, e.invocation());
-        for (int64_t i = 1; i < parts; ++i)
-          total = e.fadd(total,
-                         e.load(seconds, e.add(e.invocation(), i * columns)));
-        e.store(total, totals, e.add(e.invocation(), row * columns));
-      });
-    }
+    if (quadsEach > 1)
+      addQuads(sums, lane, totals);
+    else
+      addShares(sums, lane, totals);
     e.barrier();
     e.share(shape.rows * columns, [&](Value i) {
       Value to = e.add(firstColumn, e.rem(i, columns));
