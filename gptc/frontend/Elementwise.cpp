@@ -110,8 +110,11 @@ Tensor compare(const char *name, arith::CmpFPredicate floats,
 
 } // namespace
 
+Tensor addAs(const char *name, const Tensor &a, const Tensor &b, Where where) {
+  return binary<arith::AddFOp, arith::AddIOp>(name, a, b, where);
+}
 Tensor add(const Tensor &a, const Tensor &b, Where where) {
-  return binary<arith::AddFOp, arith::AddIOp>("add", a, b, where);
+  return addAs("add", a, b, where);
 }
 Tensor subtract(const Tensor &a, const Tensor &b, Where where) {
   return binary<arith::SubFOp, arith::SubIOp>("subtract", a, b, where);

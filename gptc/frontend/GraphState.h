@@ -89,6 +89,9 @@ std::string toString(Where where);
 /// Operators under the name of another one that is made of them, which errors
 /// then have.
 Tensor fullAs(const char *name, const Tensor &like, Scalar value, Where where);
+Tensor addAs(const char *name, const Tensor &a, const Tensor &b, Where where);
+Tensor matmulAs(const char *name, const Tensor &a, const Tensor &b,
+                bool transposeA, bool transposeB, Where where);
 Tensor logLikelihoodAs(const char *name, const Tensor &logits,
                        const Tensor &targets, Where where);
 

@@ -57,8 +57,8 @@ static Tensor likelihoodInBlocks(const char *name, const Tensor &x,
   if (!GraphState::of({x, table, targets}, where))
     return {};
   auto whole = [&] {
-    return logLikelihoodAs(name, matmul(x, table, false, true, where), targets,
-                           where);
+    return logLikelihoodAs(name, matmulAs(name, x, table, false, true, where),
+                           targets, where);
   };
   // What does not fit is for the product and the likelihood to tell.
   Shape leading = x.shape();
@@ -78,8 +78,9 @@ static Tensor likelihoodInBlocks(const char *name, const Tensor &x,
   std::vector<Tensor> parts;
   for (int64_t from = 0; from < rows; from += each) {
     int64_t count = std::min(each, rows - from);
-    Tensor logits = matmul(slice(flat, {from, 0}, {count, width}, where), table,
-                           false, true, where);
+    Tensor logits =
+        matmulAs(name, slice(flat, {from, 0}, {count, width}, where), table,
+                 false, true, where);
     parts.push_back(logLikelihood(
         logits, slice(flatTargets, {from}, {count}, where), where));
   }

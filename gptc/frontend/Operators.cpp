@@ -35,14 +35,14 @@ Tensor reduce(const char *name, ir::ReduceKind kind, const Tensor &x,
 
 } // namespace
 
-Tensor matmul(const Tensor &a, const Tensor &b, bool transposeA,
-              bool transposeB, Where where) {
+Tensor matmulAs(const char *name, const Tensor &a, const Tensor &b,
+                bool transposeA, bool transposeB, Where where) {
   GraphState *state = GraphState::of({a, b}, where);
-  if (!state || !state->floating("matmul", a, where))
+  if (!state || !state->floating(name, a, where))
     return {};
   TensorType x = a.type(), y = b.type();
   auto complain = [&](const std::string &why) {
-    a.graph()->report(fmt::format("matmul: {}{} and {}{} do not fit: {}",
+    a.graph()->report(fmt::format("{}: {}{} and {}{} do not fit: {}", name,
                                   x.toString(), transposeA ? " transposed" : "",
                                   y.toString(), transposeB ? " transposed" : "",
                                   why),
@@ -71,7 +71,7 @@ Tensor matmul(const Tensor &a, const Tensor &b, bool transposeA,
                                 k, k, found));
   leading.push_back(m);
   leading.push_back(n);
-  if (!state->representable(fmt::format("matmul: {} and {} cannot make",
+  if (!state->representable(fmt::format("{}: {} and {} cannot make", name,
                                         x.toString(), y.toString()),
                             {x.element, leading}, where))
     return {};
@@ -81,13 +81,18 @@ Tensor matmul(const Tensor &a, const Tensor &b, bool transposeA,
   if (transposeA || transposeB || y.shape.size() != 2)
     return product;
   Tensor adaptation = state->adaptation(a, b, n, where);
-  return adaptation.valid() ? add(product, adaptation, where) : product;
+  return adaptation.valid() ? addAs(name, product, adaptation, where) : product;
+}
+
+Tensor matmul(const Tensor &a, const Tensor &b, bool transposeA,
+              bool transposeB, Where where) {
+  return matmulAs("matmul", a, b, transposeA, transposeB, where);
 }
 
 Tensor linear(const Tensor &x, const Tensor &weight, const Tensor &bias,
               Where where) {
-  Tensor product = matmul(x, weight, false, false, where);
-  return bias.valid() ? add(product, bias, where) : product;
+  Tensor product = matmulAs("linear", x, weight, false, false, where);
+  return bias.valid() ? addAs("linear", product, bias, where) : product;
 }
 
 Tensor reduceSum(const Tensor &x, int64_t dimension, Where where) {

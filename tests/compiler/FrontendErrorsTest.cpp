@@ -177,8 +177,19 @@ const std::vector<Mistake> &mistakes() {
        "two dimensions or the leading dimensions of the left one"},
       {"LinearBias",
        with(f32({2, 3}), f32({3, 5}), [](auto x, auto y) { linear(x, y, x); }),
-       "add: shapes [2, 5] and [2, 3] do not fit: aligned at their last "
+       "linear: shapes [2, 5] and [2, 3] do not fit: aligned at their last "
        "dimension, extents must be equal or 1"},
+      {"LinearWeight",
+       with(f32({2, 3}), f32({4, 5}),
+            [](auto x, auto y) { linear(x, y, Tensor()); }),
+       "linear: f32[2, 3] and f32[4, 5] do not fit: the left one has 3 "
+       "columns, "
+       "so the right one needs 3 rows and has 4"},
+      {"LinearCrossEntropyTable",
+       with(f32({2, 3}), f32({5, 4}),
+            [](auto x, auto y) { linearCrossEntropy(x, y, x); }),
+       "linearCrossEntropy: f32[2, 3] and f32[5, 4] transposed do not fit: the "
+       "left one has 3 columns, so the right one needs 3 rows and has 4"},
       {"ReduceDimension",
        with(f32({2, 3}), f32({2}), [](auto x, auto) { reduceSum(x, -3); }),
        "reduceSum: f32[2, 3] has no dimension -3"},

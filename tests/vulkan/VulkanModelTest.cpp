@@ -83,8 +83,9 @@ TEST_F(VulkanModel, WritesWhatTheCpuWrites) {
     Ids expected = greedy(std::move(program), prompt);
     ASSERT_EQ(expected.size(), 40U);
     for (const auto &variant : artifact->findTarget("vulkan")->variants)
-      EXPECT_EQ(greedy(load(artifact, variant->name), prompt), expected)
-          << variant->name;
+      if (canRun(*variant))
+        EXPECT_EQ(greedy(load(artifact, variant->name), prompt), expected)
+            << variant->name;
     EXPECT_EQ(greedy(load(artifact, "", true), prompt), expected);
   }
 }
