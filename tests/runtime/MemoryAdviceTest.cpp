@@ -40,6 +40,10 @@ TEST(MemoryAdvice, NamesOnlyWhatIsEnough) {
   std::string none = whatWouldFit(need(4000, 80, 8), 700 * mib);
   EXPECT_THAT(none, HasSubstr("alone take 4000 MiB"));
   EXPECT_THAT(none, HasSubstr("a smaller model"));
+  one = need(4, 0, 5000);
+  one.batch = 1;
+  EXPECT_EQ(whatWouldFit(one, 700 * mib),
+            "no --batch or --context of it would fit: take a smaller model");
 }
 
 TEST(MemoryAdvice, OfTrainingIsRecomputation) {

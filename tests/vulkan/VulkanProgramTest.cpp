@@ -221,8 +221,8 @@ TEST_P(VulkanProgram, SaysWhatIsWrong) {
   sample.target->programs[0]->arena_bytes = uint64_t(1) << 47;
   EXPECT_THAT(errorOf(sample, options()),
               testing::AllOf(HasSubstr("134217728.0 MiB for activations"),
-                             HasSubstr("MiB free; compile with a shorter "
-                                       "--context")));
+                             HasSubstr("MiB free; no --batch or --context of "
+                                       "it would fit")));
   sample.target->programs[0]->arena_bytes = 64 * 10 * 4;
   sample.target->programs[0]->dispatches[0]->buffers.insert(
       sample.target->programs[0]->dispatches[0]->buffers.begin(), 11, 0);

@@ -65,6 +65,8 @@ std::string whatWouldFit(const MemoryNeed &need, uint64_t available) {
   if (!need.isNarrow && !trains &&
       kept / 2 + need.caches / 2 + need.activations <= available)
     remedies.push_back("--dtype bf16");
+  if (remedies.empty() && kept < available)
+    return "no --batch or --context of it would fit: take a smaller model";
   if (remedies.empty())
     return fmt::format("its weights and state alone take {} MiB: take a "
                        "smaller model",
