@@ -36,8 +36,7 @@ std::vector<std::string> topics() {
   return found;
 }
 
-double backendTolerance(const OpCase &opCase) {
-  double tolerance = opCase.tolerance;
+double roundedTolerance(const OpCase &opCase, double tolerance) {
   for (const OpInput &input : opCase.inputs)
     if (input.type.element == DataType::BF16)
       tolerance = std::max(tolerance, 0x1p-7);

@@ -114,9 +114,9 @@ difference(const HostTensor &expected, const HostTensor &found,
 /// A value of an element type nearest to `value`.
 double roundTo(DataType type, double value);
 
-/// What a case's error may be where its numbers are rounded to narrow types
-/// after each op, which the interpreter does not do.
-double backendTolerance(const OpCase &opCase);
+/// What an error of `tolerance` in f32 may be where a case's numbers are
+/// rounded to narrow types, which the interpreter does not do.
+double roundedTolerance(const OpCase &opCase, double tolerance);
 /// The same with products in bf16, whose operands are rounded: what is left to
 /// see are errors of layout and of order, which are larger than those of
 /// rounding.

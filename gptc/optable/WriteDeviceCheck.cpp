@@ -60,9 +60,10 @@ std::vector<Chosen> choose(const std::string &type) {
         bytesOf(opCase.inputs) > largestInputs ||
         (type != "f32" && !narrow.contains(topicOf(opCase))))
       continue;
-    chosen.push_back(
-        {opCase, type == "f32" ? backendTolerance(opCase) : narrowTolerance,
-         brief.erase(topicOf(opCase)) > 0});
+    chosen.push_back({opCase,
+                      type == "f32" ? roundedTolerance(opCase, opCase.tolerance)
+                                    : narrowTolerance,
+                      brief.erase(topicOf(opCase)) > 0});
   }
   return chosen;
 }

@@ -309,6 +309,11 @@ TEST_F(IgnoredOptions, ADumpReplacesADumpAndNothingElse) {
   EXPECT_EQ(own.read("dump/notes.txt"), "mine");
 }
 
+TEST_F(IgnoredOptions, OfDevicesAreForChecking) {
+  expectFailure(gptcCommand({"devices", "--device", "0"}), "add --check");
+  expectFailure(gptcCommand({"devices", "--threads", "2"}), "add --check");
+}
+
 TEST_F(IgnoredOptions, LibrariesThatAreCutShort) {
   TemporaryFolder own;
   std::string whole = TemporaryFolder::readFile(GPTC_COMPILER_LIBRARY);

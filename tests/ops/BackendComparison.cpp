@@ -16,7 +16,8 @@ double gradientTolerance(const OpCase &opCase, const HostTensor &expected) {
   double largest = 1;
   for (double value : expected.values)
     largest = std::max(largest, std::fabs(value));
-  return largest * std::max(5e-5, 4 * backendTolerance(opCase));
+  return largest *
+         std::max(5e-5, 4 * roundedTolerance(opCase, opCase.tolerance));
 }
 
 std::vector<const OpCase *> casesOf(const TopicPart &topic) {
@@ -81,7 +82,8 @@ void expectSame(const OpCase &opCase, const std::string &target,
 
 void expectTopic(const TopicPart &topic, const std::string &target) {
   for (const OpCase *opCase : casesOf(topic))
-    expectSame(*opCase, target, "f32", backendTolerance(*opCase));
+    expectSame(*opCase, target, "f32",
+               roundedTolerance(*opCase, opCase->tolerance));
 }
 
 void expectNarrowTopic(const TopicPart &topic, const std::string &target) {

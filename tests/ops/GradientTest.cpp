@@ -12,17 +12,6 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Gradients are rounded where they are converted to an input's type.
-double toleranceOf(const OpCase &opCase) {
-  double tolerance = 1e-6;
-  for (const OpInput &input : opCase.inputs)
-    if (input.type.element == DataType::BF16)
-      tolerance = std::max(tolerance, 0x1p-7);
-    else if (input.type.element == DataType::F16)
-      tolerance = std::max(tolerance, 0x1p-10);
-  return tolerance;
-}
-
 class GradientTopic : public testing::TestWithParam<std::string> {};
 
 TEST_P(GradientTopic, MatchesFiniteDifferences) {
@@ -37,7 +26,8 @@ TEST_P(GradientTopic, MatchesFiniteDifferences) {
       continue;
     Status status = differentiate(graph.graph);
     ASSERT_TRUE(status) << status.error().message();
-    auto unequal = compareWithDifferences(graph, toleranceOf(opCase));
+    auto unequal =
+        compareWithDifferences(graph, roundedTolerance(opCase, 1e-6));
     EXPECT_FALSE(unequal) << *unequal;
   }
 }

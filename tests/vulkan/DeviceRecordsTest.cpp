@@ -97,6 +97,12 @@ TEST(DeviceRecords, OfAnotherShapeAreNone) {
     other.replace(other.find(key), 1, "X");
     EXPECT_FALSE(DeviceRecords::parse(other, "devices.json")) << key;
   }
+  // More is wrong than was looked at.
+  VariantCheck wrong = check("hardware");
+  wrong.checked = 0;
+  wrong.wrong = {{"matmul/f32", "all of it"}};
+  records.put(snapshot("A", "1"), wrong);
+  EXPECT_FALSE(DeviceRecords::parse(records.text(), "devices.json"));
 }
 
 TEST(DeviceRecords, OfADamagedFileAreEmpty) {

@@ -197,6 +197,10 @@ Status run(const Options &options) {
     return failure(ErrorCode::InvalidArgument,
                    "--device: '{}' says which device to check; add --check",
                    options.device);
+  if (!options.check && options.threads > 0)
+    return failure(ErrorCode::InvalidArgument,
+                   "--threads: {} threads are for checking; add --check",
+                   options.threads);
   if (options.check)
     GPTC_CHECK(checkDevices(options));
   Json sets = Json::array();

@@ -85,6 +85,7 @@ VariantCheck checkOf(const Json &json, bool &fits) {
     Members wrong(one, fits);
     check.wrong.push_back({wrong.text("case"), wrong.text("reason")});
   });
+  fits = fits && check.wrong.size() <= check.checked;
   const Json *times = members.find("milliseconds");
   fits = fits && times && times->is_object();
   if (!fits)
