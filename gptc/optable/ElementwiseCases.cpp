@@ -9,10 +9,17 @@ namespace gptc::optable {
 namespace {
 
 // Beside [7, 11], which every type has.
-const Shape shapes[] = {{1}, {5}, {97}, {130}, {3, 5, 13}, {2, 1, 67}};
-const std::vector<double> specials = {0.0, -0.0,  1.0, -1.0,      INFINITY,
-                                      NAN, 90,    -90, -INFINITY, 1e-7,
-                                      0.5, 1e-30, 30,  -30};
+const std::vector<Shape> &shapes() {
+  static const std::vector<Shape> all = {{1},   {5},        {97},
+                                         {130}, {3, 5, 13}, {2, 1, 67}};
+  return all;
+}
+const std::vector<double> &specials() {
+  static const std::vector<double> all = {0.0, -0.0,  1.0, -1.0,      INFINITY,
+                                          NAN, 90,    -90, -INFINITY, 1e-7,
+                                          0.5, 1e-30, 30,  -30};
+  return all;
+}
 
 std::string label(const std::string &name, DataType type, const Shape &shape,
                   const std::string &more = "") {
@@ -30,7 +37,7 @@ void addUnary(std::vector<OpCase> &table, const std::string &name,
   auto add = [&](DataType type, const Shape &shape, bool isSpecial) {
     OpInput x{"x", {type, shape}, low, high};
     if (isSpecial)
-      x.values = specials;
+      x.values = specials();
     OpCase made{label(name, type, shape, isSpecial ? "/special" : ""), {x}, {}};
     made.build = [op](Graph &, const std::vector<Tensor> &in) {
       return std::vector<Tensor>{op(in[0])};
@@ -47,7 +54,7 @@ void addUnary(std::vector<OpCase> &table, const std::string &name,
   };
   for (DataType type : floatTypes)
     add(type, {7, 11}, false);
-  for (const Shape &shape : shapes)
+  for (const Shape &shape : shapes())
     add(DataType::F32, shape, false);
   if (special)
     add(DataType::F32, {17}, true);
@@ -63,7 +70,7 @@ void addBinary(std::vector<OpCase> &table, const std::string &name,
     OpInput y = x;
     y.name = "y";
     if (isSpecial) {
-      x.values = specials;
+      x.values = specials();
       y.values = {1.0, 0.0, NAN, -1.0, -0.0, 0.5, INFINITY};
     }
     OpCase made{
@@ -82,7 +89,7 @@ void addBinary(std::vector<OpCase> &table, const std::string &name,
   };
   for (DataType type : types)
     add(type, {7, 11}, false);
-  for (const Shape &shape : shapes)
+  for (const Shape &shape : shapes())
     add(DataType::F32, shape, false);
   add(DataType::F32, {71}, true);
 
@@ -152,7 +159,7 @@ void addCasts(std::vector<OpCase> &table) {
                         DataType::F64, DataType::I32, DataType::Bool})
     for (DataType to : floatTypes)
       add(from, to, {7, 11});
-  for (const Shape &shape : shapes) {
+  for (const Shape &shape : shapes()) {
     add(DataType::I32, DataType::F32, shape);
     add(DataType::Bool, DataType::F32, shape);
     add(DataType::Bool, DataType::I32, shape);

@@ -9,13 +9,12 @@ namespace gptc::optable {
 
 namespace {
 
-const Shape rowShapes[] = {{1}, {13}, {5, 1}, {7, 11}, {2, 3, 67}, {3, 130}};
-
 std::vector<std::pair<DataType, Shape>> everyTypeAndShape() {
+  const Shape shapes[] = {{1}, {13}, {5, 1}, {7, 11}, {2, 3, 67}, {3, 130}};
   std::vector<std::pair<DataType, Shape>> pairs;
   for (DataType type : floatTypes)
     pairs.push_back({type, {7, 11}});
-  for (const Shape &shape : rowShapes)
+  for (const Shape &shape : shapes)
     if (shape != Shape{7, 11})
       pairs.push_back({DataType::F32, shape});
   return pairs;
