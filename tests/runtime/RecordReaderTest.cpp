@@ -108,6 +108,24 @@ TEST(RecordReader, RecordsThatAreTooLongAreNamedAndSkipped) {
   }
 }
 
+TEST(RecordReader, WhiteSpaceIsNoRecordHoweverLongItIs) {
+  std::string lines =
+      "a\n" + std::string(500, '\r') + "\nb\n" + std::string(500, ' ');
+  std::string mixed = "a\n" + std::string(500, '\t') + "x\nb\n";
+  std::string separated = "a\n--\n" + std::string(500, '\n') + "--\nb\n--\n" +
+                          std::string(500, ' ') + "\n--";
+  RecordKind jsonLines = RecordKind::JsonLines, parts = RecordKind::Separated;
+  for (size_t block : {4, 1000}) {
+    RecordReader::Limits limits{block, 10};
+    EXPECT_THAT(textsOf(recordsOf(lines, jsonLines, "", limits)),
+                ElementsAre("a", "b"));
+    EXPECT_THAT(textsOf(recordsOf(mixed, jsonLines, "", limits)),
+                ElementsAre("a", "TOO LONG", "b"));
+    EXPECT_THAT(textsOf(recordsOf(separated, parts, "--", limits)),
+                ElementsAre("a", "b"));
+  }
+}
+
 TEST(RecordReader, RecordsDoNotDependOnBlocksAndCanBeTakenUpAnywhere) {
   std::string text;
   for (int i = 0; i < 200; ++i)

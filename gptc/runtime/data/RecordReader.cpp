@@ -104,14 +104,16 @@ void RecordReader::add(RecordBlock &block, size_t begin, size_t end,
   record.byte = byte_ + begin;
   record.line = line;
   record.begin = begin;
+  std::string_view text = std::string_view(buffer_).substr(begin, end - begin);
   if (std::exchange(skipping_, false)) {
+    if (skippedBlank_ && isBlank(text))
+      return;
     record.byte = skippedByte_;
     record.line = skippedLine_;
     record.tooLong = true;
     block.records.push_back(record);
     return;
   }
-  std::string_view text = std::string_view(buffer_).substr(begin, end - begin);
   if (text.ends_with('\n'))
     text.remove_suffix(1);
   if (text.ends_with('\r'))
@@ -131,6 +133,7 @@ void RecordReader::discard(size_t lineBegin, uint64_t lines) {
     skippedByte_ = byte_;
     skippedLine_ = line_;
     skipping_ = true;
+    skippedBlank_ = true;
   }
   // The last line may still become the separator while it is short enough.
   size_t dropped = lineBegin;
@@ -139,6 +142,8 @@ void RecordReader::discard(size_t lineBegin, uint64_t lines) {
     dropped = buffer_.size();
     withinLine_ = true;
   }
+  skippedBlank_ =
+      skippedBlank_ && isBlank(std::string_view(buffer_).substr(0, dropped));
   buffer_.erase(0, dropped);
   byte_ += dropped;
   line_ += lines;

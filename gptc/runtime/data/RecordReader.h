@@ -85,8 +85,9 @@ private:
   std::string buffer_;
   uint64_t byte_, line_;
   bool atEnd_ = false, finished_ = false;
-  /// Whether a record that is too long is being left out, and its place.
-  bool skipping_ = false;
+  /// Whether a record that is too long is being left out, whether that was
+  /// white space so far, and its place.
+  bool skipping_ = false, skippedBlank_ = true;
   uint64_t skippedByte_ = 0, skippedLine_ = 0;
   /// Whether the buffer begins within a line.
   bool withinLine_ = false;
