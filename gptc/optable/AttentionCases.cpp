@@ -256,6 +256,9 @@ void addAttentionCases(std::vector<OpCase> &table) {
   add(table, {1, 1, 97, 97, 64, true});
   add(table, {1, 1, 130, 130, 67, true});
   add(table, {1, 2, 13, 13, 4, true, 1});
+  // Heads of which workgroup memory holds small blocks, or none.
+  add(table, {1, 1, 7, 11, 259, false});
+  add(table, {1, 2, 6, 6, 770, true});
   add(table, {1, 2, 67, 67, 5, true, 7});
   add(table, {1, 1, 130, 130, 16, true, 65});
   // Over a cache: decode, a chunk in the middle, padded rows, a full cache.

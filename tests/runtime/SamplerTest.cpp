@@ -64,6 +64,32 @@ TEST(Sampler, TopKKeepsTies) {
                     {0.1, 0.2, 0.5, 0.2});
 }
 
+TEST(Sampler, TopKDrawsAsIfTheRestWereImpossible) {
+  for (size_t vocabulary : {1, 5, 16, 17, 97, 1009})
+    for (uint32_t k : {1, 2, 7, 40, 1000}) {
+      std::vector<float> logits(vocabulary);
+      for (size_t i = 0; i < vocabulary; ++i)
+        logits[i] = i % 11 == 3 ? nan : 7 * std::sin(float(i * i % 523));
+      std::vector<float> sorted;
+      for (float logit : logits)
+        sorted.push_back(logit == logit ? logit : -infinity);
+      std::sort(sorted.rbegin(), sorted.rend());
+      float threshold = sorted[std::min<size_t>(k, vocabulary) - 1];
+      std::vector<float> kept(logits);
+      for (float &logit : kept)
+        if (!(logit >= threshold))
+          logit = -infinity;
+      for (float topP : {1.F, 0.6F}) {
+        Sampler few({.temperature = 2, .topK = k, .topP = topP, .seed = k},
+                    vocabulary);
+        Sampler all({.temperature = 2, .topP = topP, .seed = k}, vocabulary);
+        for (int draw = 0; draw < 20; ++draw)
+          EXPECT_EQ(few.sample(logits, {}), all.sample(kept, {}))
+              << vocabulary << " tokens, the " << k << " most likely";
+      }
+    }
+}
+
 TEST(Sampler, TopPKeepsTheFewestThatSuffice) {
   std::vector<float> logits{std::log(1.F), std::log(2.F), std::log(5.F),
                             std::log(2.F)};

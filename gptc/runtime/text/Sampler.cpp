@@ -8,6 +8,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <numeric>
 
 // The same bits on every machine: no fused multiply-adds, no libm.
 #pragma STDC FP_CONTRACT OFF
@@ -33,22 +34,6 @@ constexpr double exponentialSeries[] = {
     1. / 39916800, 1. / 3628800, 1. / 362880, 1. / 40320, 1. / 5040, 1. / 720,
     1. / 120,      1. / 24,      1. / 6,      1. / 2,     1.,        1.};
 
-/// exp(x) * 2^40 for x <= 0, rounded down, to about 40 bits.
-uint64_t weightOf(double x) {
-  constexpr double log2e = 1.4426950408889634;
-  constexpr double ln2High = 6.93147180369123816490e-01;
-  constexpr double ln2Low = 1.90821492927058770002e-10;
-  if (!(x > -30))
-    return 0;
-  auto power = int(x * log2e - 0.5);
-  // |r| <= 0.35, which the series leaves an error of 1e-14.
-  double r = x - power * ln2High - power * ln2Low;
-  double sum = 0;
-  for (double coefficient : exponentialSeries)
-    sum = sum * r + coefficient;
-  return uint64_t(sum * unit) >> -power;
-}
-
 /// Buckets of about equal weights, the larger ones later.
 constexpr size_t buckets = 42 * 8;
 size_t bucketOf(uint64_t weight) {
@@ -58,17 +43,87 @@ size_t bucketOf(uint64_t weight) {
   return (bits - 3) * 8 + size_t(weight >> (bits - 4) & 7);
 }
 
-float withoutNaN(float value) { return value == value ? value : lowest; }
+/// Scores that are compared at once: as wide as any vector register.
+constexpr size_t lanes = 16;
+
+/// exp((score - largest) / temperature) * 2^40 of each, rounded down, to about
+/// 40 bits. No score is above `largest`. Written in steps that compilers make
+/// vector instructions of.
+std::array<uint64_t, lanes> weigh(const std::array<float, lanes> &scores,
+                                  float largest, float temperature) {
+  constexpr double log2e = 1.4426950408889634;
+  constexpr double ln2High = 6.93147180369123816490e-01;
+  constexpr double ln2Low = 1.90821492927058770002e-10;
+  constexpr double least = -30;
+  std::array<double, lanes> x;
+  std::array<int32_t, lanes> power, high, low;
+  for (size_t i = 0; i < lanes; ++i) {
+    double distance = (double(scores[i]) - double(largest)) / temperature;
+    // A difference of infinities is not a number; equal scores are 0 apart.
+    distance = scores[i] == largest ? 0 : distance;
+    x[i] = distance > least ? distance : least;
+  }
+  for (size_t i = 0; i < lanes; ++i) {
+    power[i] = int32_t(x[i] * log2e - 0.5);
+    // |r| <= 0.35, which the series leaves an error of 1e-14.
+    double r = x[i] - power[i] * ln2High - power[i] * ln2Low;
+    double sum = 0;
+    for (double coefficient : exponentialSeries)
+      sum = sum * r + coefficient;
+    // In two parts: vectors have no conversion to 64 bits.
+    double scaled = sum * unit;
+    high[i] = int32_t(scaled * 0x1p-20);
+    low[i] = int32_t(scaled - high[i] * 0x1p20);
+  }
+  std::array<uint64_t, lanes> weights;
+  for (size_t i = 0; i < lanes; ++i) {
+    uint64_t whole = uint64_t(high[i]) << 20 | uint64_t(low[i]);
+    weights[i] = x[i] > least ? whole >> -power[i] : 0;
+  }
+  return weights;
+}
+
+/// The largest score; -inf where there is none that is a number.
+float largestOf(std::span<const float> scores) {
+  std::array<float, lanes> largest;
+  largest.fill(lowest);
+  size_t whole = scores.size() / lanes * lanes;
+  for (size_t i = 0; i < whole; i += lanes)
+    for (size_t j = 0; j < lanes; ++j)
+      largest[j] = scores[i + j] > largest[j] ? scores[i + j] : largest[j];
+  float result = *std::max_element(largest.begin(), largest.end());
+  for (float score : scores.subspan(whole))
+    result = score > result ? score : result;
+  return result;
+}
+
+/// Calls `take` with the place of every score above `bound`, upwards, where
+/// `take` may raise the bound. Few are: most blocks are passed at once.
+template <typename Take>
+void forEachAbove(std::span<const float> scores, const float &bound,
+                  Take take) {
+  auto single = [&](size_t i) {
+    if (scores[i] > bound)
+      take(i);
+  };
+  size_t whole = scores.size() / lanes * lanes;
+  for (size_t i = 0; i < whole; i += lanes) {
+    bool any = false;
+    for (size_t j = 0; j < lanes; ++j)
+      any |= scores[i + j] > bound;
+    for (size_t j = 0; any && j < lanes; ++j)
+      single(i + j);
+  }
+  for (size_t i = whole; i < scores.size(); ++i)
+    single(i);
+}
 
 int32_t greedy(std::span<const float> scores) {
-  size_t best = 0;
-  float largest = withoutNaN(scores[0]);
-  for (size_t i = 1; i < scores.size(); ++i)
-    if (scores[i] > largest) {
-      largest = scores[i];
-      best = i;
-    }
-  return int32_t(best);
+  float largest = largestOf(scores);
+  return largest == lowest
+             ? 0
+             : int32_t(std::find(scores.begin(), scores.end(), largest) -
+                       scores.begin());
 }
 
 } // namespace
@@ -101,10 +156,11 @@ Sampler::Sampler(const SamplingOptions &options, size_t vocabulary)
     scores_.resize(vocabulary);
   }
   if (draws) {
-    scores_.resize(vocabulary);
     weights_.resize(vocabulary);
-    if (options.topK > 0)
-      values_.resize(vocabulary);
+    if (options.topK > 0 && options.topK < vocabulary) {
+      values_.resize(options.topK);
+      ids_.resize(vocabulary);
+    }
     if (options.topP < 1)
       order_.resize(vocabulary);
   }
@@ -112,42 +168,49 @@ Sampler::Sampler(const SamplingOptions &options, size_t vocabulary)
 
 int32_t Sampler::sample(std::span<const float> logits,
                         std::span<const int32_t> history) {
-  bool penalty = options_.repetitionPenalty != 1;
-  if (options_.temperature == 0 && !penalty)
-    return greedy(logits);
-
-  std::transform(logits.begin(), logits.end(), scores_.begin(), withoutNaN);
-  if (penalty)
+  std::span<const float> scores = logits;
+  if (options_.repetitionPenalty != 1) {
+    std::copy(logits.begin(), logits.end(), scores_.begin());
     penalize(history);
+    scores = scores_;
+  }
   if (options_.temperature == 0)
-    return greedy(scores_);
+    return greedy(scores);
 
-  float largest = *std::max_element(scores_.begin(), scores_.end());
+  float largest = largestOf(scores);
   if (largest == lowest)
     return 0;
-  float threshold = thresholdOfTopK();
-  uint64_t total = 0;
-  for (size_t i = 0; i < scores_.size(); ++i) {
-    // A difference of infinities is not a number, and equal scores are 0 apart.
-    double distance =
-        scores_[i] == largest
-            ? 0
-            : (double(scores_[i]) - double(largest)) / options_.temperature;
-    weights_[i] = scores_[i] >= threshold ? weightOf(distance) : 0;
-    total += weights_[i];
+  size_t count = scores.size();
+  if (!ids_.empty()) {
+    float below = std::nextafter(thresholdOfTopK(scores), lowest);
+    count = 0;
+    forEachAbove(scores, below,
+                 [&](size_t id) { ids_[count++] = uint32_t(id); });
   }
+  for (size_t i = 0; i < count; i += lanes) {
+    size_t here = std::min(lanes, count - i);
+    std::array<float, lanes> block;
+    block.fill(lowest);
+    for (size_t j = 0; j < here; ++j)
+      block[j] = scores[ids_.empty() ? i + j : ids_[i + j]];
+    std::copy_n(weigh(block, largest, options_.temperature).begin(), here,
+                weights_.begin() + ptrdiff_t(i));
+  }
+  std::span<uint64_t> weights = std::span(weights_).first(count);
+  auto sum = [&] {
+    return std::accumulate(weights.begin(), weights.end(), uint64_t(0));
+  };
+  uint64_t total = sum();
   if (options_.topP < 1) {
-    keepTopP(total);
-    total = 0;
-    for (uint64_t weight : weights_)
-      total += weight;
+    keepTopP(weights, total);
+    total = sum();
   }
   auto drawn = uint64_t(
       static_cast<unsigned __int128>(nextRandom(random_)) * total >> 64);
-  size_t id = 0;
-  while (drawn >= weights_[id])
-    drawn -= weights_[id++];
-  return int32_t(id);
+  size_t candidate = 0;
+  while (drawn >= weights[candidate])
+    drawn -= weights[candidate++];
+  return int32_t(ids_.empty() ? candidate : ids_[candidate]);
 }
 
 void Sampler::penalize(std::span<const int32_t> history) {
@@ -167,32 +230,28 @@ void Sampler::penalize(std::span<const int32_t> history) {
       penalized_[size_t(id)] = 0;
 }
 
-/// The smallest score that top-k keeps.
-float Sampler::thresholdOfTopK() {
-  size_t count = options_.topK;
-  if (count == 0 || count >= scores_.size())
-    return lowest;
+/// The smallest score that top-k keeps; -inf where there are fewer than k.
+float Sampler::thresholdOfTopK(std::span<const float> scores) {
   // A heap of the largest so far, the smallest of them in front.
-  auto first = values_.begin(), last = first + ptrdiff_t(count);
-  std::copy_n(scores_.begin(), count, first);
-  std::make_heap(first, last, std::greater<>());
-  for (size_t i = count; i < scores_.size(); ++i)
-    if (scores_[i] > *first) {
-      std::pop_heap(first, last, std::greater<>());
-      last[-1] = scores_[i];
-      std::push_heap(first, last, std::greater<>());
-    }
+  auto first = values_.begin(), last = values_.end();
+  std::fill(first, last, lowest);
+  forEachAbove(scores, values_.front(), [&](size_t i) {
+    std::pop_heap(first, last, std::greater<>());
+    last[-1] = scores[i];
+    std::push_heap(first, last, std::greater<>());
+  });
   return *first;
 }
 
 /// Sets the weights outside of the nucleus to zero: finds the bucket that its
 /// end lies in, then halves what of the bucket may hold the end. The sums are
-/// of integers, so that they do not depend on how nth_element arranges ids.
-void Sampler::keepTopP(uint64_t total) {
+/// of integers, so that they do not depend on how nth_element arranges
+/// candidates.
+void Sampler::keepTopP(std::span<uint64_t> weights, uint64_t total) {
   auto target = std::max<uint64_t>(
       1, uint64_t(std::ceil(double(options_.topP) * double(total))));
   std::array<uint64_t, buckets> sums{};
-  for (uint64_t weight : weights_)
+  for (uint64_t weight : weights)
     sums[bucketOf(weight)] += weight;
   size_t bucket = buckets - 1;
   uint64_t before = 0;
@@ -200,16 +259,16 @@ void Sampler::keepTopP(uint64_t total) {
     before += sums[bucket--];
 
   size_t count = 0;
-  for (size_t i = 0; i < weights_.size(); ++i) {
-    size_t own = bucketOf(weights_[i]);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    size_t own = bucketOf(weights[i]);
     if (own == bucket)
       order_[count++] = uint32_t(i);
     else if (own < bucket)
-      weights_[i] = 0;
+      weights[i] = 0;
   }
   auto first = order_.begin(), last = first + ptrdiff_t(count);
   auto moreLikely = [&](uint32_t a, uint32_t b) {
-    return weights_[a] != weights_[b] ? weights_[a] > weights_[b] : a < b;
+    return weights[a] != weights[b] ? weights[a] > weights[b] : a < b;
   };
   auto end = last;
   // What is kept already sums to `before` < target; ids from `last` on are not
@@ -219,7 +278,7 @@ void Sampler::keepTopP(uint64_t total) {
     std::nth_element(first, middle, last, moreLikely);
     uint64_t sum = before;
     for (auto it = first; it != middle; ++it)
-      sum += weights_[*it];
+      sum += weights[*it];
     if (sum >= target) {
       last = middle;
     } else {
@@ -228,7 +287,7 @@ void Sampler::keepTopP(uint64_t total) {
     }
   }
   for (auto it = last; it != end; ++it)
-    weights_[*it] = 0;
+    weights[*it] = 0;
 }
 
 } // namespace gptc

@@ -50,16 +50,18 @@ public:
 
 private:
   void penalize(std::span<const int32_t> history);
-  float thresholdOfTopK();
-  void keepTopP(uint64_t total);
+  float thresholdOfTopK(std::span<const float> scores);
+  void keepTopP(std::span<uint64_t> weights, uint64_t total);
 
   SamplingOptions options_;
   uint64_t random_;
   /// Logits after the penalty, [vocabulary].
   std::vector<float> scores_;
-  /// Relative probabilities in units of 2^-40 of the largest, [vocabulary].
+  /// Of each candidate, ids upwards: relative probability in units of 2^-40 of
+  /// the largest, and its id where top-k chose them, [vocabulary].
   std::vector<uint64_t> weights_;
-  /// Values or ids being selected from, [vocabulary].
+  std::vector<uint32_t> ids_;
+  /// The largest scores, [k], and candidates being selected from, [vocabulary].
   std::vector<float> values_;
   std::vector<uint32_t> order_;
   /// Whether the penalty was applied; all zero between calls, [vocabulary].

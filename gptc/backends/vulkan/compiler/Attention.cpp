@@ -4,11 +4,12 @@
 // 2022): the whole score matrix never exists, and the loop ends at the last
 // key that is seen. Of many queries, a workgroup takes a block of one head;
 // keys, then values, pass through its memory. Of few, it takes one, and its
-// invocations share out the keys. Statistics and products are f32.
+// invocations share out the keys. Where invocations hand each other what they
+// have loaded, see AttentionLanes.cpp. Statistics and products are f32.
 //
 //===----------------------------------------------------------------------===//
 
-#include "gptc/backends/vulkan/compiler/AttentionHead.h"
+#include "gptc/backends/vulkan/compiler/AttentionForward.h"
 
 namespace gptc::vulkan {
 
@@ -16,38 +17,7 @@ using mlir::Value;
 using Values = llvm::SmallVector<Value>;
 using Combine = Emitter::Combine;
 
-namespace {
-
-class AttentionEmitter : AttentionHead {
-public:
-  AttentionEmitter(Emitter &emitter, ir::AttentionOp op)
-      : AttentionHead(emitter, op), op(op) {}
-
-  void emit();
-
-private:
-  ir::AttentionOp op;
-  HeadView query, key, value;
-  std::optional<ir::StoredValue> result;
-  std::optional<ir::StoredValue> logSumExp;
-
-  bool prepare();
-  void emitOneQuery();
-  WorkgroupArray appendRow(ir::CacheAppendOp append);
-  void oneQuery(Value row);
-  void emitBlocks();
-  void queryBlock(Value firstRow);
-  void storeLogSumExp(Value row, Value isWriter, Value largest, Value sum);
-
-  // Of many queries: a block, and the invocations that share a row of it. Each
-  // has some of the row's scores, and some vectors of its result.
-  int64_t blockRows = 0, blockKeys = 0;
-  static constexpr int64_t perRow = 8;
-};
-
-/// Stores the logarithm of a row's sum, if it is asked for; 0 for a query that
-/// saw no key.
-void AttentionEmitter::storeLogSumExp(Value row, Value isWriter, Value largest,
+void AttentionForward::storeLogSumExp(Value row, Value isWriter, Value largest,
                                       Value sum) {
   if (!logSumExp)
     return;
@@ -65,8 +35,7 @@ void AttentionEmitter::storeLogSumExp(Value row, Value isWriter, Value largest,
   e.when(isWriter, [&] { e.store(x, e.output(output), at); });
 }
 
-/// Finds the operands; to be called within the tile.
-bool AttentionEmitter::prepare() {
+bool AttentionForward::prepare() {
   scale = e.scalar(llvm::cast<mlir::BlockArgument>(op.getScale()));
   query = viewOf(op.getQuery());
   key = viewOf(op.getKey());
@@ -81,9 +50,7 @@ bool AttentionEmitter::prepare() {
 // Few queries
 //===----------------------------------------------------------------------===//
 
-/// Appends the one new row of a cache, if it is valid and inside; returns the
-/// row, of which this kernel reads no copy in the cache, in workgroup memory.
-WorkgroupArray AttentionEmitter::appendRow(ir::CacheAppendOp append) {
+WorkgroupArray AttentionForward::appendRow(ir::CacheAppendOp append) {
   WorkgroupArray quads = e.workgroupVectors(headQuads);
   Value to = evaluator.evaluate(append.getPositions(), {batch});
   int64_t extent = append.getCache().getType().getDimSize(2);
@@ -109,12 +76,15 @@ WorkgroupArray AttentionEmitter::appendRow(ir::CacheAppendOp append) {
 
 /// Neighbours take neighbouring vectors of one key or value, groups of them
 /// take every so many; the parts of a score come together in workgroup memory.
-void AttentionEmitter::oneQuery(Value row) {
+void AttentionForward::oneQuery(Value row) {
   int64_t invocations = e.invocations();
   int64_t groups = invocations / headQuads;
   // Keys of a round, of which each group has as many: what invocations and
   // workgroup memory allow, whole numbers of what is loaded at once.
-  constexpr int64_t mostParts = 5120;
+  int64_t otherBytes =
+      16 * (3 * headQuads + invocations) + 4 * (2 * invocations + 64);
+  int64_t mostParts =
+      std::min<int64_t>(5120, (workgroupMemoryBytes - otherBytes) / 4);
   int64_t each =
       std::min(invocations / groups, mostParts / ((headQuads + 1) * groups));
   int64_t atOnce = std::min(std::max<int64_t>(each, 1), e.target.loadsAtOnce);
@@ -217,7 +187,7 @@ void AttentionEmitter::oneQuery(Value row) {
   });
 }
 
-void AttentionEmitter::emitOneQuery() {
+void AttentionForward::emitOneQuery() {
   auto shape = op.getQuery().getType().getShape();
   e.innerTiles = uint32_t(shape[1]);
   e.rowsPerBlock = 1;
@@ -238,7 +208,7 @@ void AttentionEmitter::emitOneQuery() {
 // Many queries
 //===----------------------------------------------------------------------===//
 
-void AttentionEmitter::queryBlock(Value firstRow) {
+void AttentionForward::queryBlock(Value firstRow) {
   int64_t invocations = e.invocations();
   int64_t scoresEach = blockKeys / perRow;
   int64_t quadsEach = ceilDiv(headQuads, perRow);
@@ -380,17 +350,23 @@ void AttentionEmitter::queryBlock(Value firstRow) {
   }
 }
 
-void AttentionEmitter::emitBlocks() {
-  auto shape = op.getQuery().getType().getShape();
-  // The largest blocks that workgroup memory holds.
-  for (int64_t rows : {32, 16, 8}) {
+bool AttentionForward::chooseBlock() {
+  // The largest that workgroup memory holds.
+  constexpr std::pair<int64_t, int64_t> sizes[] = {{32, 32}, {16, 32}, {8, 32},
+                                                   {8, 16},  {8, 8},   {4, 8}};
+  for (auto [rows, others] : sizes) {
     blockRows = rows;
-    blockKeys = 32;
-    int64_t bytes = 16 * (rows + blockKeys) * (headQuads + 1) +
-                    4 * rows * (blockKeys + 1 + perRow + 1);
+    blockKeys = others;
+    int64_t bytes = 16 * (rows + others) * (headQuads + 1) +
+                    4 * rows * (others + 1 + perRow + 1);
     if (bytes <= workgroupMemoryBytes)
-      break;
+      return true;
   }
+  return false;
+}
+
+void AttentionForward::emitBlocks() {
+  auto shape = op.getQuery().getType().getShape();
   int64_t blocks = ceilDiv(queries, blockRows);
   e.innerTiles = uint32_t(shape[1]);
   if (queries % blockRows == 0)
@@ -406,7 +382,7 @@ void AttentionEmitter::emitBlocks() {
   });
 }
 
-void AttentionEmitter::emit() {
+void AttentionForward::emit() {
   setShape(op.getQuery().getType().getShape(),
            op.getKey().getType().getDimSize(2));
   if (op.getQuery().getType().getElementType().isF64()) {
@@ -421,14 +397,16 @@ void AttentionEmitter::emit() {
   constexpr int64_t fewQueries = 4;
   if (queries <= fewQueries)
     emitOneQuery();
-  else
+  else if (e.target.broadcasts && queriesOfLane() > 0)
+    emitLanes();
+  else if (chooseBlock())
     emitBlocks();
+  else
+    emitOneQuery();
 }
 
-} // namespace
-
 void emitAttention(Emitter &emitter, ir::AttentionOp op) {
-  AttentionEmitter(emitter, op).emit();
+  AttentionForward(emitter, op).emit();
 }
 
 } // namespace gptc::vulkan

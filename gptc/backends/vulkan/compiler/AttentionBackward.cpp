@@ -72,7 +72,7 @@ private:
 };
 
 bool BackwardEmitter::chooseSizes() {
-  for (int64_t rows : {32, 16, 8}) {
+  for (int64_t rows : {32, 16, 8, 4, 2, 1}) {
     blockRows = rows;
     int64_t bytes = 2 * 16 * rows * (headQuads + 1) +
                     2 * 4 * rows * (others + 1) + 4 * others * (perRow + 3);
