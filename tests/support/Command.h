@@ -19,15 +19,16 @@ struct CommandResult {
   std::string err;
 };
 
-/// Runs the gptc command to its end. `input` is its standard input; its
-/// standard output goes to `outputTo` where that is given.
-inline CommandResult gptcCommand(std::vector<std::string> arguments,
-                                 const std::string &input = "",
-                                 const std::string &outputTo = "") {
+/// Runs a command to its end. `input` is its standard input; its standard
+/// output goes to `outputTo` where that is given.
+inline CommandResult runCommand(const std::string &command,
+                                std::vector<std::string> arguments,
+                                const std::string &input = "",
+                                const std::string &outputTo = "") {
   TemporaryFolder folder;
   folder.write("in", input);
   std::vector<char *> argv;
-  arguments.insert(arguments.begin(), GPTC_COMMAND);
+  arguments.insert(arguments.begin(), command);
   for (std::string &argument : arguments)
     argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -41,7 +42,7 @@ inline CommandResult gptcCommand(std::vector<std::string> arguments,
   ::posix_spawn_file_actions_addopen(&actions, 2, (folder / "err").c_str(),
                                      O_WRONLY | O_CREAT, 0600);
   pid_t process = -1;
-  int failed = ::posix_spawn(&process, GPTC_COMMAND, &actions, nullptr,
+  int failed = ::posix_spawn(&process, command.c_str(), &actions, nullptr,
                              argv.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   CommandResult result;
@@ -54,6 +55,13 @@ inline CommandResult gptcCommand(std::vector<std::string> arguments,
     result.out = folder.read("out");
   result.err = folder.read("err");
   return result;
+}
+
+/// The same with the gptc command.
+inline CommandResult gptcCommand(std::vector<std::string> arguments,
+                                 const std::string &input = "",
+                                 const std::string &outputTo = "") {
+  return runCommand(GPTC_COMMAND, std::move(arguments), input, outputTo);
 }
 
 } // namespace gptc

@@ -66,6 +66,21 @@ std::string checkRecords() {
   return folder.empty() ? folder : vulkan::recordsPath(folder);
 }
 
+Expected<std::string> usedVariant(const DeviceSnapshot &device,
+                                  const DeviceRecord &record,
+                                  const VariantCheck &check) {
+  GPTC_TRY(CheckSuite suite, CheckSuite::open(checkFolder(), check.type));
+  if (check.suite != suite.digest())
+    return failure(ErrorCode::NotFound,
+                   "variant '{}' was checked by another suite than that of "
+                   "'{}'",
+                   check.variant, checkFolder());
+  auto checks = record.checksOf(check.type, check.suite);
+  auto variant = vulkan::chooseVariant(suite.target(), device.features, "",
+                                       checks, device.name, "");
+  return variant ? (*variant)->name : std::string();
+}
+
 vulkan::VariantAdvice deviceAdvice(const RunOptions &options) {
   return [options](
              const DeviceSnapshot &device,
@@ -79,9 +94,7 @@ vulkan::VariantAdvice deviceAdvice(const RunOptions &options) {
                       device.name, suite.error().message()));
     std::vector<VariantCheck> checks;
     if (const DeviceRecord *record = records.find(device))
-      for (const VariantCheck &check : record->checks)
-        if (check.type == type && (!suite || check.suite == suite->digest()))
-          checks.push_back(check);
+      checks = record->checksOf(type, suite ? suite->digest() : "");
     // Where none is left, an error says so.
     bool left = suite && vulkan::chooseVariant(suite->target(), device.features,
                                                "", checks, "", "");

@@ -9,6 +9,7 @@
 #include "gptc/runtime/program/Memory.h"
 
 #include <fmt/ranges.h>
+#include <map>
 
 namespace gptc::tool {
 
@@ -40,6 +41,17 @@ struct Options {
   unsigned threads = 0;
 };
 
+/// A variant of which nothing could be found out.
+struct Unchecked {
+  std::string variant, type, reason;
+};
+
+/// What was found wrong in checking.
+struct Findings {
+  std::map<size_t, std::vector<Unchecked>> unchecked; ///< By devices' numbers.
+  std::vector<std::string> sentences;                 ///< Of all that is wrong.
+};
+
 Json checksJson(const DeviceRecord *record) {
   Json list = Json::array();
   if (record)
@@ -48,8 +60,40 @@ Json checksJson(const DeviceRecord *record) {
   return list;
 }
 
+Json uncheckedJson(const std::vector<Unchecked> &unchecked) {
+  Json list = Json::array();
+  for (const Unchecked &one : unchecked)
+    list.push_back(
+        {{"variant", one.variant}, {"type", one.type}, {"reason", one.reason}});
+  return list;
+}
+
+/// The variant that is used with each type of products, as far as checks tell;
+/// null where none is left.
+Json usedJson(const DeviceSnapshot &device, const DeviceRecord *record) {
+  Json used = Json::object();
+  if (record)
+    for (const VariantCheck &check : record->checks)
+      if (auto variant = usedVariant(device, *record, check))
+        used[check.type] = variant->empty() ? Json(nullptr) : Json(*variant);
+  return used;
+}
+
+/// What is used in the place of a variant that is wrong; empty where the check
+/// was another gptc's.
+std::string insteadText(const DeviceSnapshot &device,
+                        const DeviceRecord &record, const VariantCheck &check) {
+  auto variant = usedVariant(device, record, check);
+  if (!variant)
+    return "";
+  if (variant->empty())
+    return "      nothing is used in its place: no other variant is right\n";
+  return fmt::format("      '{}' is used in its place\n", *variant);
+}
+
 /// A line for each variant, and one for each case that it gets wrong.
-std::string checksText(const DeviceRecord *record) {
+std::string checksText(const DeviceSnapshot &device,
+                       const DeviceRecord *record) {
   std::string text;
   if (!record)
     return text;
@@ -63,12 +107,23 @@ std::string checksText(const DeviceRecord *record) {
     text += "\n";
     for (const vulkan::WrongCase &wrong : check.wrong)
       text += fmt::format("      {}: {}\n", wrong.name, wrong.reason);
+    if (!check.wrong.empty())
+      text += insteadText(device, *record, check);
   }
   return text;
 }
 
+std::string uncheckedText(const std::vector<Unchecked> &unchecked) {
+  std::string text;
+  for (const Unchecked &one : unchecked)
+    text += fmt::format("    variant '{}', {}: not checked: {}\n", one.variant,
+                        one.type, one.reason);
+  return text;
+}
+
 Json deviceJson(const DeviceSnapshot &device, const vulkan::Ranking &ranking,
-                size_t index, const DeviceRecord *record) {
+                size_t index, const DeviceRecord *record,
+                const std::vector<Unchecked> &unchecked) {
   return {{"index", index},
           {"name", device.name},
           {"kind", toString(device.kind)},
@@ -86,12 +141,15 @@ Json deviceJson(const DeviceSnapshot &device, const vulkan::Ranking &ranking,
           {"usable", vulkan::lacking(device).empty()},
           {"chosen", ranking.best == index},
           {"reason", ranking.reasons[index]},
-          {"checks", checksJson(record)}};
+          {"checks", checksJson(record)},
+          {"unchecked", uncheckedJson(unchecked)},
+          {"used", usedJson(device, record)}};
 }
 
 std::string deviceText(const DeviceSnapshot &device,
                        const vulkan::Ranking &ranking, size_t index,
-                       const DeviceRecord *record) {
+                       const DeviceRecord *record,
+                       const std::vector<Unchecked> &unchecked) {
   std::string text = fmt::format(
       "  {} {}\n    {}, {}{}{}, Vulkan {}, {} of memory, {} free\n", index,
       device.name, toString(device.kind), device.driverName,
@@ -104,7 +162,7 @@ std::string deviceText(const DeviceSnapshot &device,
                       vulkan::uuidText(device.deviceUuid), device.subgroupSize,
                       device.features.empty() ? "" : ", ",
                       fmt::join(device.features, ", "));
-  text += checksText(record);
+  text += checksText(device, record) + uncheckedText(unchecked);
   if (ranking.best == index)
     return text + "    used where no --device is given\n";
   return text +
@@ -120,45 +178,66 @@ Expected<bool> isMeant(const std::vector<DeviceSnapshot> &devices, size_t index,
   return chosen == index;
 }
 
-/// Checks what a device can run, in all types; results go into the records.
-Status checkDevice(const DeviceSnapshot &device, size_t index,
-                   const Options &options, DeviceRecords &records) {
-  for (const char *type : {"f32", "bf16"}) {
-    GPTC_TRY(auto suite, vulkan::CheckSuite::open(checkFolder(), type));
-    for (const auto &variant : suite.target().variants) {
-      if (!vulkan::missingOf(*variant, device.features).empty())
-        continue;
-      ProgressLine line;
-      vulkan::CheckOptions check;
-      check.device = std::to_string(index);
-      check.threads = options.threads;
-      check.onProgress = line.ofCounts(
-          fmt::format("{}, variant '{}', {}", device.name, variant->name, type),
-          "ops");
-      GPTC_TRY(VariantCheck found,
-               vulkan::checkVariant(suite, variant->name, check));
-      records.put(device, std::move(found));
+/// Checks what a device can run of a suite. Results go into the records, and
+/// what is wrong into the findings.
+void checkDevice(const DeviceSnapshot &device, size_t index,
+                 const vulkan::CheckSuite &suite, const Options &options,
+                 DeviceRecords &records, Findings &findings) {
+  for (const auto &variant : suite.target().variants) {
+    if (!vulkan::missingOf(*variant, device.features).empty())
+      continue;
+    std::string which =
+        fmt::format("variant '{}', {}", variant->name, suite.type());
+    ProgressLine line;
+    vulkan::CheckOptions check;
+    check.device = std::to_string(index);
+    check.threads = options.threads;
+    check.onProgress =
+        line.ofCounts(fmt::format("{}, {}", device.name, which), "ops");
+    auto found = vulkan::checkVariant(suite, variant->name, check);
+    if (!found) {
+      findings.unchecked[index].push_back(
+          {variant->name, suite.type(), found.error().message()});
+      findings.sentences.push_back(
+          fmt::format("{}, of '{}' cannot be checked", which, device.name));
+      continue;
     }
+    if (!found->wrong.empty())
+      findings.sentences.push_back(
+          fmt::format("{}, computes {} of {} ops wrongly on '{}'", which,
+                      found->wrong.size(), found->checked, device.name));
+    records.put(device, std::move(*found));
   }
-  return {};
 }
 
-/// Checks the devices that are meant, and keeps what was found.
-Status checkDevices(const Options &options) {
+/// Checks the devices that are meant. Fails where there is nothing to check, or
+/// nothing to check it with.
+Status checkDevices(const Options &options, DeviceRecords &records,
+                    Findings &findings) {
   GPTC_TRY(auto devices, vulkan::listDevices());
-  DeviceRecords records = DeviceRecords::load(checkRecords());
+  std::vector<vulkan::CheckSuite> suites;
+  for (const char *type : {"f32", "bf16"}) {
+    GPTC_TRY(auto suite, vulkan::CheckSuite::open(checkFolder(), type));
+    suites.push_back(std::move(suite));
+  }
   bool any = false;
   for (size_t i = 0; i < devices.size(); ++i) {
     GPTC_TRY(bool meant, isMeant(devices, i, options.device));
     if (!meant)
       continue;
     any = true;
-    GPTC_CHECK(checkDevice(devices[i], i, options, records));
+    for (const vulkan::CheckSuite &suite : suites)
+      checkDevice(devices[i], i, suite, options, records, findings);
   }
   if (!any)
     return failure(ErrorCode::NotFound,
                    "there is no Vulkan device to check; 'gptc devices' lists "
                    "what there is, and what each lacks");
+  return {};
+}
+
+/// Keeps what was found for later runs.
+Status keep(const DeviceRecords &records) {
   std::string path = checkRecords();
   if (path.empty())
     return failure(ErrorCode::NotFound,
@@ -167,8 +246,19 @@ Status checkDevices(const Options &options) {
   return records.save(path);
 }
 
+/// How a check ends whose report was printed.
+Status verdict(const Findings &findings) {
+  if (findings.sentences.empty())
+    return {};
+  return failure(ErrorCode::Unsupported,
+                 "the check found something wrong, which its report tells: "
+                 "{}; update the driver and check again",
+                 fmt::join(findings.sentences, "; "));
+}
+
 /// The Vulkan devices, or why there are none.
-Json listVulkan(std::string &text) {
+Json listVulkan(const DeviceRecords &records, const Findings &findings,
+                std::string &text) {
   auto devices = vulkan::listDevices();
   if (!devices) {
     text += fmt::format("vulkan: {}\n", devices.error().message());
@@ -180,14 +270,17 @@ Json listVulkan(std::string &text) {
     return {{"devices", Json::array()}, {"reason", reason}};
   }
   vulkan::Ranking ranking = vulkan::rankDevices(*devices);
-  DeviceRecords records = DeviceRecords::load(checkRecords());
   Json list = Json::array();
   text += fmt::format("vulkan: {} device{}\n", devices->size(),
                       devices->size() == 1 ? "" : "s");
   for (size_t i = 0; i < devices->size(); ++i) {
     const DeviceRecord *record = records.find((*devices)[i]);
-    list.push_back(deviceJson((*devices)[i], ranking, i, record));
-    text += deviceText((*devices)[i], ranking, i, record);
+    auto found = findings.unchecked.find(i);
+    std::vector<Unchecked> unchecked;
+    if (found != findings.unchecked.end())
+      unchecked = found->second;
+    list.push_back(deviceJson((*devices)[i], ranking, i, record, unchecked));
+    text += deviceText((*devices)[i], ranking, i, record, unchecked);
   }
   return {{"devices", list}, {"reason", nullptr}};
 }
@@ -201,8 +294,13 @@ Status run(const Options &options) {
     return failure(ErrorCode::InvalidArgument,
                    "--threads: {} threads are for checking; add --check",
                    options.threads);
-  if (options.check)
-    GPTC_CHECK(checkDevices(options));
+  DeviceRecords records = DeviceRecords::load(checkRecords());
+  Findings findings;
+  Status kept;
+  if (options.check) {
+    GPTC_CHECK(checkDevices(options, records, findings));
+    kept = keep(records);
+  }
   Json sets = Json::array();
   std::string text;
   for (const InstructionSet &set : instructionSets()) {
@@ -219,7 +317,7 @@ Status run(const Options &options) {
   GPTC_TRY(auto team, ThreadTeam::create(0));
   std::string name = cpuName();
   uint64_t memory = availableMemory();
-  Json vulkan = listVulkan(text);
+  Json vulkan = listVulkan(records, findings, text);
   if (options.json)
     printJson({{"cpu",
                 {{"name", name},
@@ -230,7 +328,8 @@ Status run(const Options &options) {
   else
     print(fmt::format("cpu: {}, {} threads, {} of memory free\n{}", name,
                       team->size(), formatBytes(memory), text));
-  return {};
+  GPTC_CHECK(kept);
+  return verdict(findings);
 }
 
 } // namespace
@@ -242,7 +341,8 @@ void addDevices(CLI::App &app, Action &action) {
   command->add_flag("--check", options->check,
                     "Run every op on the Vulkan devices, hold the results "
                     "against the reference's, time the variants, and keep for "
-                    "later runs which are right and which are fastest");
+                    "later runs which are right and which are fastest; ends "
+                    "with exit code 1 where anything is wrong");
   command->add_option("--device", options->device,
                       "With --check: the device alone, by its number, a part "
                       "of its name, its PCI address or UUID");

@@ -152,6 +152,16 @@ const VariantCheck *DeviceRecord::find(const std::string &variant,
   return nullptr;
 }
 
+std::vector<VariantCheck>
+DeviceRecord::checksOf(const std::string &type,
+                       const std::string &suite) const {
+  std::vector<VariantCheck> found;
+  for (const VariantCheck &check : checks)
+    if (check.type == type && (suite.empty() || check.suite == suite))
+      found.push_back(check);
+  return found;
+}
+
 DeviceRecords DeviceRecords::load(const std::string &path) {
   auto text = readTextFile(path, largestFile);
   if (!text)

@@ -60,6 +60,10 @@ struct DeviceRecord {
   /// of that suite. An empty suite is any.
   const VariantCheck *find(const std::string &variant, const std::string &type,
                            const std::string &suite) const;
+  /// The checks of all variants with products in `type` by that suite; an empty
+  /// one is any.
+  std::vector<VariantCheck> checksOf(const std::string &type,
+                                     const std::string &suite) const;
 };
 
 /// Not thread safe.
