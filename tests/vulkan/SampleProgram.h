@@ -111,9 +111,12 @@ inline std::vector<uint32_t> assembleKernel(uint32_t tiles) {
 /// Describes a program of N = 64 * tiles elements with an argument x, a
 /// scalar, a parameter w (of ones), a cache sum and a result y:
 ///   t = scale * x + w;  sum = 1 * t + sum;  y = 2 * sum + t
+/// Each of the three is said to be `operations`: by default enough for several
+/// submissions as long as nothing is known of the device.
 class SampleProgram {
 public:
-  explicit SampleProgram(uint32_t tiles) : tiles_(tiles) {
+  explicit SampleProgram(uint32_t tiles, uint64_t operations = 1'500'000'000)
+      : tiles_(tiles) {
     using namespace artifact;
     uint64_t count = uint64_t(64) * tiles;
     manifest.model = std::make_unique<ModelT>();
@@ -157,8 +160,7 @@ public:
       DispatchT &one = *program->dispatches.back();
       one.buffers = std::move(buffers);
       one.outputs = 1;
-      // Enough for several submissions.
-      one.flops = 30'000'000'000;
+      one.flops = operations;
       one.scalars.push_back(std::make_unique<ScalarT>());
       uint32_t bits = 0;
       std::memcpy(&bits, &scale, 4);

@@ -3,11 +3,15 @@
 #include "gptc/backends/vulkan/runtime/VulkanProgram.h"
 #include "tests/vulkan/Driver.h"
 
+#include "gptc/backends/vulkan/runtime/Api.h"
 #include "gptc/backends/vulkan/runtime/ListDevices.h"
 #include "gptc/runtime/program/Roof.h"
 #include "tests/vulkan/SampleProgram.h"
 
+#include <chrono>
 #include <gmock/gmock.h>
+#include <thread>
+#include <utility>
 
 namespace gptc::vulkan {
 namespace {
@@ -50,6 +54,7 @@ protected:
     return program ? "no error" : program.error().message();
   }
 
+public:
   static void setX(Executable &program, float scale) {
     auto x = program.argumentAs<float>(0, 0);
     for (size_t i = 0; i < x.size(); ++i)
@@ -66,6 +71,7 @@ protected:
     }
   }
 
+protected:
   static float valueAt(std::span<const std::byte> bytes, size_t i) {
     float value = 0;
     std::memcpy(&value, bytes.data() + i * 4, 4);
@@ -91,7 +97,7 @@ TEST_P(VulkanProgram, RunsAgainAndAgain) {
   EXPECT_EQ(program->weightsBytes(), 25'600'000u);
   EXPECT_EQ(program->stateBytes(), 25'600'000u);
   setX(*program, 0.5);
-  for (float run : {1.f, 2.f}) {
+  for (float run : {1.f, 2.f, 3.f}) {
     ASSERT_TRUE(program->run(0));
     checkY(*program, 0.5, run);
   }
@@ -102,6 +108,76 @@ TEST_P(VulkanProgram, RunsAgainAndAgain) {
   checkY(*program, 2, 1);
   for (double time : seconds)
     EXPECT_GE(time, 0);
+}
+
+/// Counts what is handed over to a device, which waits on top of what it does.
+struct Handover {
+  static inline uint32_t submissions = 0;
+  static inline std::chrono::milliseconds pause{0};
+  static inline PFN_vkQueueSubmit submit = nullptr;
+  static inline PFN_vkWaitSemaphores wait = nullptr;
+
+  static VkResult VKAPI_PTR submitCounted(VkQueue queue, uint32_t count,
+                                          const VkSubmitInfo *infos,
+                                          VkFence fence) {
+    submissions += count;
+    return submit(queue, count, infos, fence);
+  }
+  static VkResult VKAPI_PTR waitSlowly(VkDevice device,
+                                       const VkSemaphoreWaitInfo *info,
+                                       uint64_t timeout) {
+    std::this_thread::sleep_for(pause);
+    return wait(device, info, timeout);
+  }
+  static void intercept(Api &api) {
+    if (api.vkQueueSubmit && api.vkQueueSubmit != submitCounted)
+      submit = std::exchange(api.vkQueueSubmit, submitCounted);
+    if (api.vkWaitSemaphores && api.vkWaitSemaphores != waitSlowly)
+      wait = std::exchange(api.vkWaitSemaphores, waitSlowly);
+  }
+  /// Parts of a run, which is the `runs`-th.
+  static uint32_t partsOf(Executable &program, float runs) {
+    uint32_t before = submissions;
+    EXPECT_TRUE(program.run(0));
+    VulkanProgram::checkY(program, 3, runs);
+    return submissions - before;
+  }
+};
+
+TEST_P(VulkanProgram, HandsOverSmallerPartsToASlowDevice) {
+  SampleProgram sample(1000, 200'000'000);
+  VulkanOptions watched = options();
+  watched.intercept = Handover::intercept;
+  auto program = load(sample, watched);
+  ASSERT_TRUE(program);
+  setX(*program, 3);
+  Handover::pause = std::chrono::milliseconds(400);
+  EXPECT_EQ(Handover::partsOf(*program, 1), 1u);
+  EXPECT_EQ(Handover::partsOf(*program, 2), 1u);
+  Handover::pause = std::chrono::milliseconds(0);
+  uint32_t parts = Handover::partsOf(*program, 3);
+  EXPECT_GE(parts, 4u);
+  EXPECT_EQ(Handover::partsOf(*program, 4), parts);
+  EXPECT_EQ(Handover::partsOf(*program, 5), parts);
+  // It has become slower still.
+  Handover::pause = std::chrono::milliseconds(250);
+  EXPECT_EQ(Handover::partsOf(*program, 6), parts);
+  EXPECT_EQ(Handover::partsOf(*program, 7), parts);
+  Handover::pause = std::chrono::milliseconds(0);
+  EXPECT_GE(Handover::partsOf(*program, 8), 2 * parts);
+}
+
+TEST_P(VulkanProgram, HandsOverLargerPartsToAFastDevice) {
+  SampleProgram sample(1000, 10'000'000'000);
+  VulkanOptions watched = options();
+  watched.intercept = Handover::intercept;
+  auto program = load(sample, watched);
+  ASSERT_TRUE(program);
+  setX(*program, 3);
+  EXPECT_GE(Handover::partsOf(*program, 1), 30u);
+  EXPECT_GE(Handover::partsOf(*program, 2), 30u);
+  // 2 where the machine does nothing else.
+  EXPECT_LE(Handover::partsOf(*program, 3), 15u);
 }
 
 TEST_P(VulkanProgram, ShowsWhatEachDispatchLeaves) {

@@ -2,18 +2,9 @@
 
 #include "gptc/backends/vulkan/runtime/Commands.h"
 
-#include <algorithm>
-#include <cmath>
-
 namespace gptc::vulkan {
 
 namespace {
-
-/// Work of one submission and of one part of a dispatch. A device that does
-/// 100 GFLOP/s takes a fifth of a second for it: far from the seconds after
-/// which drivers take a device for hung, and above the microseconds that a
-/// submission costs on a fast one.
-constexpr double workOfPiece = 2e10;
 
 bool overlaps(std::span<const Range> a, std::span<const Range> b) {
   for (const Range &x : a)
@@ -87,21 +78,6 @@ bool Hazards::mustWait(std::span<const Range> reads,
   return wait;
 }
 
-std::vector<GridPart> cutGrid(uint32_t tiles, uint64_t parts) {
-  std::vector<GridPart> grid;
-  uint32_t rows = tiles / tilesPerRow + (tiles % tilesPerRow != 0);
-  if (parts <= 1)
-    return {{0, 0, std::min(tiles, tilesPerRow), rows}};
-  uint64_t width = std::min<uint64_t>(
-      std::max<uint64_t>((tiles + parts - 1) / parts, 1), tilesPerRow);
-  for (uint32_t y = 0; y < rows; ++y) {
-    uint32_t end = std::min(tiles - y * tilesPerRow, tilesPerRow);
-    for (uint32_t x = 0; x < end; x += uint32_t(width))
-      grid.push_back({x, y, std::min(uint32_t(width), end - x), 1});
-  }
-  return grid;
-}
-
 void barrier(const Api &api, VkCommandBuffer command) {
   constexpr VkPipelineStageFlags device =
       VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
@@ -145,10 +121,11 @@ public:
     copy(recording_.before);
     if (recording_.timestamps)
       timestamp(0);
-    for (size_t i = 0; i < recording_.steps.size(); ++i) {
-      GPTC_CHECK(add(recording_.steps[i]));
-      if (recording_.timestamps)
-        timestamp(uint32_t(i + 1));
+    for (const Part &part : recording_.parts) {
+      if (&part != &recording_.parts.front())
+        GPTC_CHECK(beginNext());
+      for (const Piece &piece : part)
+        add(piece);
     }
     barrier(api_, command_);
     copy(recording_.after);
@@ -173,31 +150,24 @@ private:
                              recording_.timestamps, query);
   }
 
-  /// Goes on in a new command buffer where this one has enough to do.
-  Status makeRoom(double work) {
-    if (work_ > 0 && work_ + work > workOfPiece) {
-      GPTC_CHECK(list_.end());
-      GPTC_TRY(command_, list_.begin());
-      work_ = 0;
-      pipeline_ = VK_NULL_HANDLE;
-    }
-    work_ += work;
+  /// Goes on in a new command buffer.
+  Status beginNext() {
+    GPTC_CHECK(list_.end());
+    GPTC_TRY(command_, list_.begin());
+    pipeline_ = VK_NULL_HANDLE;
     return {};
   }
 
-  Status add(const Step &step) {
-    bool wait = hazards_.mustWait(step.reads, step.writes);
-    if (wait || recording_.timestamps)
+  void add(const Piece &piece) {
+    const Step &step = recording_.steps[piece.step];
+    bool wait = piece.begins && hazards_.mustWait(step.reads, step.writes);
+    if (wait || (piece.begins && recording_.timestamps))
       dispatchBarrier(api_, command_);
-    auto parts = uint64_t(std::ceil(step.work / workOfPiece));
-    std::vector<GridPart> grid = cutGrid(step.tiles, parts);
-    for (const GridPart &part : grid) {
-      GPTC_CHECK(makeRoom(step.work / double(grid.size())));
-      bind(step);
-      api_.vkCmdDispatchBase(command_, part.x, part.y, 0, part.width,
-                             part.height, 1);
-    }
-    return {};
+    bind(step);
+    api_.vkCmdDispatchBase(command_, piece.grid.x, piece.grid.y, 0,
+                           piece.grid.width, piece.grid.height, 1);
+    if (piece.ends && recording_.timestamps)
+      timestamp(uint32_t(piece.step + 1));
   }
 
   void bind(const Step &step) {
@@ -218,7 +188,6 @@ private:
   VkCommandBuffer command_ = VK_NULL_HANDLE;
   VkPipeline pipeline_ = VK_NULL_HANDLE;
   Hazards hazards_;
-  double work_ = 0;
 };
 
 } // namespace

@@ -5,6 +5,7 @@
 
 #include "gptc/backends/vulkan/KernelInterface.h"
 #include "gptc/backends/vulkan/runtime/Buffer.h"
+#include "gptc/backends/vulkan/runtime/Pacing.h"
 
 namespace gptc::vulkan {
 
@@ -46,22 +47,10 @@ private:
   std::vector<Range> reads_, writes_;
 };
 
-/// A part of a dispatch's grid of workgroups.
-struct GridPart {
-  uint32_t x = 0, y = 0, width = 0, height = 1;
-};
-
-/// Cuts the grid of `tiles` workgroups, tilesPerRow in a row, into about
-/// `parts` parts, at least one for each row where there are several.
-std::vector<GridPart> cutGrid(uint32_t tiles, uint64_t parts);
-
 /// One dispatch, ready to be recorded.
 struct Step {
   VkPipeline pipeline = VK_NULL_HANDLE;
   KernelConstants constants{};
-  uint32_t buffers = 0;
-  uint32_t tiles = 0;
-  double work = 0; ///< Operations, or bytes where moving them is more work.
   std::vector<Range> reads, writes;
 };
 
@@ -74,6 +63,8 @@ struct Copy {
 /// Steps to record, with what is copied before and after them.
 struct Recording {
   std::span<const Step> steps;
+  /// All of the steps, as they are handed over.
+  std::span<const Part> parts;
   VkPipelineLayout layout = VK_NULL_HANDLE;
   std::vector<Copy> before, after;
   /// Where not null: a timestamp before the first step and after each, every
@@ -81,7 +72,7 @@ struct Recording {
   VkQueryPool timestamps = VK_NULL_HANDLE;
 };
 
-/// Records into as many command buffers as keep each one short.
+/// Records each part into a command buffer of its own.
 Expected<CommandList> record(const Device &device, const Recording &recording);
 
 /// Makes all that is written before `command` visible to all that follows, on

@@ -8,6 +8,7 @@
 #include "gptc/runtime/program/Memory.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace gptc::vulkan {
 
@@ -149,6 +150,21 @@ Status Device::wait(uint64_t submission) {
 Status Device::run(std::span<const VkCommandBuffer> commands) {
   GPTC_TRY(uint64_t submission, submit(commands));
   return wait(submission);
+}
+
+Status Device::run(std::span<const VkCommandBuffer> commands,
+                   std::span<double> seconds) {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point before = Clock::now();
+  GPTC_TRY(uint64_t last, submit(commands));
+  uint64_t first = last + 1 - commands.size();
+  for (size_t i = 0; i < commands.size(); ++i) {
+    GPTC_CHECK(wait(first + i));
+    Clock::time_point now = Clock::now();
+    seconds[i] = std::chrono::duration<double>(now - before).count();
+    before = now;
+  }
+  return {};
 }
 
 } // namespace gptc::vulkan

@@ -44,6 +44,11 @@ public:
   /// DeviceLost where they never will be.
   Status wait(uint64_t submission);
   Status run(std::span<const VkCommandBuffer> commands);
+  /// The same with the seconds until each was done, from when the one before
+  /// was, by the host's clock: what a driver waits for before it takes the
+  /// device for hung.
+  Status run(std::span<const VkCommandBuffer> commands,
+             std::span<double> seconds);
 
 private:
   Device() = default;

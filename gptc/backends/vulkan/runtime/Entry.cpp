@@ -65,6 +65,7 @@ Expected<Entry> Entry::create(const EntryContext &context,
                               const artifact::ProgramT &program) {
   Entry entry;
   entry.description_ = &program;
+  entry.pacing_ = Pacing(guessedPace(context.device.snapshot().kind));
   const artifact::EntryT &description =
       *context.artifact.manifest().entries[program.entry];
   std::string what =
@@ -123,8 +124,8 @@ Status Entry::addSteps(const EntryContext &context) {
                      dispatch->scope, context.artifact.path(),
                      dispatch->buffers.size(), maxBuffers);
     Step step;
-    step.tiles = implementation.tiles;
-    step.work = std::max(double(dispatch->flops), 4 * double(dispatch->bytes));
+    pacing_.add(implementation.tiles,
+                std::max(double(dispatch->flops), 4 * double(dispatch->bytes)));
     step.constants.scalars = input_.device.address() + scalarsAt;
     step.constants.lengths = input_.device.address();
     for (const auto &scalar : dispatch->scalars) {
@@ -168,14 +169,18 @@ Status Entry::prepare(const EntryRunner &with) {
   GPTC_CHECK(with.pipelines.require(kernels, with.team));
   for (size_t i = 0; i < steps_.size(); ++i)
     steps_[i].pipeline = with.pipelines.of(kernels[i]);
-  GPTC_TRY(commands_, record(with.device, recording(with, 0, steps_.size())));
+  parts_ = pacing_.plan(0, steps_.size());
+  seconds_.resize(parts_.size());
+  GPTC_TRY(commands_,
+           record(with.device, recording(with, 0, steps_.size(), parts_)));
   return {};
 }
 
-Recording Entry::recording(const EntryRunner &with, size_t from,
-                           size_t to) const {
+Recording Entry::recording(const EntryRunner &with, size_t from, size_t to,
+                           std::span<const Part> parts) const {
   Recording recording;
   recording.steps = std::span(steps_).subspan(from, to - from);
+  recording.parts = parts;
   recording.layout = with.pipelines.layout();
   if (from == 0 && input_.host.data())
     recording.before.push_back({&input_.host, &input_.device, input_.bytes});
@@ -189,17 +194,36 @@ void Entry::patchScalars() {
     *patch.to = *patch.from;
 }
 
+double Entry::computedShare(size_t step) const {
+  const KernelConstants &constants = steps_[step].constants;
+  if (constants.rowsPerSequence == 0)
+    return 1;
+  auto rows = double(constants.rowsPerSequence), valid = 0.0;
+  std::span<const std::byte> lengths =
+      arguments_[size_t(description_->dispatches[step]->lengths)];
+  for (uint32_t i = 0; i < constants.sequences; ++i)
+    valid +=
+        std::clamp(readElement(lengths.data(), DataType::I32, i), 0., rows);
+  return valid / (rows * constants.sequences);
+}
+
 Status Entry::run(const EntryRunner &with) {
   GPTC_CHECK(prepare(with));
   patchScalars();
-  return with.device.run(commands_.buffers());
+  GPTC_CHECK(with.device.run(commands_.buffers(), seconds_));
+  // The next run records them anew.
+  if (pacing_.learn(parts_, seconds_,
+                    [this](size_t step) { return computedShare(step); }))
+    commands_ = CommandList();
+  return {};
 }
 
 Status Entry::runPart(const EntryRunner &with, size_t from, size_t to) {
   GPTC_CHECK(prepare(with));
   patchScalars();
+  std::vector<Part> parts = pacing_.plan(from, to);
   GPTC_TRY(CommandList commands,
-           record(with.device, recording(with, from, to)));
+           record(with.device, recording(with, from, to, parts)));
   return with.device.run(commands.buffers());
 }
 
@@ -210,7 +234,7 @@ Status Entry::runTimed(const EntryRunner &with, std::span<double> seconds) {
   patchScalars();
   GPTC_TRY(Timestamps timestamps,
            Timestamps::create(with.device, uint32_t(steps_.size() + 1)));
-  Recording timed = recording(with, 0, steps_.size());
+  Recording timed = recording(with, 0, steps_.size(), parts_);
   timed.timestamps = timestamps.handle();
   GPTC_TRY(CommandList commands, record(with.device, timed));
   GPTC_CHECK(with.device.run(commands.buffers()));

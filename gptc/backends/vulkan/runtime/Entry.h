@@ -27,10 +27,11 @@ struct EntryRunner {
 };
 
 /// An entry point with its arguments, results and recorded commands; its
-/// kernels are compiled when it is first run. Where the host does not share the
-/// device's memory, arguments are copied to the device before the first
-/// dispatch and results from it after the last: reading a result over the bus
-/// value by value would take far longer. Movable.
+/// kernels are compiled when it is first run. Commands are recorded anew where
+/// runs show that they are to be handed over in other parts. Where the host
+/// does not share the device's memory, arguments are copied to the device
+/// before the first dispatch and results from it after the last: reading a
+/// result over the bus value by value would take far longer. Movable.
 class Entry {
 public:
   static Expected<Entry> create(const EntryContext &context,
@@ -79,9 +80,13 @@ private:
   Status addSteps(const EntryContext &context);
   uint64_t addressOf(const EntryContext &context,
                      const artifact::BufferT &buffer) const;
-  /// Compiles the kernels and records the commands, the first time.
+  /// Compiles the kernels and records the commands, where that is to be done.
   Status prepare(const EntryRunner &with);
-  Recording recording(const EntryRunner &with, size_t from, size_t to) const;
+  Recording recording(const EntryRunner &with, size_t from, size_t to,
+                      std::span<const Part> parts) const;
+  /// The share of a dispatch's rows that are valid by the arguments: the others
+  /// are not computed.
+  double computedShare(size_t step) const;
   void patchScalars();
   Status runOneByOne(const EntryRunner &with, std::span<double> seconds);
 
@@ -90,7 +95,10 @@ private:
   std::vector<std::span<std::byte>> arguments_, results_;
   std::vector<Patch> patches_;
   std::vector<Step> steps_;
-  CommandList commands_; ///< Empty until the entry is prepared.
+  Pacing pacing_;
+  CommandList commands_;        ///< Empty where they are to be recorded.
+  std::vector<Part> parts_;     ///< As the commands have them.
+  std::vector<double> seconds_; ///< Of each part in the latest run.
   uint64_t rowsPerBlock_ = 0;
 };
 

@@ -30,9 +30,9 @@ public:
   Status measure() override;
 
 private:
-  Step stepOf(const Pipeline &pipeline, uint32_t tiles) const;
-  /// Seconds of a step: the best of several runs.
-  Expected<double> secondsOf(const Step &step);
+  Step stepOf(const Pipeline &pipeline) const;
+  /// Seconds of a step of so many workgroups: the best of several runs.
+  Expected<double> secondsOf(const Step &step, uint32_t tiles);
 
   Device &device_;
   PipelineLayout layout_;
@@ -74,22 +74,26 @@ Status VulkanRoofMeter::prepare(Transfer &transfer) {
   return transfer.finish();
 }
 
-Step VulkanRoofMeter::stepOf(const Pipeline &pipeline, uint32_t tiles) const {
+Step VulkanRoofMeter::stepOf(const Pipeline &pipeline) const {
   Step step;
   step.pipeline = pipeline.handle();
-  step.tiles = tiles;
   step.constants.scalars = step.constants.lengths = scalars_.address();
   step.constants.buffers[0] = source_.address();
   step.constants.buffers[1] = sums_.address();
   return step;
 }
 
-Expected<double> VulkanRoofMeter::secondsOf(const Step &step) {
+Expected<double> VulkanRoofMeter::secondsOf(const Step &step, uint32_t tiles) {
   using Clock = std::chrono::steady_clock;
   std::vector<Step> steps(repeats, step);
   std::vector<double> seconds(repeats);
+  // Each is handed over by itself: together they may take a slow device long.
+  std::vector<Part> parts;
+  for (size_t i = 0; i < repeats; ++i)
+    parts.push_back({{i, cutGrid(tiles, 1).front()}});
   Recording recording;
   recording.steps = steps;
+  recording.parts = parts;
   recording.layout = layout_.handle();
   if (device_.snapshot().timestampBits > 0) {
     GPTC_TRY(Timestamps timestamps, Timestamps::create(device_, repeats + 1));
@@ -99,6 +103,7 @@ Expected<double> VulkanRoofMeter::secondsOf(const Step &step) {
     GPTC_CHECK(timestamps.read(seconds));
   } else {
     recording.steps = std::span(steps).first(1);
+    recording.parts = std::span(parts).first(1);
     GPTC_TRY(CommandList commands, record(device_, recording));
     for (double &one : seconds) {
       Clock::time_point begin = Clock::now();
@@ -112,16 +117,16 @@ Expected<double> VulkanRoofMeter::secondsOf(const Step &step) {
 Status VulkanRoofMeter::measure() {
   // GPUs join the loads of neighbours; of a software device either may be best.
   for (auto [each, apart] : {std::pair(1u, 256u), std::pair(4u, 1u)}) {
-    Step read = stepOf(read_, readTiles_);
+    Step read = stepOf(read_);
     read.constants.rowsPerSequence = each;
     read.constants.sequences = apart;
-    GPTC_TRY(double reading, secondsOf(read));
+    GPTC_TRY(double reading, secondsOf(read, readTiles_));
     roof_.readBytes =
         std::max(roof_.readBytes, double(source_.size()) / reading);
   }
-  Step step = stepOf(multiply_, multiplyTiles_);
+  Step step = stepOf(multiply_);
   step.constants.buffers[0] = sums_.address();
-  GPTC_TRY(double multiplying, secondsOf(step));
+  GPTC_TRY(double multiplying, secondsOf(step, multiplyTiles_));
   roof_.f32 = std::max(roof_.f32, rounds_ * operationsOfRound * multiplyTiles_ /
                                       multiplying);
   return {};
