@@ -2,6 +2,13 @@
 
 #include "BackendComparison.h"
 
+#include "gptc/backends/vulkan/Features.h"
+#include "gptc/compiler/Driver.h"
+#include "tests/support/TemporaryFolder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -69,6 +76,76 @@ INSTANTIATE_TEST_SUITE_P(
     OpTable, VulkanGradientTopic,
     testing::ValuesIn(inParts(topics(), {{"matmul", 8}, {"attention", 4}})),
     nameOf);
+
+/// Whether a module has an instruction `OpCapability capability`.
+bool hasCapability(std::span<const std::byte> spirv, uint32_t capability) {
+  std::vector<uint32_t> words(spirv.size() / sizeof(uint32_t));
+  std::memcpy(words.data(), spirv.data(), spirv.size());
+  constexpr size_t header = 5;
+  constexpr uint32_t opCapability = 17 | 2 << 16;
+  for (size_t i = header; i + 1 < words.size() && words[i] == opCapability;
+       i += 2)
+    if (words[i + 1] == capability)
+      return true;
+  return false;
+}
+
+TEST(VulkanReductions, UseSubgroupsWhereTheirVariantAsksForThem) {
+  OpCase opCase{"reduceSum/row", {{"x", {DataType::F32, {4, 300}}}}, {}};
+  opCase.build = [](Graph &, const std::vector<Tensor> &in) {
+    return std::vector<Tensor>{reduceSum(in[0], 1)};
+  };
+  Graph graph;
+  ASSERT_TRUE(buildGraph(graph, opCase));
+  TemporaryFolder folder;
+  auto compiled =
+      compileGraph(graph, "f32", 0, folder / "sum.gptc", {"vulkan"});
+  ASSERT_TRUE(compiled) << compiled.error().message();
+  auto artifact = Artifact::open(folder / "sum.gptc");
+  ASSERT_TRUE(artifact) << artifact.error().message();
+  constexpr uint32_t groupNonUniformArithmetic = 63;
+  int inSubgroups = 0;
+  for (const auto &variant : (*artifact)->findTarget("vulkan")->variants) {
+    bool asks = std::count(variant->features.begin(), variant->features.end(),
+                           vulkan::feature::subgroupArithmetic) > 0;
+    inSubgroups += asks;
+    for (const auto &kernel : variant->implementations)
+      EXPECT_EQ(hasCapability((*artifact)->blob(*kernel->spirv),
+                              groupNonUniformArithmetic),
+                asks)
+          << variant->name;
+  }
+  EXPECT_GT(inSubgroups, 0);
+}
+
+/// However a variant combines what its invocations have.
+TEST(VulkanReductions, TheLargestOfARowMayBeNegativeOrNoNumber) {
+  OpCase opCase{"reduceMax/special", {{"x", {DataType::F32, {4, 300}}}}, {}};
+  opCase.build = [](Graph &, const std::vector<Tensor> &in) {
+    return std::vector<Tensor>{reduceMax(in[0], 1)};
+  };
+  Graph graph;
+  ASSERT_TRUE(buildGraph(graph, opCase));
+  HostTensors inputs = makeInputs(opCase.inputs, opCase.name);
+  std::vector<double> &x = inputs[0].values;
+  x[123] = NAN;
+  x[300 + 299] = -NAN;
+  for (size_t i = 600; i < 900; ++i)
+    x[i] = -1 - std::fabs(x[i]);
+  std::fill(x.begin() + 900, x.end(), -INFINITY);
+  HostVariables variables;
+  auto expected = interpret(entryOf(graph), inputs, variables);
+  ASSERT_TRUE(expected) << expected.error().message();
+  ASSERT_TRUE(std::isnan((*expected)[0].values[0]));
+  auto compiled = CompiledGraph::compile(graph, "f32", "vulkan");
+  ASSERT_TRUE(compiled) << compiled.error().message();
+  for (const std::string &variant : (*compiled)->variants()) {
+    auto found = (*compiled)->run("main", variant, 1, inputs, variables);
+    ASSERT_TRUE(found) << found.error().message();
+    auto unequal = difference((*expected)[0], (*found)[0], 0);
+    EXPECT_FALSE(unequal) << variant << ": " << *unequal;
+  }
+}
 
 } // namespace
 } // namespace gptc::tests

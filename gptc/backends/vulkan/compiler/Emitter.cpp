@@ -151,6 +151,16 @@ Value Emitter::entryOp(llvm::function_ref<Value()> make) {
   return made;
 }
 
+/// A built-in value of 32 bits.
+Value Emitter::builtIn(llvm::StringRef name, llvm::StringRef builtIn) {
+  auto variable =
+      declare(name, builder.getI32Type(), spirv::StorageClass::Input, builtIn);
+  return entryOp([&]() -> Value {
+    return spirv::LoadOp::create(
+        builder, loc, spirv::AddressOfOp::create(builder, loc, variable));
+  });
+}
+
 Value Emitter::pushConstant(unsigned member) {
   Value base = spirv::AddressOfOp::create(builder, loc, constants_variable_);
   Value at = spirv::AccessChainOp::create(builder, loc, base,
@@ -213,9 +223,12 @@ spirv::ModuleOp Emitter::finish() {
       spirv::Capability::PhysicalStorageBufferAddresses};
   if (target.loadsHalves)
     capabilities.push_back(spirv::Capability::Int64);
+  if (lane_ || subgroup_.number)
+    capabilities.push_back(spirv::Capability::GroupNonUniform);
   if (lane_)
-    capabilities.append({spirv::Capability::GroupNonUniform,
-                         spirv::Capability::GroupNonUniformBallot});
+    capabilities.push_back(spirv::Capability::GroupNonUniformBallot);
+  if (subgroup_.number)
+    capabilities.push_back(spirv::Capability::GroupNonUniformArithmetic);
   module_.setVceTripleAttr(spirv::VerCapExtAttr::get(
       spirv::Version::V_1_5, capabilities, llvm::ArrayRef<spirv::Extension>(),
       builder.getContext()));

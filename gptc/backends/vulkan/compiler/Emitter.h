@@ -171,7 +171,8 @@ public:
   void barrier();
   enum class Combine { Sum, Max };
   Value combine(Combine kind, Value a, Value b);
-  /// The combination of one value of each invocation, in all of them.
+  /// The combination of one value of each invocation, in all of them. All must
+  /// come here together.
   Value combineAll(Combine kind, Value value);
 
   // Control flow. What is shared inside of a body is forgotten after it.
@@ -214,6 +215,11 @@ private:
   Value loadVector(const BufferPointer &buffer, Value index, Type element);
   void storeThrough(Value value, Value pointer, unsigned alignment);
   Value entryOp(llvm::function_ref<Value()> make);
+  Value builtIn(llvm::StringRef name, llvm::StringRef builtIn);
+  Value combineInMemory(Combine kind, Value value);
+  Value combineInSubgroups(Combine kind, Value value);
+  void findSubgroups();
+  Value reduceSubgroup(Combine kind, Value value);
 
   mlir::spirv::ModuleOp module_;
   mlir::spirv::FuncOp function_;
@@ -230,6 +236,12 @@ private:
   unsigned arrays_ = 0;
   WorkgroupArray partials_, totals_; ///< Made by the first to need them.
   Value lane_;                       ///< The same.
+  /// Number of this invocation's subgroup and of all in the workgroup, and of
+  /// the invocation in its subgroup and of all there. Which they are shows only
+  /// on the device.
+  struct {
+    Value number, count, rank, size;
+  } subgroup_; ///< The same.
   mlir::Operation *lastEntryOp_ = nullptr;
   std::map<int64_t, Value> constants_;
   llvm::DenseMap<Value, int64_t> constantValues_;

@@ -4,6 +4,8 @@
 
 #include "gptc/ir/Random.h"
 
+#include <limits>
+
 namespace gptc::vulkan {
 
 namespace arith = mlir::arith;
@@ -75,15 +77,8 @@ Value Emitter::gather4(llvm::ArrayRef<Value> scalars) {
 }
 
 Value Emitter::lane() {
-  if (!lane_) {
-    auto variable =
-        declare("lane", builder.getI32Type(), spirv::StorageClass::Input,
-                "SubgroupLocalInvocationId");
-    lane_ = entryOp([&]() -> Value {
-      return spirv::LoadOp::create(
-          builder, loc, spirv::AddressOfOp::create(builder, loc, variable));
-    });
-  }
+  if (!lane_)
+    lane_ = builtIn("lane", "SubgroupLocalInvocationId");
   return lane_;
 }
 
@@ -411,6 +406,11 @@ Value Emitter::combine(Combine kind, Value a, Value b) {
 Value Emitter::combineAll(Combine kind, Value value) {
   if (invocations_ == 1)
     return value;
+  return target.reducesInSubgroups ? combineInSubgroups(kind, value)
+                                   : combineInMemory(kind, value);
+}
+
+Value Emitter::combineInMemory(Combine kind, Value value) {
   // Groups of 16 first, then the groups: two barriers. The next call may
   // follow at once: what it overwrites first was read before the second
   // barrier here, the rest after its own first one.
@@ -432,6 +432,84 @@ Value Emitter::combineAll(Combine kind, Value value) {
   for (int64_t i = 1; i < groups; ++i)
     total = combine(kind, total, load(totals_, constant(i)));
   return total;
+}
+
+/// At the function's entry, where all invocations are. The size is counted: the
+/// built-in one is what a device reports, and not what it runs a kernel at.
+void Emitter::findSubgroups() {
+  if (subgroup_.number)
+    return;
+  subgroup_.number = builtIn("subgroup", "SubgroupId");
+  subgroup_.count = builtIn("subgroups", "NumSubgroups");
+  Value one = constant(1);
+  auto countUp = [&](spirv::GroupOperation operation) {
+    return entryOp([&]() -> Value {
+      return spirv::GroupNonUniformIAddOp::create(builder, loc, one.getType(),
+                                                  spirv::Scope::Subgroup,
+                                                  operation, one, Value());
+    });
+  };
+  subgroup_.rank = countUp(spirv::GroupOperation::ExclusiveScan);
+  subgroup_.size = countUp(spirv::GroupOperation::Reduce);
+}
+
+/// The combination of what the invocations of a subgroup have.
+Value Emitter::reduceSubgroup(Combine kind, Value value) {
+  auto scope = spirv::Scope::Subgroup;
+  auto reduce = spirv::GroupOperation::Reduce;
+  if (kind == Combine::Sum)
+    return spirv::GroupNonUniformFAddOp::create(builder, loc, value.getType(),
+                                                scope, reduce, value, Value());
+  // As integers of the same order, of which that of what is no number is the
+  // largest: a maximum of floats may pass over it.
+  constexpr uint32_t magnitude = 0x7fffffff, infinity = 0x7f800000;
+  Bits integer(*this);
+  auto reorder = [&](Value bits) -> Value {
+    Value sign = arith::ShRSIOp::create(builder, loc, bits, constant(31));
+    return arith::XOrIOp::create(builder, loc, bits,
+                                 integer.bitAnd(sign, magnitude));
+  };
+  Value bits = toBits(value);
+  Value isNaN = integer.above(integer.bitAnd(bits, magnitude), infinity);
+  Value key = select(isNaN, constant(magnitude), reorder(bits));
+  Value largest = spirv::GroupNonUniformSMaxOp::create(
+      builder, loc, key.getType(), scope, reduce, key, Value());
+  return toFloat(reorder(largest));
+}
+
+/// In each subgroup, then what those have in the first: two barriers. The next
+/// call may follow at once: what it overwrites first was read before the second
+/// barrier here, the total after its own first one.
+Value Emitter::combineInSubgroups(Combine kind, Value value) {
+  findSubgroups();
+  if (!partials_.pointer) {
+    partials_ = workgroupArray(invocations_);
+    totals_ = workgroupArray(1);
+  }
+  Value part = reduceSubgroup(kind, value);
+  Value leads = equal(subgroup_.rank, constant(0));
+  when(leads, [&] { store(part, partials_, subgroup_.number); });
+  barrier();
+  when(equal(subgroup_.number, constant(0)), [&] {
+    // There may be more subgroups than invocations in one.
+    Value neutral = number(
+        kind == Combine::Sum ? 0.0 : -std::numeric_limits<double>::infinity());
+    Value rounds = arith::DivUIOp::create(
+        builder, loc, add(subgroup_.count, add(subgroup_.size, -1)),
+        subgroup_.size);
+    Value last = add(subgroup_.count, -1);
+    Value mine = loopWith(
+        constant(0), rounds, 1, neutral, [&](Value i, mlir::ValueRange had) {
+          Value at = add(mul(i, subgroup_.size), subgroup_.rank);
+          Value x = load(partials_, min(at, last));
+          x = select(lessEqual(at, last), x, neutral);
+          return Values{combine(kind, had[0], x)};
+        })[0];
+    Value total = reduceSubgroup(kind, mine);
+    when(leads, [&] { store(total, totals_, constant(0)); });
+  });
+  barrier();
+  return load(totals_, constant(0));
 }
 
 } // namespace gptc::vulkan

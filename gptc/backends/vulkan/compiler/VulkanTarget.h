@@ -43,6 +43,9 @@ struct VulkanTarget {
   /// Whether invocations of a subgroup, of which the first four are active,
   /// hand each other what one of them has loaded.
   bool broadcasts = false;
+  /// Whether what all invocations of a workgroup have is combined in subgroups
+  /// first, by subgroup arithmetic, whatever their size.
+  bool reducesInSubgroups = false;
   /// A product takes the one that promises the least time.
   std::vector<MatrixTile> tiles;
   /// Processors that run workgroups side by side, and what one of them could
