@@ -2,6 +2,7 @@
 
 #include "gptc/runtime/base/DataType.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -62,7 +63,21 @@ uint16_t toBF16(float value) {
 float fromF16(uint16_t bits) { return float(std::bit_cast<_Float16>(bits)); }
 
 uint16_t toF16(float value) {
-  return std::bit_cast<uint16_t>(static_cast<_Float16>(value));
+  // By integers: without F16C the compiler calls a function that takes four
+  // times as long.
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  uint32_t magnitude = bits & 0x7fffffff, sign = (bits >> 16) & 0x8000;
+  constexpr uint32_t infinity = 0x7f800000, leastNormal = 0x38800000;
+  if (magnitude > infinity)
+    return uint16_t(sign | 0x7e00 | ((magnitude >> 13) & 0x3ff));
+  // Adding 0.5 shifts the bits of a subnormal to their place and rounds them.
+  uint32_t subnormal =
+      std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5F) -
+      std::bit_cast<uint32_t>(0.5F);
+  uint32_t rounded = (magnitude + ((magnitude >> 13) & 1) + 0xfff) >> 13;
+  // What overflows is infinite.
+  uint32_t normal = std::min<uint32_t>(rounded - ((127 - 15) << 10), 0x7c00);
+  return uint16_t(sign | (magnitude < leastNormal ? subnormal : normal));
 }
 
 double readElement(const std::byte *values, DataType type, size_t index) {
