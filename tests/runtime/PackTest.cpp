@@ -77,7 +77,7 @@ TEST(Pack, PanelsRoundTripAndPadWithZeros) {
     for (uint64_t columns : oddSizes)
       for (bool sourceTransposed : {false, true})
         for (bool transposed : {false, true})
-          for (DataType type : {DataType::F32, DataType::BF16}) {
+          for (DataType type : {DataType::F32, DataType::BF16, DataType::F16}) {
             Source source(DataType::F32, rows, columns, 0, sourceTransposed);
             ASSERT_VALUE(
                 SourceMatrix matrix,

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <limits>
 #include <set>
 
 namespace gptc {
@@ -265,6 +266,66 @@ TEST(VariableSource, RoundsToTheVariablesType) {
     for (size_t i = 0; i < 3; ++i)
       EXPECT_EQ(0, std::memcmp(bytes.data() + 2 * i, &bits, 2)) << i;
   }
+}
+
+/// The first number that f16 would make infinite is named, whatever type it
+/// comes in; what is infinite already stays so.
+TEST(VariableSource, NumbersThatF16DoesNotHoldAreAnError) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  auto of = [&](auto number, size_t at) {
+    std::vector<decltype(number)> values(70000, decltype(number)(infinity));
+    values[at] = number;
+    values[values.size() - 2] = number;
+    return std::string(reinterpret_cast<const char *>(values.data()),
+                       values.size() * sizeof number);
+  };
+  auto bf16 = [&](float number, size_t at) {
+    std::vector<uint16_t> values(70000, toBF16(infinity));
+    values[at] = toBF16(number);
+    return std::string(reinterpret_cast<const char *>(values.data()), 140000);
+  };
+  struct {
+    const char *type;
+    std::string data;
+    const char *message; ///< Empty: it is held.
+  } cases[] = {
+      {"F32", of(-65520.0F, 66000), "has -65520 as element 66000, and"},
+      {"F32", of(65519.0F, 3), ""},
+      {"F64", of(1e300, 5), "has 1e+300 as element 5, and f16 ends"},
+      {"F64", of(65519.9, 5), ""},
+      {"BF16", bf16(65536, 7), "has 65536 as element 7, and f16 ends"},
+      {"BF16", bf16(-65280, 7), ""}};
+  ASSERT_VALUE(auto team, ThreadTeam::create(2));
+  artifact::VariableT variable = normal("w", {70, 1000}, 0, 1);
+  variable.pieces.push_back(std::make_unique<artifact::PieceT>());
+  variable.pieces.back()->tensor = "a";
+  for (const auto &c : cases) {
+    SCOPED_TRACE(std::string(c.type) + " " + c.message);
+    TemporaryFolder folder;
+    folder.write("model.safetensors",
+                 safetensors(tensorEntry("transformer.a", c.type, "70,1000", 0,
+                                         c.data.size()),
+                             c.data));
+    ASSERT_VALUE(Checkpoint checkpoint, Checkpoint::open(folder.path()));
+    for (ElementType type : {ElementType::F16, ElementType::BF16}) {
+      variable.type = type;
+      auto source = VariableSource::create(variable, Layout::Packed,
+                                           &checkpoint, 0, *team);
+      if (type == ElementType::BF16 || c.message[0] == '\0') {
+        EXPECT_TRUE(source) << source.error().message();
+        continue;
+      }
+      EXPECT_THAT(source, FailsWith(ErrorCode::Unsupported, c.message));
+      EXPECT_THAT(source, FailsWith(ErrorCode::Unsupported,
+                                    "the tensor 'transformer.a' of the "
+                                    "checkpoint '" +
+                                        folder.path() + "'"));
+    }
+  }
+  EXPECT_THAT(
+      VariableSource::create(normal("w", {3}, 1e5, 1, ElementType::F16),
+                             Layout::RowMajor, nullptr, 0, *team),
+      FailsWith(ErrorCode::Unsupported, "the initial value of 'w' has 1"));
 }
 
 TEST(VariableSource, MakesNoTypeThatWeightsDoNotHave) {

@@ -4,8 +4,11 @@
 
 #include "gptc/runtime/base/Sha256.h"
 
+#include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numbers>
 
 namespace gptc {
@@ -49,6 +52,80 @@ Expected<Region> draw(const artifact::VariableT &variable, uint64_t seed,
                       : float(init.a);
   });
   return region;
+}
+
+/// The first element whose bits say that it is finite and not below `least`,
+/// which is where f16 rounds to infinity. `T` is a type's bits, whose order is
+/// that of magnitudes.
+template <typename T>
+std::optional<uint64_t> firstBetween(const std::byte *bytes, T least,
+                                     T infinity, uint64_t from, uint64_t to) {
+  constexpr T magnitude = T(-1) >> 1;
+  auto isBeyond = [&](uint64_t i) {
+    T bits;
+    std::memcpy(&bits, bytes + i * sizeof(T), sizeof(T));
+    bits &= magnitude;
+    return bits >= least && bits < infinity;
+  };
+  // Without a branch for each, as there is next to never one.
+  bool any = false;
+  for (uint64_t i = from; i < to; ++i)
+    any |= isBeyond(i);
+  for (uint64_t i = from; any && i < to; ++i)
+    if (isBeyond(i))
+      return i;
+  return std::nullopt;
+}
+
+/// The first of a tensor's elements [from, to) that is finite and would be
+/// infinite in f16, whose largest number is 65504. The tensor is of f64, f32,
+/// f16 or bf16.
+std::optional<uint64_t> firstBeyondF16(const TensorView &tensor, uint64_t from,
+                                       uint64_t to) {
+  const std::byte *bytes = tensor.bytes.data();
+  // Halfway between the largest number and the next, which is a tie to even.
+  constexpr float least = 65520;
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr auto bits = std::bit_cast<uint32_t>(least);
+  constexpr auto infinityBits = std::bit_cast<uint32_t>(infinity);
+  switch (tensor.type) {
+  case DataType::F16:
+    return std::nullopt;
+  case DataType::F32:
+    return firstBetween<uint32_t>(bytes, bits, infinityBits, from, to);
+  case DataType::BF16:
+    // Its numbers around 65520 are 65280 and 65536.
+    return firstBetween<uint16_t>(bytes, uint16_t((bits >> 16) + 1),
+                                  uint16_t(infinityBits >> 16), from, to);
+  default:
+    // They are rounded to f32 first.
+    return firstBetween<uint64_t>(
+        bytes, std::bit_cast<uint64_t>(double(least) - 0x1p-9),
+        std::bit_cast<uint64_t>(double(infinity)), from, to);
+  }
+}
+
+/// Whether f16 holds all of a tensor's numbers; errors call it `what`.
+Status checkF16Range(const TensorView &tensor, const std::string &what,
+                     ThreadTeam &team) {
+  uint64_t count = elementCount(tensor.shape);
+  std::atomic<uint64_t> first = count;
+  constexpr uint64_t block = uint64_t(1) << 16;
+  team.forEach((count + block - 1) / block, [&](uint64_t b) {
+    auto found =
+        firstBeyondF16(tensor, b * block, std::min(count, (b + 1) * block));
+    uint64_t least = first;
+    while (found && *found < least &&
+           !first.compare_exchange_weak(least, *found))
+      ;
+  });
+  if (first == count)
+    return {};
+  return failure(ErrorCode::Unsupported,
+                 "{} has {:g} as element {}, and f16 ends at 65504; take bf16, "
+                 "which goes as far as f32 (--dtype bf16)",
+                 what, readElement(tensor.bytes.data(), tensor.type, first),
+                 first.load());
 }
 
 } // namespace
@@ -97,6 +174,19 @@ VariableSource::create(const artifact::VariableT &variable,
   }
   GPTC_TRY(source.matrix_, SourceMatrix::create(variable.name, variable.shape,
                                                 std::move(pieces)));
+  if (type == DataType::F16 && source.read_.empty())
+    GPTC_CHECK(checkF16Range(
+        {DataType::F32,
+         variable.shape,
+         {source.drawn_.data(), source.drawn_.size()}},
+        fmt::format("the initial value of '{}'", variable.name), team));
+  for (size_t i = 0; type == DataType::F16 && i < source.read_.size(); ++i)
+    GPTC_CHECK(checkF16Range(
+        source.read_[i],
+        fmt::format("the tensor '{}' of the checkpoint '{}'",
+                    checkpoint->storedName(variable.pieces[i]->tensor),
+                    checkpoint->folder()),
+        team));
   source.type_ = type;
   source.layout_ = layout;
   GPTC_TRY(uint64_t bytes, storedBytes(variable.shape, variable.type, layout));
