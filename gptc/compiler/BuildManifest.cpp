@@ -303,7 +303,7 @@ describeTarget(const std::string &name, mlir::ModuleOp module,
                const ModuleInfo &info) {
   auto target = std::make_unique<artifact::TargetT>();
   target->name = name;
-  target->type = info.type == "bf16" ? ElementType::BF16 : ElementType::F32;
+  target->type = ElementType(parseDataType(info.type).value_or(DataType::F32));
   for (auto variable : module.getOps<ir::VariableOp>()) {
     auto storage = std::make_unique<artifact::StorageT>();
     storage->layout = layoutOf(variable);

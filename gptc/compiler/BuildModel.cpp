@@ -197,8 +197,8 @@ Status checkAdapted(Graph &graph, const CompileRequest &request) {
   return {};
 }
 
-/// bf16 if every matrix of the checkpoint is, else f32. Vectors are computed
-/// with in f32 either way.
+/// bf16 if every matrix of the checkpoint is, else f32, which holds f16 as it
+/// is and does not end at 65504. Vectors are computed with in f32 either way.
 std::string typeOf(const Checkpoint &checkpoint) {
   bool any = false;
   for (const std::string &name : checkpoint.names()) {
@@ -234,6 +234,29 @@ Expected<std::string> whatWouldFit(const ModelSource &source,
   return std::string("no batch and context of this model fits");
 }
 
+/// The first entry that computes gradients, or null.
+mlir::func::FuncOp entryWithGradients(mlir::ModuleOp module) {
+  for (auto entry : module.getOps<mlir::func::FuncOp>())
+    if (entry.walk([](ir::GradientOp) { return mlir::WalkResult::interrupt(); })
+            .wasInterrupted())
+      return entry;
+  return {};
+}
+
+/// Whether a module can be computed in its type: gradients are small, and most
+/// of a loss that is not scaled would vanish in f16.
+Status checkGradientType(mlir::ModuleOp module, const std::string &type) {
+  auto entry =
+      type == "f16" ? entryWithGradients(module) : mlir::func::FuncOp();
+  if (!entry)
+    return {};
+  return failure(ErrorCode::Unsupported,
+                 "--dtype: f16 is for inference, and the entry '{}' computes "
+                 "gradients, which are often too small for f16 unless the "
+                 "loss is scaled; give bf16, which needs no scaling",
+                 entry.getSymName().str());
+}
+
 /// Fits a built model into the memory that a request names, if it names any.
 Expected<Recomputation> fitRequest(mlir::ModuleOp module,
                                    const ModuleInfo &info,
@@ -241,9 +264,7 @@ Expected<Recomputation> fitRequest(mlir::ModuleOp module,
                                    const CompileRequest &request) {
   if (request.memory == 0)
     return Recomputation();
-  bool trains = false;
-  module.walk([&](ir::GradientOp) { trains = true; });
-  if (!trains)
+  if (!entryWithGradients(module))
     return failure(ErrorCode::InvalidArgument,
                    "--memory: what is computed again for want of memory are "
                    "parts of training; add an entry that trains, train_step");
@@ -269,10 +290,10 @@ Status checkSizes(const CompileRequest &request, const ModelInfo &model) {
   if (request.batch > most)
     return failure(ErrorCode::InvalidArgument, "--batch: {} is more than {}",
                    request.batch, most);
-  if (!request.dtype.empty() && request.dtype != "f32" &&
-      request.dtype != "bf16")
+  auto type = parseDataType(request.dtype);
+  if (!request.dtype.empty() && (!type || !isWeightType(*type)))
     return failure(ErrorCode::Unsupported,
-                   "--dtype: '{}' is not supported; choose f32 or bf16",
+                   "--dtype: '{}' is not supported; choose f32, bf16 or f16",
                    request.dtype);
   return {};
 }
@@ -422,6 +443,7 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
   GPTC_CHECK(checkAdapted(graph, request));
 
   mlir::ModuleOp module = moduleOf(graph);
+  GPTC_CHECK(checkGradientType(module, info.type));
   if (source.checkpoint)
     GPTC_CHECK(checkCheckpoint(module, *source.checkpoint));
   info.parameters = countParameters(module);

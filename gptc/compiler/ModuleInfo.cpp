@@ -169,9 +169,9 @@ Expected<ModuleInfo> infoOf(mlir::ModuleOp module) {
                    "of {} for a context of {}, which no program can have",
                    infoAttr.str(), info.batch, info.capacity,
                    info.model.context);
-  if (info.type != "f32" && info.type != "bf16")
+  if (auto type = parseDataType(info.type); !type || !isWeightType(*type))
     return failure(ErrorCode::InvalidArgument,
-                   "the module's type is '{}', expected f32 or bf16",
+                   "the module's type is '{}', expected f32, bf16 or f16",
                    info.type);
   return info;
 }

@@ -54,6 +54,25 @@ void add(std::vector<OpCase> &table, const Product &p) {
   table.push_back(std::move(made));
 }
 
+/// Weights so small that f16 has fewer bits for them, multiplied by what makes
+/// results of ordinary size: what a device takes for zero is seen.
+void addSmall(std::vector<OpCase> &table) {
+  for (int64_t rows : {1, 5, 67}) {
+    constexpr double most = 6e-5;
+    OpCase made{
+        fmt::format("matmul/small_[{},67]x[67,70]/parameter", rows),
+        {{"x", {DataType::F32, {rows, 67}}},
+         {"w", {DataType::F32, {67, 70}}, -most, most, Source::Parameter}},
+        {}};
+    made.build = [](Graph &, const std::vector<Tensor> &in) {
+      return std::vector<Tensor>{scale(matmul(in[0], in[1]), 0x1p14)};
+    };
+    made.tolerance = 2e-5;
+    made.differentiable = false;
+    table.push_back(std::move(made));
+  }
+}
+
 /// Products with what fuses around them.
 void addFused(std::vector<OpCase> &table) {
   for (int64_t rows : {1, 5, 67})
@@ -196,6 +215,14 @@ void addContractionCases(std::vector<OpCase> &table) {
         {{}, true, m, k, n, true, false, DataType::F32, Source::Argument});
     table.back().differentiable = false;
   }
+  // Weights that a definition declares in a narrow type, as pairs of k.
+  for (DataType type : {DataType::BF16, DataType::F16})
+    for (int64_t rows : {1, 67}) {
+      add(table,
+          {{}, true, rows, 33, 70, false, false, type, Source::Parameter});
+      table.back().differentiable = false;
+    }
+  addSmall(table);
   addFused(table);
   addShared(table);
 }

@@ -166,6 +166,29 @@ void addCasts(std::vector<OpCase> &table) {
   }
   add(DataType::I32, DataType::I32, {7, 11});
   add(DataType::Bool, DataType::Bool, {7, 11});
+
+  // Numbers below f16's normal ones, made large enough to be seen.
+  constexpr double most = 6e-5, factor = 0x1p14;
+  OpCase small{"cast/f16/subnormal",
+               {{"x", {DataType::F16, {67}}, -most, most},
+                {"y", {DataType::F32, {67}}, -most, most}},
+               {}};
+  small.build = [](Graph &, const std::vector<Tensor> &in) {
+    Tensor rounded = cast(cast(in[1], DataType::F16), DataType::F32);
+    return std::vector<Tensor>{scale(cast(in[0], DataType::F32), factor),
+                               scale(rounded, factor)};
+  };
+  small.expected = [](const HostTensors &in) {
+    Expectation both(2);
+    for (size_t i = 0; i < in[0].values.size(); ++i) {
+      both[0].push_back(in[0].values[i] * factor);
+      both[1].push_back(roundTo(DataType::F16, in[1].values[i]) * factor);
+    }
+    return both;
+  };
+  small.tolerance = 0;
+  small.differentiable = false;
+  table.push_back(std::move(small));
 }
 
 void addComparisons(std::vector<OpCase> &table) {

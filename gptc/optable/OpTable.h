@@ -117,10 +117,12 @@ double roundTo(DataType type, double value);
 /// What an error of `tolerance` in f32 may be where a case's numbers are
 /// rounded to narrow types, which the interpreter does not do.
 double roundedTolerance(const OpCase &opCase, double tolerance);
-/// The same with products in bf16, whose operands are rounded: what is left to
-/// see are errors of layout and of order, which are larger than those of
-/// rounding.
-inline constexpr double narrowTolerance = 0.15;
+/// The same with products in "bf16" or "f16", whose operands are rounded: what
+/// is left to see are errors of layout and of order, which are larger than
+/// those of rounding. f16 has three bits more.
+constexpr double narrowTolerance(std::string_view type) {
+  return type == "f16" ? 0.15 / 8 : 0.15;
+}
 /// The topics that have products, or are stored in their type.
 inline constexpr const char *narrowTopics[] = {
     "matmul", "linear", "attention", "gather", "cacheAppend", "variable"};

@@ -3,8 +3,8 @@
 //   write-device-check TYPE STEM
 //
 // Compiles the op table, all of it for "f32" and what is of products for
-// "bf16", into STEM.gptc, for every Vulkan variant, and writes what the
-// interpreter says into STEM.safetensors. See CheckSuite.h.
+// "bf16" and "f16", into STEM.gptc, for every Vulkan variant, and writes what
+// the interpreter says into STEM.safetensors. See CheckSuite.h.
 //
 //===----------------------------------------------------------------------===//
 
@@ -62,7 +62,7 @@ std::vector<Chosen> choose(const std::string &type) {
       continue;
     chosen.push_back({opCase,
                       type == "f32" ? roundedTolerance(opCase, opCase.tolerance)
-                                    : narrowTolerance,
+                                    : narrowTolerance(type),
                       brief.erase(topicOf(opCase)) > 0});
   }
   return chosen;

@@ -124,12 +124,15 @@ struct LowerPrecision : impl::LowerPrecisionBase<LowerPrecision> {
   void runOnOperation() override {
     if (type == "f32")
       return;
-    if (type != "bf16") {
+    if (type == "bf16")
+      narrow = mlir::BFloat16Type::get(&getContext());
+    else if (type == "f16")
+      narrow = mlir::Float16Type::get(&getContext());
+    if (!narrow) {
       getOperation().emitError()
-          << "has no arithmetic in '" << type << "', expected f32 or bf16";
+          << "has no arithmetic in '" << type << "', expected f32, bf16 or f16";
       return signalPassFailure();
     }
-    narrow = mlir::BFloat16Type::get(&getContext());
     llvm::SmallVector<mlir::Operation *> ops;
     getOperation().walk([&](mlir::Operation *op) {
       if (llvm::isa<ir::MatmulOp, ir::AttentionOp, ir::AttentionBackwardOp>(op))

@@ -104,7 +104,7 @@ TEST(Compile, GoesOnFromAPhaseOfANamedModel) {
 
 TEST(Compile, EqualInputsGiveEqualBytes) {
   TemporaryFolder folder;
-  for (const char *type : {"f32", "bf16"}) {
+  for (const char *type : {"f32", "bf16", "f16"}) {
     std::string files[] = {folder / "a.gptc", folder / "b.gptc"};
     for (const std::string &file : files)
       run({"compile", models + "/gpt2-gelu", "-o", file, "--dtype", type,

@@ -87,6 +87,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"gpt2-gelu", "f32"}, Case{"gpt2-sharded", "bf16"},
                     Case{"gpt1-relu", "f32"},
                     Case{"neo-global-and-local", "bf16"},
+                    Case{"gpt1-swish-sharded", "f16"},
                     Case{"gpt3-band-of-one", "f32", {"loss_and_gradients"}}),
     [](const testing::TestParamInfo<Case> &info) {
       std::string name = info.param.model + "_" + info.param.type;

@@ -86,9 +86,10 @@ void expectTopic(const TopicPart &topic, const std::string &target) {
                roundedTolerance(*opCase, opCase->tolerance));
 }
 
-void expectNarrowTopic(const TopicPart &topic, const std::string &target) {
+void expectNarrowTopic(const TopicPart &topic, const std::string &target,
+                       const std::string &type) {
   for (const OpCase *opCase : casesOf(topic))
-    expectSame(*opCase, target, "bf16", narrowTolerance);
+    expectSame(*opCase, target, type, narrowTolerance(type));
 }
 
 void expectGradients(const TopicPart &topic, const std::string &target) {

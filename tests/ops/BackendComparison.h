@@ -17,8 +17,9 @@ struct TopicPart {
 /// interpreter's values, in f32 within each case's tolerance.
 void expectTopic(const TopicPart &topic, const std::string &target);
 
-/// The same with products in bf16.
-void expectNarrowTopic(const TopicPart &topic, const std::string &target);
+/// The same with products in `type`, "bf16" or "f16".
+void expectNarrowTopic(const TopicPart &topic, const std::string &target,
+                       const std::string &type);
 
 /// The same of the gradients of each case that has any.
 void expectGradients(const TopicPart &topic, const std::string &target);

@@ -16,8 +16,8 @@ using namespace optable;
 class CompiledGraph {
 public:
   /// Compiles all entries of a finished graph for all variants of a target,
-  /// "cpu" or "vulkan"; `type` is "f32" or "bf16". The graph ends in phase
-  /// program.
+  /// "cpu" or "vulkan"; `type` is "f32", "bf16" or "f16". The graph ends in
+  /// phase program.
   static Expected<std::unique_ptr<CompiledGraph>>
   compile(Graph &graph, const std::string &type = "f32",
           const std::string &target = "cpu");

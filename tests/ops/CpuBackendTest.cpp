@@ -17,10 +17,14 @@ INSTANTIATE_TEST_SUITE_P(OpTable, CpuTopic, testing::ValuesIn(topics()),
 
 class CpuNarrowTopic : public testing::TestWithParam<std::string> {};
 
-/// Operands of products are rounded to bf16: what is left to see are errors of
-/// layout and of order, which are larger than those of rounding.
+/// Operands of products are rounded: what is left to see are errors of layout
+/// and of order, which are larger than those of rounding.
 TEST_P(CpuNarrowTopic, ProductsInBf16MatchTheInterpreter) {
-  expectNarrowTopic({GetParam()}, "cpu");
+  expectNarrowTopic({GetParam()}, "cpu", "bf16");
+}
+
+TEST_P(CpuNarrowTopic, ProductsInF16MatchTheInterpreter) {
+  expectNarrowTopic({GetParam()}, "cpu", "f16");
 }
 
 INSTANTIATE_TEST_SUITE_P(OpTable, CpuNarrowTopic,

@@ -57,7 +57,11 @@ INSTANTIATE_TEST_SUITE_P(OpTable, VulkanTopic,
 class VulkanNarrowTopic : public testing::TestWithParam<TopicPart> {};
 
 TEST_P(VulkanNarrowTopic, ProductsInBf16MatchTheInterpreter) {
-  expectNarrowTopic(GetParam(), "vulkan");
+  expectNarrowTopic(GetParam(), "vulkan", "bf16");
+}
+
+TEST_P(VulkanNarrowTopic, ProductsInF16MatchTheInterpreter) {
+  expectNarrowTopic(GetParam(), "vulkan", "f16");
 }
 
 INSTANTIATE_TEST_SUITE_P(OpTable, VulkanNarrowTopic,

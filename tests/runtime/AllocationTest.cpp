@@ -212,7 +212,8 @@ TEST(OneDnnAllocations, AreFewAndConstant) {
   EXPECT_GT(checked, 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, NoAllocations, testing::Values("f32", "bf16"),
+INSTANTIATE_TEST_SUITE_P(Types, NoAllocations,
+                         testing::Values("f32", "bf16", "f16"),
                          [](const testing::TestParamInfo<const char *> &info) {
                            return std::string(info.param);
                          });

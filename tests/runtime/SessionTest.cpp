@@ -196,7 +196,7 @@ TEST_F(SessionTest, ChunksAndSingleTokensAgree) {
 }
 
 TEST_F(SessionTest, EveryNumberOfThreadsGivesTheSameBits) {
-  for (const char *type : {"f32", "bf16"}) {
+  for (const char *type : {"f32", "bf16", "f16"}) {
     Logits expected;
     for (unsigned threads : {1U, 2U, 3U, 5U}) {
       auto session =

@@ -22,8 +22,8 @@ Status checkFinite(std::span<const float> values, const char *what,
   return failure(ErrorCode::Corrupt,
                  "the {} after {} tokens has {} in the place of a number, at "
                  "{}; the weights hold such values or the arithmetic "
-                 "overflowed: check the checkpoint, or look with 'gptc "
-                 "compare' where it begins",
+                 "overflowed (f16 ends at 65504): check the checkpoint, or "
+                 "look with 'gptc compare' where it begins",
                  what, position, std::isnan(*place) ? "NaN" : "infinity",
                  place - values.begin());
 }

@@ -180,11 +180,14 @@ void shareOptions(RunOptions (&sides)[2],
 /// What kernels of one type differ by at most where both are right, with room:
 /// errors of all that came before are in it.
 double toleranceFor(const Artifact &a, const Artifact &b) {
+  double tolerance = 1e-4;
   for (const Artifact *one : {&a, &b})
     for (const auto &target : one->manifest().targets)
-      if (target->type != artifact::ElementType::F32)
-        return 0.05;
-  return 1e-4;
+      if (target->type == artifact::ElementType::BF16)
+        tolerance = std::max(tolerance, 0.05);
+      else if (target->type == artifact::ElementType::F16)
+        tolerance = std::max(tolerance, 0.01);
+  return tolerance;
 }
 
 Status run(const Options &options) {
@@ -279,7 +282,8 @@ void addCompare(CLI::App &app, Action &action) {
   command
       ->add_option("--tolerance", options->comparison.tolerance,
                    "Of --bisect: by how much of its largest value an output "
-                   "may differ (0.0001, or 0.05 with products in bf16)")
+                   "may differ (0.0001, 0.01 with products in f16, or "
+                   "0.05 in bf16)")
       ->check(finiteNotNegative());
   options->run.addMachine(*command);
   options->run.addCheckpoint(*command);

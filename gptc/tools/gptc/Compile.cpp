@@ -81,8 +81,9 @@ void addCompile(CLI::App &app, Action &action) {
   addMemoryOption(*command, request.memory);
   addTaskOptions(*command, request);
   command->add_option("--dtype", request.dtype,
-                      "Type of weights and products, f32 or bf16 (default: "
-                      "the checkpoint's)");
+                      "Type of weights and products: f32, bf16, or f16 for "
+                      "inference (default: bf16 for a checkpoint of it, else "
+                      "f32)");
   addNames(*command, "--entry", request.entries,
            "Entry points: prefill, decode, logits, score, loss_and_gradients, "
            "train_step, accumulate_gradients (default: prefill,decode), and "

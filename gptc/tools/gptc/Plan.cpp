@@ -269,7 +269,7 @@ void addPlan(CLI::App &app, Action &action) {
       ->check(aboveZero());
   command->add_option("--context", request.context, "Tokens of a sequence")
       ->check(aboveZero());
-  command->add_option("--dtype", request.dtype, "f32 or bf16");
+  command->add_option("--dtype", request.dtype, "f32, bf16 or f16");
   command->add_option("--target", options->target,
                       "cpu, or vulkan, which says what fits on the devices of "
                       "this machine as well (default: cpu, or an artifact's "

@@ -1,9 +1,12 @@
 // RUN: gptc-opt %s --gptc-lower-precision=type=bf16 | FileCheck %s
 // RUN: gptc-opt %s --gptc-lower-precision=type=f32 | FileCheck %s --check-prefix=F32
-// RUN: not gptc-opt %s --gptc-lower-precision=type=f16 2>&1 | FileCheck %s --check-prefix=F16
+// RUN: gptc-opt %s --gptc-lower-precision=type=f16 | sed s/xf16/xbf16/g | FileCheck %s
+// RUN: gptc-opt %s --gptc-lower-precision=type=f16 | FileCheck %s --check-prefix=F16
+// RUN: not gptc-opt %s --gptc-lower-precision=type=f64 2>&1 | FileCheck %s --check-prefix=F64
 
 // F32-NOT: bf16
-// F16: error: {{.*}}has no arithmetic in 'f16', expected f32 or bf16
+// F16-NOT: bf16
+// F64: error: {{.*}}has no arithmetic in 'f64', expected f32, bf16 or f16
 
 // What products, attention and gathers alone read is stored narrow; a bias is
 // not.

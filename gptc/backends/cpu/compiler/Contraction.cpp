@@ -51,6 +51,9 @@ private:
   /// bf16.
   bool gathered = false;
   bool packed = false;
+  /// Whether packed pairs and the left operand are widened to f32 in scratch,
+  /// since many register tiles read them.
+  bool widens = false;
   PanelForm form = PanelForm::Rows;
   int64_t panels = 1;
   int64_t rowBlocks = 1;
@@ -70,6 +73,7 @@ private:
   void prefetchNext(Value number, Value toK, int64_t column, Value r);
   bool dependsOnProduct(Value value);
   Value leftOffset(Value row);
+  mlir::Type leftElement();
   void fillLeft(bool storeResults);
   void gatherLeft(Value fromK, Value toK);
   Value stepAfter(Value k, llvm::function_ref<Value(Value)> step);
@@ -77,7 +81,10 @@ private:
     return (blockRows + tileRows - 1) / tileRows * tileRows;
   }
   bool panelRunsAlongDepth();
+  /// Whether tiles read the right operand from scratch.
+  bool copiesPanel() const { return !packed || widens; }
   void fillPanel(Value number, Value fromK, Value toK);
+  void widenPanel(Value number, Value fromK, Value toK);
   void storePairs(Value low, Value high, Value row, Value v);
   void fillPanelAlongDepth(Value number, Value fromK, Value toK);
   void storePrologueResults(Evaluator &rowEvaluator, Value row, Value column,
@@ -105,11 +112,13 @@ void ContractionEmitter::chooseTiles() {
   paddedDepth = (depth + 15) / 16 * 16;
   packed = llvm::isa_and_nonnull<ir::PackedAttr>(
       op.getRhs().getType().getEncoding());
-  bool narrow = op.getRhs().getType().getElementType().isBF16();
-  bool dots = e.target.bf16Dot && e.width == 16;
-  if (packed && narrow)
+  auto element = op.getRhs().getType().getElementType();
+  bool dots = e.target.bf16Dot && e.width == 16 && element.isBF16();
+  bool pairs = packed && element.getIntOrFloatBitWidth() == 16;
+  widens = pairs && !dots && rows > e.target.tileRows;
+  if (pairs && !widens)
     form = dots ? PanelForm::Dots : PanelForm::Pairs;
-  else if (dots && narrow && op.getLhs().getType().getElementType().isBF16())
+  else if (dots && op.getLhs().getType().getElementType().isBF16())
     form = PanelForm::Dots;
 
   auto view = ir::resolveView(op.getLhs());
@@ -126,7 +135,7 @@ void ContractionEmitter::chooseTiles() {
   bool together = form == PanelForm::Rows || stride == 1 || depth == 1;
   if (packed && form != PanelForm::Rows)
     together = together && depth % 2 == 0;
-  direct = inBuffer && together &&
+  direct = !widens && inBuffer && together &&
            (stride == 1 || depth == 1 || op.getTransposeLhs());
   if (direct && depth > 1)
     leftStride = stride;
@@ -216,9 +225,16 @@ void ContractionEmitter::storePrologueResults(Evaluator &rowEvaluator,
   }
 }
 
+/// Of what tiles read of the left operand.
+mlir::Type ContractionEmitter::leftElement() {
+  if (widens || (gathered && form == PanelForm::Rows))
+    return e.builder.getF32Type();
+  return op.getLhs().getType().getElementType();
+}
+
 /// Evaluates the block's rows of the left operand into scratch.
 void ContractionEmitter::fillLeft(bool storeResults) {
-  auto element = op.getLhs().getType().getElementType();
+  mlir::Type element = leftElement();
   mlir::Operation *matmul = op;
   llvm::SmallVector<mlir::Operation *> before;
   for (mlir::Operation &other : e.kernel.getBody().front())
@@ -374,9 +390,30 @@ void ContractionEmitter::storePairs(Value low, Value high, Value row, Value v) {
                 e.builder.getI32Type());
 }
 
+/// Widens a block of k of one packed panel, which begins with a whole pair.
+void ContractionEmitter::widenPanel(Value number, Value fromK, Value toK) {
+  auto f32 = e.builder.getF32Type();
+  auto element = op.getRhs().getType().getElementType();
+  Value base = e.input(llvm::cast<mlir::BlockArgument>(op.getRhs()));
+  Value start = e.mul(number, paddedDepth * panelWidth);
+  e.loop(fromK, toK, 2, [&](Value k) {
+    Value from = e.add(start, e.mul(k, panelWidth));
+    Value to = e.mul(e.sub(k, fromK), panelWidth);
+    for (int64_t v = 0; v < panelWidth; v += e.width) {
+      Value pairs = loadPairs(e, base, e.add(from, e.constant(2 * v)), element);
+      auto rows = widenPairs(e, pairs, element);
+      for (int64_t i : {0, 1})
+        e.storeVector(rows[size_t(i)], panel,
+                      e.add(to, e.constant(i * panelWidth + v)), f32);
+    }
+  });
+}
+
 /// Packs a block of k of one panel of a right operand that is not packed, as
 /// f32 or as pairs of bf16.
 void ContractionEmitter::fillPanel(Value number, Value fromK, Value toK) {
+  if (widens)
+    return widenPanel(number, fromK, toK);
   if (panelRunsAlongDepth())
     return fillPanelAlongDepth(number, fromK, toK);
   auto shape = op.getRhs().getType().getShape();
@@ -416,7 +453,7 @@ void ContractionEmitter::fillPanel(Value number, Value fromK, Value toK) {
 
 TilePanel ContractionEmitter::panelAt(Value number, int64_t column,
                                       Value fromK) {
-  if (!packed) {
+  if (copiesPanel()) {
     // The scratch has the block alone.
     bool dots = form == PanelForm::Dots;
     Value start =
@@ -476,16 +513,15 @@ void ContractionEmitter::multiply(Value number, Value fromK, Value toK,
   auto f32 = e.builder.getF32Type();
   Value count = e.sub(endRow, firstRow);
   Value lastRow = e.sub(endRow, e.constant(1));
-  bool foresee = packed && rows > tileRows && vectors * e.width < panelWidth;
+  bool foresee =
+      !copiesPanel() && rows > tileRows && vectors * e.width < panelWidth;
   auto multiplyTile = [&](int64_t column, Value r) {
     if (foresee)
       prefetchNext(number, toK, column, r);
     TileRows tile{direct && !gathered ? e.input(llvm::cast<mlir::BlockArgument>(
                                             ir::viewRoot(op.getLhs())))
                                       : left,
-                  gathered && form == PanelForm::Rows
-                      ? mlir::Type(f32)
-                      : op.getLhs().getType().getElementType(),
+                  leftElement(),
                   {},
                   gathered ? paddedRows() : leftStride,
                   {}};
@@ -689,7 +725,7 @@ void ContractionEmitter::multiplyPanel(Value number) {
   int64_t steps = form == PanelForm::Rows ? depth : (depth + 1) / 2 * 2;
   int64_t block = stepsOfBlock();
   auto multiplyBlock = [&](Value from, Value to, bool first) {
-    if (!packed)
+    if (copiesPanel())
       fillPanel(number, from, to);
     if (gathered && block < steps)
       gatherLeft(from, to);
@@ -723,8 +759,8 @@ void ContractionEmitter::emit(ContractionPart part) {
     return;
   }
   selectBlock(e.div(e.tile(), groups));
-  if (!packed)
-    panel = e.scratch(uint64_t(stepsOfBlock() * panelWidth * 4));
+  if (copiesPanel()) // The last pair may be half a one.
+    panel = e.scratch(uint64_t((stepsOfBlock() + 1) * panelWidth * 4));
   if (gathered) {
     left = e.scratch(uint64_t(stepsOfBlock() * paddedRows() * 4));
     if (stepsOfBlock() >= depth)

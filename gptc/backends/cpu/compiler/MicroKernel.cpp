@@ -71,27 +71,15 @@ private:
   Value pairs(Value k, int v) {
     Value at = e.add(e.add(panel.offset, e.mul(e.div(k, 2), panel.stride)),
                      e.constant(2 * int64_t(v) * e.width));
-    Value address = e.address(panel.base, at, panel.element);
-    return LLVM::LoadOp::create(e.builder, e.loc,
-                                e.vectorOf(e.builder.getI32Type()), address, 4);
+    return loadPairs(e, panel.base, at, panel.element);
   }
 
   Values stepPairs(Value k, Values sums) {
-    auto f32 = e.vectorOf(e.builder.getF32Type());
-    auto i32 = e.builder.getI32Type();
-    Value shift = e.splat(arith::ConstantOp::create(
-        e.builder, e.loc, e.builder.getI32IntegerAttr(16)));
-    Value high = e.splat(arith::ConstantOp::create(
-        e.builder, e.loc, e.builder.getIntegerAttr(i32, 0xffff0000U)));
     Values even, odd;
     for (int v = 0; v < vectors; ++v) {
-      Value both = pairs(k, v);
-      even.push_back(arith::BitcastOp::create(
-          e.builder, e.loc, f32,
-          arith::ShLIOp::create(e.builder, e.loc, both, shift)));
-      odd.push_back(arith::BitcastOp::create(
-          e.builder, e.loc, f32,
-          arith::AndIOp::create(e.builder, e.loc, both, high)));
+      auto halves = widenPairs(e, pairs(k, v), panel.element);
+      even.push_back(halves[0]);
+      odd.push_back(halves[1]);
     }
     for (size_t r = 0; r < rows.offsets.size(); ++r) {
       Value first = left(r, k), second = left(r, e.add(k, e.constant(1)));
@@ -138,6 +126,36 @@ private:
 };
 
 } // namespace
+
+Value loadPairs(Emitter &e, Value base, Value at, mlir::Type element) {
+  return LLVM::LoadOp::create(e.builder, e.loc,
+                              e.vectorOf(e.builder.getI32Type()),
+                              e.address(base, at, element), 4);
+}
+
+std::array<Value, 2> widenPairs(Emitter &e, Value pairs, mlir::Type element) {
+  auto f32 = e.vectorOf(e.builder.getF32Type());
+  auto i32 = e.builder.getI32Type();
+  Value shift = e.splat(arith::ConstantOp::create(
+      e.builder, e.loc, e.builder.getI32IntegerAttr(16)));
+  if (element.isF16()) {
+    auto half = [&](Value bits) -> Value {
+      Value low = arith::TruncIOp::create(
+          e.builder, e.loc, e.vectorOf(e.builder.getI16Type()), bits);
+      Value number =
+          arith::BitcastOp::create(e.builder, e.loc, e.vectorOf(element), low);
+      return arith::ExtFOp::create(e.builder, e.loc, f32, number);
+    };
+    return {half(pairs),
+            half(arith::ShRUIOp::create(e.builder, e.loc, pairs, shift))};
+  }
+  Value upper = e.splat(arith::ConstantOp::create(
+      e.builder, e.loc, e.builder.getIntegerAttr(i32, 0xffff0000U)));
+  Value low = arith::ShLIOp::create(e.builder, e.loc, pairs, shift);
+  Value high = arith::AndIOp::create(e.builder, e.loc, pairs, upper);
+  return {arith::BitcastOp::create(e.builder, e.loc, f32, low),
+          arith::BitcastOp::create(e.builder, e.loc, f32, high)};
+}
 
 Value packPairs(Emitter &e, Value low, Value high) {
   auto i32 = e.builder.getI32Type();

@@ -10,7 +10,7 @@ namespace gptc::cpu {
 /// How the right operand of a register tile lies in memory.
 enum class PanelForm {
   Rows,  ///< Rows of f32, `stride` elements apart.
-  Pairs, ///< bf16 pairs of rows, read as f32.
+  Pairs, ///< Pairs of rows of bf16 or f16, read as f32.
   Dots,  ///< bf16 pairs of rows, for the dot product instruction.
 };
 
@@ -43,6 +43,14 @@ llvm::SmallVector<mlir::Value>
 emitRegisterTile(Emitter &emitter, const TileRows &rows, const TilePanel &panel,
                  int vectors, mlir::Value from, mlir::Value to,
                  llvm::ArrayRef<mlir::Value> initial);
+
+/// A vector of pairs of bf16 or f16 from element `at` on, as i32.
+mlir::Value loadPairs(Emitter &emitter, mlir::Value base, mlir::Value at,
+                      mlir::Type element);
+
+/// Both halves of such pairs as f32, the low one first.
+std::array<mlir::Value, 2> widenPairs(Emitter &emitter, mlir::Value pairs,
+                                      mlir::Type element);
 
 /// The bf16 pairs of two vectors of f32 that bf16 can express, `low` first, as
 /// i32.
