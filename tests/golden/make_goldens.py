@@ -229,8 +229,11 @@ def make(folder, model):
             break
     else:
         raise SystemExit(f"{folder.name}: no seed makes a good test")
-    brain = transformers_model(folder, model.config, torch.bfloat16)
-    brain_errors = [relative_error(transformers_logits(brain, text)[-1], rows[-1]) for text, rows in zip(texts, expected)]
+    errors = {}
+    for name in ("bf16", "f16"):
+        narrow = transformers_model(folder, model.config, DTYPES[name])
+        errors[name] = [relative_error(transformers_logits(narrow, text)[-1], rows[-1])
+                        for text, rows in zip(texts, expected)]
     text, rows = texts[-1], expected[-1]
     likelihoods = rows.log_softmax(dim=-1)[range(len(text) - 1), text[1:]]
     answers = {
@@ -239,13 +242,14 @@ def make(folder, model):
         "last_logits": [digits(rows[-1].tolist()) for rows in expected],
         "greedy": {"prompt": start, "tokens": continuation},
         "score": {"text": text, "log_likelihood": digits(likelihoods.tolist())},
-        "bf16_error": digits(brain_errors, 3),
+        "bf16_error": digits(errors["bf16"], 3),
+        "f16_error": digits(errors["f16"], 3),
     }
     lines = (f'"{key}":{json.dumps(value, separators=(",", ":"))}' for key, value in answers.items())
     (folder / "answers.json").write_text("{" + ",\n".join(lines) + "}\n")
     size = sum(file.stat().st_size for file in folder.iterdir())
-    print(f"{folder.name:28} seed {seed:3} {size:7} bytes, float32 error {error:.1e}, bf16 {max(brain_errors):.1e}, "
-          f"{len(set(continuation))} of {len(continuation)} greedy tokens distinct, "
+    print(f"{folder.name:28} seed {seed:3} {size:7} bytes, float32 error {error:.1e}, bf16 {max(errors['bf16']):.1e}, "
+          f"f16 {max(errors['f16']):.1e}, {len(set(continuation))} of {len(continuation)} greedy tokens distinct, "
           f"range {span(rows[-1]):.1f}", flush=True)
 
 
