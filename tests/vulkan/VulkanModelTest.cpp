@@ -22,9 +22,12 @@ protected:
       GTEST_SKIP() << reason;
   }
 
-  static std::shared_ptr<const Artifact> compiled() {
+  static std::shared_ptr<const Artifact>
+  compiled(const std::string &type = "f32") {
     return compiledModel(GPTC_SOURCE_DIR "/examples/shakespeare",
-                         "--target cpu,vulkan --entry prefill,decode,score");
+                         "--target cpu,vulkan --entry prefill,decode,score "
+                         "--dtype " +
+                             type);
   }
 
   std::unique_ptr<Executable> load(std::shared_ptr<const Artifact> artifact,
@@ -46,12 +49,13 @@ protected:
     return std::move(*program);
   }
 
-  static Ids greedy(std::unique_ptr<Executable> program, const Ids &prompt) {
+  static Ids greedy(std::unique_ptr<Executable> program, const Ids &prompt,
+                    size_t tokens = 40) {
     if (!program)
       return {};
     auto session = Session::create(std::move(program));
     GenerationOptions options;
-    options.maxTokens = 40;
+    options.maxTokens = tokens;
     options.ignoreEnd = true;
     options.sampling.temperature = 0;
     auto results = generate(**session, nullptr, {{prompt}}, options);
@@ -88,6 +92,23 @@ TEST_F(VulkanModel, WritesWhatTheCpuWrites) {
             << variant->name;
     EXPECT_EQ(greedy(load(artifact, "", true), prompt), expected);
   }
+}
+
+/// "ROMEO:", whose next tokens are decided by more than rounding to f16.
+TEST_F(VulkanModel, WritesInF16WhatTheCpuWritesInF32) {
+  auto artifact = compiled("f16");
+  ASSERT_TRUE(artifact);
+  auto exact = compiled();
+  ASSERT_TRUE(exact);
+  Ids prompt{50, 47, 45, 37, 47, 26};
+  constexpr size_t tokens = 16;
+  ASSERT_VALUE(auto program, Program::load(exact, {2, "", ""}));
+  Ids expected = greedy(std::move(program), prompt, tokens);
+  ASSERT_EQ(expected.size(), tokens);
+  for (const auto &variant : artifact->findTarget("vulkan")->variants)
+    if (canRun(*variant))
+      EXPECT_EQ(greedy(load(artifact, variant->name), prompt, tokens), expected)
+          << variant->name;
 }
 
 TEST_F(VulkanModel, ScoresAsTheCpuDoes) {

@@ -95,8 +95,8 @@ namespace {
 int64_t elementsPerWord(unsigned width) { return width == 16 ? 2 : 4; }
 uint32_t maskOf(unsigned width) { return width == 16 ? 0xffff : 0xff; }
 
-/// Integer arithmetic on the bits of narrow floats, without which a device
-/// would need capabilities for them.
+/// Arithmetic on the bits of narrow floats, without which a device would need
+/// capabilities for them.
 class Bits {
 public:
   explicit Bits(Emitter &e) : e(e) {}
@@ -125,7 +125,16 @@ public:
   }
   /// The f32 of the value in the low half; the other half must be zero.
   Value widen(Value bits, Type element) {
-    return element.isBF16() ? e.toFloat(shiftLeft(bits, 16)) : widenF16(bits);
+    return element.isBF16() ? e.toFloat(shiftLeft(bits, 16))
+                            : e.extract(unpackF16(bits), 0);
+  }
+  /// Those of both halves, the low one first.
+  std::array<Value, 2> widenBoth(Value word, Type element) {
+    if (element.isBF16())
+      return {e.toFloat(shiftLeft(word, 16)),
+              e.toFloat(bitAnd(word, 0xffff0000))};
+    Value both = unpackF16(word);
+    return {e.extract(both, 0), e.extract(both, 1)};
   }
 
 private:
@@ -159,17 +168,11 @@ private:
     return bitOr(result, sign);
   }
 
-  Value widenF16(Value bits) {
-    Value sign = shiftLeft(bitAnd(bits, 0x8000), 16);
-    Value magnitude = bitAnd(bits, 0x7fff);
-    Value wide = shiftLeft(magnitude, 13);
-    Value normal = e.add(wide, constant((127 - 15) << 23));
-    Value special = bitOr(wide, constant(0x7f800000));
-    Value count = arith::SIToFPOp::create(e.builder, e.loc, e.f32(), magnitude);
-    Value subnormal = e.toBits(e.fmul(count, e.number(0x1p-24)));
-    Value result = e.select(above(magnitude, 0x3ff), normal, subnormal);
-    result = e.select(above(magnitude, 0x7bff), special, result);
-    return e.toFloat(bitOr(result, sign));
+  /// No capability is needed to widen, and one instruction does it on a GPU.
+  /// Its counterpart may round either way, so that narrowing stays integers.
+  Value unpackF16(Value word) {
+    auto two = mlir::VectorType::get({2}, e.f32());
+    return spirv::GLUnpackHalf2x16Op::create(e.builder, e.loc, two, word);
   }
 };
 
@@ -301,11 +304,9 @@ Value Emitter::loadNarrow4(const BufferPointer &buffer, Value index) {
   Value first = div(index, 2);
   Values elements;
   for (int64_t i : {0, 1}) {
-    Value word = loadWord(buffer, add(first, i));
-    elements.push_back(
-        integer.widen(integer.bitAnd(word, 0xffff), buffer.element));
-    elements.push_back(
-        integer.widen(integer.shiftRight(word, 16), buffer.element));
+    llvm::append_range(
+        elements,
+        integer.widenBoth(loadWord(buffer, add(first, i)), buffer.element));
   }
   return gather4(elements);
 }

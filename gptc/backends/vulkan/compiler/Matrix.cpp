@@ -137,10 +137,13 @@ std::array<Value, 2> MatrixOperand::loadPairs(const MatrixPlace &at) {
             arith::BitcastOp::create(e.builder, e.loc, f32x4, high)};
   }
   std::array<llvm::SmallVector<Value>, 2> halves;
-  for (int i = 0; i < 4; ++i)
-    for (int half = 0; half < 2; ++half)
-      halves[half].push_back(
-          load({at.product, e.add(at.outer, i), e.add(at.k, half)}));
+  for (int i = 0; i < 4; ++i) {
+    Value both = mlir::spirv::GLUnpackHalf2x16Op::create(
+        e.builder, e.loc, mlir::VectorType::get({2}, e.f32()),
+        e.extract(words, i));
+    halves[0].push_back(e.extract(both, 0));
+    halves[1].push_back(e.extract(both, 1));
+  }
   return {e.gather4(halves[0]), e.gather4(halves[1])};
 }
 
