@@ -23,9 +23,9 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
                                        const TextProgress &progress = {});
 
 /// Finishes a graph and compiles all of its entries for the CPU or other
-/// targets, in f32 ("f32") or with bf16 products ("bf16"); parameters start as
-/// their initializers and `seed` say. For definitions that are no language
-/// models, and tests.
+/// targets, in f32 ("f32") or with narrow products ("bf16", "f16"); parameters
+/// start as their initializers and `seed` say. For definitions that are no
+/// language models, and tests.
 Expected<CompileSummary>
 compileGraph(Graph &graph, const std::string &type, uint64_t seed,
              const std::string &output,

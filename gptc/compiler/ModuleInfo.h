@@ -20,7 +20,7 @@ struct ModuleInfo {
   uint64_t parameters = 0;
   uint64_t batch = 1;
   uint64_t capacity = 0;
-  std::string type; ///< "f32" or "bf16".
+  std::string type; ///< "f32", "bf16" or "f16".
   /// "cpu", "vulkan" or both; one alone from phase fused on.
   std::vector<std::string> targets;
   bool reference = false; ///< Whether the artifact holds the model itself.

@@ -50,9 +50,9 @@ private:
 };
 
 /// Runs the passes that lead from the module's phase to `to` (at most
-/// Program), verifying at each gate. `type` is "f32" or "bf16"; what kernels
-/// may take in is the target's, whose name `label` precedes those of dumps
-/// where there are several. Each pass is told before it runs.
+/// Program), verifying at each gate. `type` is "f32", "bf16" or "f16"; what
+/// kernels may take in is the target's, whose name `label` precedes those of
+/// dumps where there are several. Each pass is told before it runs.
 Status advance(mlir::ModuleOp module, Phase to, const std::string &type,
                Dump &dump, const passes::FusionCapabilities &capabilities = {},
                const std::string &label = "",

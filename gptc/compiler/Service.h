@@ -42,7 +42,7 @@ struct CompileRequest {
   std::optional<uint64_t> initSeed;
   bool embedWeights = false;
   std::vector<std::string> targets; ///< cpu, vulkan, reference.
-  std::string dtype;                ///< f32 or bf16.
+  std::string dtype;                ///< f32, bf16 or f16.
   std::vector<std::string> entries;
   uint64_t batch = 0;
   uint64_t context = 0;

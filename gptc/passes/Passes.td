@@ -88,7 +88,7 @@ def LowerPrecision : Pass<"gptc-lower-precision", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::gptc::ir::GptcDialect"];
   let options = [
-    Option<"type", "type", "std::string", "\"bf16\"", "f32 (nothing to do) or bf16">,
+    Option<"type", "type", "std::string", "\"bf16\"", "f32 (nothing to do), bf16 or f16">,
   ];
 }
 

@@ -48,9 +48,9 @@ TEST(F16, GreedyTextIsTheReferences) {
   expectSuccess(gptcCommand({"compile", shakespeare, "-o", file, "--dtype",
                              "f16", "--target", "cpu,reference"}));
   auto generate = [&](const std::string &backend) {
-    auto result = gptcCommand(
-        {"generate", file, "--backend", backend, "--prompt", "ROMEO:",
-         "--max-tokens", "16", "--temperature", "0", "--print-ids"});
+    auto result = gptcCommand({"generate", file, "--backend", backend,
+                               "--prompt", "ROMEO:", "--max-tokens", "16",
+                               "--temperature", "0", "--print-ids"});
     expectSuccess(result);
     return result.out;
   };
@@ -77,10 +77,10 @@ TEST(F16, TrainsNothing) {
   TemporaryFolder folder;
   const std::string refusal = "--dtype: f16 is for inference, and the entry '";
   for (const char *entry : {"train_step", "loss_and_gradients"})
-    expectFailure(gptcCommand({"compile", model, "-o", folder / "a.gptc",
-                               "--dtype", "f16", "--entry",
-                               std::string("decode,") + entry}),
-                  refusal + entry + "' computes gradients");
+    expectFailure(
+        gptcCommand({"compile", model, "-o", folder / "a.gptc", "--dtype",
+                     "f16", "--entry", std::string("decode,") + entry}),
+        refusal + entry + "' computes gradients");
   expectFailure(gptcCommand({"plan", model, "--train", "--dtype", "f16"}),
                 refusal + "train_step'");
   EXPECT_EQ(folder.count(), 0U);
@@ -114,11 +114,11 @@ TEST(F16, WeightsThatItDoesNotHoldAreNamed) {
                              "--embed-weights"}),
                 told);
   EXPECT_FALSE(fs::exists(file));
-  const std::vector<std::string> generate{"generate",     file,
-                                          "--prompt-ids", "5,9",
-                                          "--max-tokens", "1",
-                                          "--print-ids",  "--ignore-end"};
-  expectSuccess(gptcCommand({"compile", changed, "-o", file, "--dtype", "f16"}));
+  const std::vector<std::string> generate{
+      "generate",     file, "--prompt-ids", "5,9",
+      "--max-tokens", "1",  "--print-ids",  "--ignore-end"};
+  expectSuccess(
+      gptcCommand({"compile", changed, "-o", file, "--dtype", "f16"}));
   expectFailure(gptcCommand(generate), told);
   expectSuccess(
       gptcCommand({"compile", changed, "-o", file, "--dtype", "bf16"}));
@@ -127,9 +127,9 @@ TEST(F16, WeightsThatItDoesNotHoldAreNamed) {
 
 TEST(F16, ExportsWhatItStores) {
   TemporaryFolder folder;
-  expectSuccess(gptcCommand({"compile", model, "-o", folder / "a.gptc",
-                             "--dtype", "f16", "--embed-weights", "--entry",
-                             "decode"}));
+  expectSuccess(
+      gptcCommand({"compile", model, "-o", folder / "a.gptc", "--dtype", "f16",
+                   "--embed-weights", "--entry", "decode"}));
   expectSuccess(gptcCommand({"export", folder / "a.gptc", folder / "out"}));
   auto from = SafetensorsFile::open(model + "/model.safetensors");
   auto to = SafetensorsFile::open(folder / "out/model.safetensors");
