@@ -102,6 +102,19 @@ TEST_F(TaskExamplesTest, ClassesThatAreWholeNumbersSortByValue) {
   EXPECT_EQ(examples.label(1), 9.5);
 }
 
+TEST_F(TaskExamplesTest, ANameAmongTheNumbersOfASimilarityIsASlip) {
+  std::string table = "text_a,text_b,label\na,b,1.5\nc,d,nan\ne,f,2\n";
+  EXPECT_THAT(read("a.csv", table, "similarity"),
+              FailsWith(ErrorCode::Corrupt,
+                        "line 3: the label 'nan' is no finite number, and that "
+                        "of line 2 is one"));
+  ASSERT_TRUE(read("a.csv", table, "similarity", {}, LabelKind::Classes));
+  EXPECT_THAT(format.classes, ElementsAre("1.5", "2", "nan"));
+  ASSERT_TRUE(
+      read("a.csv", "text_a,text_b,label\na,b,yes\nc,d,no\n", "similarity"));
+  EXPECT_FALSE(format.task->isRegression());
+}
+
 TEST_F(TaskExamplesTest, AnEntailmentHasADelimiterAndTheLongestIsCutFirst) {
   ASSERT_VALUE(auto examples,
                read("a.csv", "a,b,y\nabcdef,xy,t\na,b,f\n", "entailment",

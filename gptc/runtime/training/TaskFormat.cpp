@@ -150,9 +150,20 @@ Expected<TaskFormat> formatOf(const std::string &path, const std::string &task,
   GPTC_TRY(Table table, readTable(path, {{format.label}}));
   bool numbers = labels == LabelKind::Numbers;
   if (labels == LabelKind::Natural && *kind == Task::Kind::Similarity) {
-    numbers = true;
-    for (size_t i = 0; numbers && i < table.rows(); ++i)
-      numbers = numberOf(table.cell(i, 0)).has_value();
+    std::optional<size_t> number, other; // The first row of each.
+    for (size_t i = 0; i < table.rows(); ++i) {
+      auto &first = numberOf(table.cell(i, 0)) ? number : other;
+      first = first.value_or(i);
+    }
+    // A slip among numbers would silently make classes of all of them.
+    if (number && other)
+      return failure(ErrorCode::Corrupt,
+                     "'{}', line {}: the label '{}' is no finite number, and "
+                     "that of line {} is one; correct it, or say --labels "
+                     "classes where labels are names",
+                     path, table.line(*other), table.cell(*other, 0),
+                     table.line(*number));
+    numbers = number.has_value();
   }
   if (!numbers) {
     GPTC_TRY(format.classes, classesOf(table, 0));

@@ -35,8 +35,9 @@ enum class LabelKind { Natural, Classes, Numbers };
 /// The format of training data in a table for a task of that name,
 /// "classification" for one or "text". `names` are columns in the place of the
 /// default ones, in their order, as "text=sentence". Labels of a similarity
-/// that are all numbers are numbers, all others are classes, sorted by name or
-/// by value where they are whole numbers, unless `labels` says otherwise.
+/// that are all numbers are numbers, and an error where some are; all others
+/// are classes, sorted by name or by value where they are whole numbers, unless
+/// `labels` says otherwise.
 /// Errors name the file, and the line where it is a line's.
 Expected<TaskFormat> formatOf(const std::string &path, const std::string &task,
                               const std::vector<std::string> &names,
