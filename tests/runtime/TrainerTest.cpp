@@ -10,6 +10,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 namespace gptc {
 namespace {
@@ -309,6 +310,15 @@ TEST_F(TrainerTest, AStateThatIsDamagedIsNotGoneOnFrom) {
     auto artifact = compiledModel(model, sizes);
     EXPECT_THAT(create(artifact),
                 FailsWith(ErrorCode::Corrupt, "is not what was saved; remove"));
+    for (const char *record : {"{", "[]"}) {
+      std::ofstream(statePath(options.output, 2) + "/training.json") << record;
+      EXPECT_THAT(create(artifact),
+                  FailsWith(ErrorCode::Corrupt, "is no record of a state; "
+                                                "remove '"));
+    }
+    fs::remove(statePath(options.output, 2) + "/training.json");
+    EXPECT_THAT(create(artifact), FailsWith(ErrorCode::NotFound,
+                                            "go on from the state before it"));
     fs::remove_all(statePath(options.output, 2));
     ASSERT_VALUE(auto again, create(artifact));
     EXPECT_EQ(again->step(), 1U);
@@ -342,7 +352,67 @@ TEST_F(TrainerTest, StopsWhereNumbersEnd) {
   ASSERT_FALSE(second);
   std::string message = second.error().message();
   EXPECT_NE(message.find("step 2 made a "), std::string::npos) << message;
+  EXPECT_NE(message.find(" of NaN, and left no finite numbers in '"),
+            std::string::npos)
+      << message;
   EXPECT_NE(message.find("the last good state is"), std::string::npos);
+}
+
+TEST_F(TrainerTest, StopsWhereValidationMakesNoNumber) {
+  options.schedule = {1e38, 0, Schedule::Fall::Constant, 10, 1};
+  auto trainer = open("wild");
+  ASSERT_NE(trainer, nullptr);
+  ASSERT_TRUE(trainer->train());
+  auto validation = trainer->validate(100);
+  ASSERT_FALSE(validation);
+  EXPECT_NE(
+      validation.error().message().find("step 1 made a validation loss of NaN, "
+                                        "and left no finite numbers in '"),
+      std::string::npos)
+      << validation.error().message();
+}
+
+TEST_F(TrainerTest, WeightsThatAreNoNumbersAreNotSaved) {
+  auto trainer = open("spoilt");
+  ASSERT_NE(trainer, nullptr);
+  ASSERT_TRUE(trainer->train());
+  ASSERT_SUCCESS(trainer->save());
+  ASSERT_TRUE(trainer->train());
+  const auto &variables = trainer->program().artifact().manifest().variables;
+  auto bias = std::find_if(variables.begin(), variables.end(),
+                           [](const auto &variable) {
+                             return variable->name == "h.1.mlp.c_fc.bias";
+                           });
+  ASSERT_NE(bias, variables.end());
+  std::vector<float> values((*bias)->shape[0]);
+  values[5] = -std::numeric_limits<float>::infinity();
+  ASSERT_SUCCESS(trainer->program().writeVariable(
+      size_t(bias - variables.begin()), std::as_bytes(std::span(values))));
+  auto saved = trainer->save();
+  ASSERT_FALSE(saved);
+  EXPECT_NE(saved.error().message().find(
+                "step 2 left no finite numbers in 'h.1.mlp.c_fc.bias'; the "
+                "last good state is '" +
+                statePath(options.output, 1) + "'"),
+            std::string::npos)
+      << saved.error().message();
+  ASSERT_VALUE(uint64_t newest, newestState(options.output));
+  EXPECT_EQ(newest, 1U);
+}
+
+TEST_F(TrainerTest, AStateThatCannotBeWrittenSaysWhatRemains) {
+  auto trainer = open("full");
+  ASSERT_NE(trainer, nullptr);
+  ASSERT_TRUE(trainer->train());
+  ASSERT_SUCCESS(trainer->save());
+  ASSERT_TRUE(trainer->train());
+  // A file in the place of the folder that the state is to be.
+  std::ofstream(statePath(options.output, 2)) << "mine";
+  auto saved = trainer->save();
+  ASSERT_FALSE(saved);
+  EXPECT_NE(saved.error().message().find("the last good state is '"),
+            std::string::npos)
+      << saved.error().message();
 }
 
 TEST_F(TrainerTest, ErrorsNameWhatIsWrong) {

@@ -108,6 +108,18 @@ Status addParts(
   return {};
 }
 
+/// Whether a variable's one tensor is what lies in memory, so that it needs no
+/// copy: that of a vocabulary is as large as some layers together.
+Expected<bool> isStoredAsWritten(const VariableT &variable,
+                                 const artifact::StorageT &storage) {
+  GPTC_TRY(std::vector<WeightPart> parts, partsOf(variable));
+  DataType type = toDataType(variable.type);
+  return storage.layout == artifact::Layout::RowMajor && parts.size() == 1 &&
+         !parts[0].transposed &&
+         writtenType(variable, parts[0], /*unchanged=*/false) == type &&
+         storage.bytes == elementCount(variable.shape) * sizeOf(type);
+}
+
 /// Whether a checkpoint gives a variable's values: it may lack optional ones.
 bool gives(const Checkpoint &checkpoint, const VariableT &variable) {
   auto &pieces = variable.pieces;
@@ -275,6 +287,14 @@ Expected<WrittenWeights> writeWeights(Executable &executable,
                     change);
     };
     GPTC_CHECK(addParts(variable, /*unchanged=*/false, load, tensors, written));
+    GPTC_TRY(bool same,
+             isStoredAsWritten(variable, *executable.target().storages[i]));
+    if (same && !change)
+      tensors.back().produce = [&executable,
+                                i](const PendingTensor::Sink &sink) -> Status {
+        GPTC_TRY(auto stored, executable.readVariable(i));
+        return sink(stored);
+      };
   }
   return finish(executable.artifact(), std::move(tensors), written, path,
                 progress);

@@ -3,19 +3,46 @@
 #include "gptc/runtime/session/FiniteValues.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
+#include <cstring>
 
 namespace gptc {
 
+namespace {
+
+/// Whether one of the values has all bits of the exponent, without a branch for
+/// each, so that it takes the time of reading them.
+template <typename T>
+bool holdsExponent(std::span<const std::byte> bytes, T exponent) {
+  bool found = false;
+  for (size_t i = 0; i + sizeof(T) <= bytes.size(); i += sizeof(T)) {
+    T bits;
+    std::memcpy(&bits, bytes.data() + i, sizeof(T));
+    found |= (bits & exponent) == exponent;
+  }
+  return found;
+}
+
+} // namespace
+
+bool areFinite(std::span<const std::byte> bytes, DataType type) {
+  switch (type) {
+  case DataType::F32:
+    return !holdsExponent<uint32_t>(bytes, 0x7f800000);
+  case DataType::BF16:
+    return !holdsExponent<uint16_t>(bytes, 0x7f80);
+  case DataType::F16:
+    return !holdsExponent<uint16_t>(bytes, 0x7c00);
+  case DataType::F64:
+    return !holdsExponent<uint64_t>(bytes, 0x7ff0000000000000);
+  default:
+    return true;
+  }
+}
+
 Status checkFinite(std::span<const float> values, const char *what,
                    uint64_t position) {
-  // Without a branch for each, so that it takes a few microseconds.
-  constexpr uint32_t exponent = 0x7f800000;
-  uint32_t found = 0;
-  for (float x : values)
-    found |= uint32_t((std::bit_cast<uint32_t>(x) & exponent) == exponent);
-  if (!found)
+  if (areFinite(std::as_bytes(values), DataType::F32))
     return {};
   auto place = std::find_if_not(values.begin(), values.end(),
                                 [](float x) { return std::isfinite(x); });

@@ -3,6 +3,7 @@
 #include "gptc/runtime/training/Trainer.h"
 
 #include "gptc/runtime/base/Philox.h"
+#include "gptc/runtime/session/FiniteValues.h"
 #include "gptc/runtime/training/Adapters.h"
 
 #include <algorithm>
@@ -104,8 +105,49 @@ std::string Trainer::whatRemains() const {
 }
 
 Error Trainer::withRemains(const Error &error) const {
-  return Error(error.code(), fmt::format("{}; {}, from which --resume goes on",
-                                         error.message(), whatRemains()));
+  auto saved = newestState(options_.output);
+  return Error(
+      error.code(),
+      fmt::format("{}; {}{}", error.message(), whatRemains(),
+                  saved && *saved > 0 ? ", from which --resume goes on" : ""));
+}
+
+Expected<std::string> Trainer::spoiltVariables(bool parametersAlone) {
+  const auto &variables = program_->artifact().manifest().variables;
+  std::string first;
+  uint64_t others = 0;
+  for (size_t i = 0; i < variables.size(); ++i) {
+    artifact::Role role = variables[i]->role;
+    if (role != artifact::Role::Parameter &&
+        (parametersAlone || role != artifact::Role::Optimizer))
+      continue;
+    GPTC_TRY(auto bytes, program_->readVariable(i));
+    if (areFinite(bytes, toDataType(variables[i]->type)))
+      continue;
+    if (first.empty())
+      first = variables[i]->name;
+    else
+      ++others;
+  }
+  if (first.empty())
+    return first;
+  return others == 0 ? fmt::format("'{}'", first)
+                     : fmt::format("'{}' and {} other{}", first, others,
+                                   others == 1 ? "" : "s");
+}
+
+Error Trainer::notFinite(const std::string &what, double value) {
+  auto spoilt = spoiltVariables(/*parametersAlone=*/false);
+  return Error(
+      ErrorCode::InvalidArgument,
+      fmt::format(
+          "step {} made a {} of {}{}; {}; try a lower --learning-rate "
+          "or a longer --warm-up",
+          step_, what, std::isnan(value) ? "NaN" : "infinity",
+          spoilt && !spoilt->empty()
+              ? fmt::format(", and left no finite numbers in {}", *spoilt)
+              : "",
+          whatRemains()));
 }
 
 /// The seed of a batch's dropout, of all batches that are read in a run.
@@ -146,24 +188,33 @@ Expected<TrainedStep> Trainer::train() {
   done.gradientNorm = double(norm_[0]);
   if (std::isfinite(done.loss) && std::isfinite(done.gradientNorm))
     return done;
-  return failure(
-      ErrorCode::InvalidArgument,
-      "step {} made {} of {}, no finite number; {}; try a lower "
-      "--learning-rate or a longer --warm-up",
-      done.step, std::isfinite(done.loss) ? "a gradient norm" : "a loss",
-      std::isfinite(done.loss) ? done.gradientNorm : done.loss, whatRemains());
+  return tl::unexpected(std::isfinite(done.loss)
+                            ? notFinite("gradient norm", done.gradientNorm)
+                            : notFinite("loss", done.loss));
 }
 
 Expected<std::optional<Validation>> Trainer::validate(uint64_t most) {
   auto validation = source_->validate(most);
   if (!validation)
     return tl::unexpected(withRemains(validation.error()));
+  if (const auto &found = *validation; found && !std::isfinite(found->loss))
+    return tl::unexpected(notFinite("validation loss", found->loss));
   return validation;
 }
 
 Status Trainer::save(std::optional<double> validationLoss) {
-  return saveState(options_.output, step_, {options_.keep, validationLoss},
-                   identity_, *program_);
+  GPTC_TRY(std::string spoilt, spoiltVariables(/*parametersAlone=*/true));
+  if (!spoilt.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "step {} left no finite numbers in {}; {}; try a lower "
+                   "--learning-rate or a longer --warm-up",
+                   step_, spoilt, whatRemains());
+  if (auto status =
+          saveState(options_.output, step_, {options_.keep, validationLoss},
+                    identity_, *program_);
+      !status)
+    return tl::unexpected(withRemains(status.error()));
+  return {};
 }
 
 } // namespace gptc

@@ -67,9 +67,12 @@ public:
   /// finite number, or the device fails: the weights are then worthless, and
   /// the newest state, which the error names, is what remains.
   Expected<TrainedStep> train();
-  /// As BatchSource::validate; an error says what remains.
+  /// As BatchSource::validate; an error, also of a loss that is no finite
+  /// number, says what remains.
   Expected<std::optional<Validation>> validate(uint64_t most);
   /// Writes the present state, with the validation loss if it was measured.
+  /// An error where a weight is no finite number, or it cannot be written,
+  /// says what remains.
   Status save(std::optional<double> validationLoss = {});
 
 private:
@@ -83,6 +86,12 @@ private:
     std::span<int32_t> seed; ///< Of dropout; empty where it has none.
   };
   Expected<Entry> openEntry(uint32_t index);
+  /// The error of a number of the last step that is not finite: names the
+  /// variables that are not, and what remains.
+  Error notFinite(const std::string &what, double value);
+  /// The variables that hold a value which is not finite, as "'wte.weight' and
+  /// 3 others"; empty where there is none.
+  Expected<std::string> spoiltVariables(bool parametersAlone);
   /// Adds to an error of the program what remains.
   Error withRemains(const Error &error) const;
   /// "the last good state is 'OUT/step-00000100'".

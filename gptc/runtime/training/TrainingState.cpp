@@ -82,19 +82,38 @@ std::array<const char *, 2> hashedFiles(const Artifact &artifact) {
           "optimizer.safetensors"};
 }
 
+/// In parts that are given back when they were read: a state is as large as
+/// what the run itself needs.
 Expected<std::string> digestOf(const std::string &path) {
+  constexpr size_t most = size_t(4) << 20;
   GPTC_TRY(MappedFile file, MappedFile::open(path));
-  return Sha256::hex(Sha256::of(file.bytes()));
+  Sha256 digest;
+  for (auto rest = file.bytes(); !rest.empty();) {
+    auto part = rest.first(std::min(most, rest.size()));
+    digest.update(part);
+    file.release(part);
+    rest = rest.subspan(part.size());
+  }
+  return Sha256::hex(digest.finish());
+}
+
+/// What to do about a state that cannot be used.
+std::string remedyFor(const std::string &folder) {
+  return fmt::format("remove '{}' to go on from the state before it", folder);
 }
 
 /// A state's training.json.
 Expected<nlohmann::json> readRecord(const std::string &folder) {
   std::string path = folder + "/training.json";
-  GPTC_TRY(std::string text, readTextFile(path));
-  GPTC_TRY(nlohmann::json json, parseJson(text, path));
-  if (!json.is_object())
-    return failure(ErrorCode::Corrupt, "'{}' is no record of a state", path);
-  return json;
+  auto text = readTextFile(path);
+  if (!text)
+    return failure(text.error().code(), "{}; {}", text.error().message(),
+                   remedyFor(folder));
+  auto json = parseJson(*text, path);
+  if (!json || !json->is_object())
+    return failure(ErrorCode::Corrupt, "'{}' is no record of a state; {}", path,
+                   remedyFor(folder));
+  return std::move(*json);
 }
 
 Status checkFiles(const std::string &folder, const nlohmann::json &record,
@@ -104,10 +123,8 @@ Status checkFiles(const std::string &folder, const nlohmann::json &record,
     GPTC_TRY(std::string found, digestOf(folder + "/" + name));
     if (digests == record.end() || !digests->is_object() ||
         !digests->contains(name) || (*digests)[name] != found)
-      return failure(ErrorCode::Corrupt,
-                     "'{}/{}' is not what was saved; remove '{}' to go on from "
-                     "the state before it",
-                     folder, name, folder);
+      return failure(ErrorCode::Corrupt, "'{}/{}' is not what was saved; {}",
+                     folder, name, remedyFor(folder));
   }
   return {};
 }
@@ -242,6 +259,7 @@ Status loadState(const std::string &output, uint64_t step,
                      "'{}/optimizer.safetensors' lacks '{}' of {} bytes",
                      folder, variables[i]->name, bytes);
     GPTC_CHECK(program.writeVariable(i, found->second.bytes));
+    file.release(found->second.bytes);
   }
   return {};
 }
