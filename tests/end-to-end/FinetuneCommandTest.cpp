@@ -287,6 +287,27 @@ TEST_F(Finetune, GoesOnWithTheSameBits) {
               folder.read(std::string("broken/step-00000006/") + file));
 }
 
+TEST_F(Finetune, ARunThatCannotGoOnLeavesTheFolderAsItWas) {
+  writeData(".csv", "text,label\n", 16,
+            [&] { return std::string(coin() ? "a b,x" : "b a,y"); });
+  finetune("classification", ".csv", "run", {"--epochs", "1"});
+  std::string program = folder.read("run/program.gptc");
+  std::string format = folder.read("run/finetune.json");
+  ASSERT_THAT(format, HasSubstr("\"y\""));
+  // Three classes of other names.
+  writeData(".csv", "text,label\n", 16, [&, i = 0]() mutable {
+    return "a b," + std::string(1, char('p' + i++ % 3));
+  });
+  CommandResult result =
+      gptcCommand({"finetune", model, "--task", "classification", "--train",
+                   folder / "train.csv", "--out", folder / "run", "--batch",
+                   "16", "--epochs", "2", "--resume"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("task.head.weight"));
+  EXPECT_TRUE(folder.read("run/program.gptc") == program);
+  EXPECT_EQ(folder.read("run/finetune.json"), format);
+}
+
 TEST_F(Finetune, MistakesAreTold) {
   writeData(".csv", "text,label\n", 20,
             [&] { return std::string(coin() ? "a b,x" : "b a,y"); });
@@ -319,6 +340,23 @@ TEST_F(Finetune, MistakesAreTold) {
   expectError(
       with(model, train, {"--task", "classification", "--lora-alpha", "2"}),
       "ask for them with --lora RANK");
+  ASSERT_EQ(gptcCommand({"compile", model, "--task", "classification",
+                         "--outputs", "2", "--entry", "train_step,predict",
+                         "--batch", "2", "--context", "8", "--cpu", "host",
+                         "-o", folder / "task.gptc"})
+                .code,
+            0);
+  std::string task = folder / "task.gptc";
+  for (const std::vector<std::string> &option :
+       {std::vector<std::string>{"--auxiliary", "0.3"},
+        {"--lora", "2"},
+        {"--lora-alpha", "2"},
+        {"--lora-targets", "c_attn"}}) {
+    std::vector<std::string> more{"--task", "classification"};
+    more.insert(more.end(), option.begin(), option.end());
+    expectError(with(task, train, more),
+                "is compiled already, and " + option[0] + " is for models");
+  }
   expectError(
       {"predict", folder / "nowhere", "--input", train, "-o", folder / "o.csv"},
       "nowhere");

@@ -146,6 +146,79 @@ TEST_F(TrainCommand, AKilledRunGoesOnToTheSameBits) {
   EXPECT_FALSE(std::getline(found, a));
 }
 
+TEST_F(TrainCommand, AModelIsCompiledWithTheEntriesThatTheRunNeeds) {
+  CommandResult result =
+      gptcCommand({"train", model, "--data", folder / "data", "--out",
+                   folder / "run", "--batch", "1", "--context", "23", "--steps",
+                   "2", "--accumulate", "2", "--sample", "JULIET:"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("46 tokens a step"), std::string::npos)
+      << result.err;
+  EXPECT_NE(result.err.find("  | JULIET:"), std::string::npos) << result.err;
+}
+
+TEST_F(TrainCommand, ARunThatCannotGoOnLeavesTheFolderAsItWas) {
+  expectSuccess(train("run", {}, "2"));
+  std::string program = folder.read("run/program.gptc");
+  ASSERT_FALSE(program.empty());
+  expectSuccess({"compile", model, "-o", folder / "other.gptc", "--entry",
+                 "train_step,score", "--batch", "2", "--context", "23"});
+  auto other = train("run", {"--resume"});
+  other[1] = folder / "other.gptc";
+  auto compiled = train("run", {"--resume", "--batch", "2", "--context", "23"});
+  compiled[1] = model;
+  for (const auto &arguments : {other, compiled}) {
+    CommandResult result = gptcCommand(arguments);
+    EXPECT_EQ(result.code, 1);
+    EXPECT_NE(result.err.find("was saved with batch 1, and this run has 2"),
+              std::string::npos)
+        << result.err;
+    EXPECT_TRUE(folder.read("run/program.gptc") == program);
+  }
+  CommandResult result = gptcCommand(train("run", {"--resume"}));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("going on after step 2\n"), std::string::npos)
+      << result.err;
+}
+
+TEST_F(TrainCommand, WithoutValidationProgressIsToldAllTheSame) {
+  expectSuccess({"prepare", folder / "text.txt", "-o", folder / "all",
+                 "--tokenizer", model});
+  auto arguments = train("run");
+  arguments[3] = folder / "all";
+  CommandResult result = gptcCommand(arguments);
+  ASSERT_EQ(result.code, 0) << result.err;
+  for (const char *line : {"\nstep 3/6: loss ", "\nstep 6/6: loss "})
+    EXPECT_NE(result.err.find(line), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("validation"), std::string::npos) << result.err;
+}
+
+TEST_F(TrainCommand, ThePeakIsThePlannedOne) {
+  // Its state is larger than what a process has beside.
+  fs::create_directory(folder / "wide");
+  for (const char *file : {"vocab.json", "merges.txt"})
+    fs::copy(model + "/" + file, folder / "wide");
+  folder.write("wide/config.json",
+               R"({"model_type": "gpt2", "vocab_size": 512, "n_positions": 64,
+                   "n_embd": 768, "n_layer": 2, "n_head": 12,
+                   "bos_token_id": 0, "eos_token_id": 0})");
+  expectSuccess({"compile", folder / "wide", "--init-seed", "1", "-o",
+                 folder / "wide.gptc", "--entry", "train_step,score", "--batch",
+                 "1", "--context", "23"});
+  for (std::vector<std::string> more :
+       {std::vector<std::string>{}, {"--resume"}}) {
+    more.emplace_back("--json");
+    auto arguments = train("wide-run", more, more.size() == 1 ? "2" : "3");
+    arguments[1] = folder / "wide.gptc";
+    CommandResult result = gptcCommand(arguments);
+    ASSERT_EQ(result.code, 0) << result.err;
+    auto summary = nlohmann::json::parse(result.out);
+    auto planned = summary["planned_bytes"].get<double>();
+    EXPECT_GT(planned, 170e6); // Of which 118 MB are moments.
+    EXPECT_LT(summary["peak_rss_bytes"].get<double>(), planned + (30 << 20));
+  }
+}
+
 TEST_F(TrainCommand, AnInterruptedRunSavesAndSaysHowToGoOn) {
   std::vector<std::string> arguments = train("stopped", {}, "1000000");
   arguments.insert(arguments.begin(), GPTC_COMMAND);
@@ -265,8 +338,16 @@ TEST_F(TrainCommand, MistakesAreSentences) {
   expectError(train("run"), "holds a run of 1 steps; go on with --resume");
   expectError(train("other", {"--schedule", "steep"}),
               "choose constant, linear or cosine");
+  expectError(train("other", {"--schedule", "constant", "--last-rate", "0.5"}),
+              "--last-rate: 0.5 is where a rate that falls ends");
+  expectError(train("other", {"--batch-growth", "100"}),
+              "--batch-growth: steps of one batch cannot grow");
+  expectError(train("other", {"--backend", "reference"}),
+              "--backend: 'reference' runs single entries");
   expectError(train("text.txt"), "cannot create the folder");
-  expectError(train("other", {"--batch", "7"}), "is compiled already");
+  expectError(train("other", {"--batch", "7"}),
+              "is compiled already, and --batch is for models; compile it with "
+              "it");
   expectError({"train", "gpt2-124m", "--data", folder / "data", "--out",
                folder / "new", "--recipe", "none"},
               "--recipe: 'none' is no recipe; choose from gpt1, gpt1-finetune, "

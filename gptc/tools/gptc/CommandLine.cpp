@@ -186,6 +186,11 @@ loadProgram(std::shared_ptr<const Artifact> artifact,
 Expected<std::unique_ptr<Executable>>
 loadExecutable(std::shared_ptr<const Artifact> artifact,
                const RunOptions &options) {
+  if (options.backend == "reference")
+    return failure(
+        ErrorCode::Unsupported,
+        "--backend: 'reference' runs single entries, for run, score, "
+        "generate and compare; choose cpu or vulkan");
   if (!options.usesVulkan(*artifact))
     return loadProgram(std::move(artifact), options);
   if (!options.cpu.empty())
@@ -326,6 +331,15 @@ Expected<std::vector<int32_t>> parseIds(const std::string &text,
       return ids;
     at = next + 1;
   }
+}
+
+std::optional<uint64_t> peakResident() {
+  std::ifstream file("/proc/self/status");
+  constexpr std::string_view name = "VmHWM:";
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with(name))
+      return std::strtoull(line.c_str() + name.size(), nullptr, 10) * 1024;
+  return std::nullopt;
 }
 
 std::string cpuName() {

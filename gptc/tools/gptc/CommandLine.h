@@ -133,6 +133,10 @@ Expected<std::vector<int32_t>> parseIds(const std::string &text,
                                         const std::string &option);
 /// The CPU's name as /proc/cpuinfo has it.
 std::string cpuName();
+
+/// The most memory that this process had resident, where the kernel tells it.
+/// That of getrusage() outlives exec: it may be that of who started this.
+std::optional<uint64_t> peakResident();
 /// Makes the options of all commands refuse empty values, and those for numbers
 /// whatever is none; whole numbers are not below 0.
 void checkValues(CLI::App &app);

@@ -2,7 +2,6 @@
 
 #include "TrainingRun.h"
 
-#include "gptc/runtime/base/File.h"
 #include "gptc/runtime/training/TaskPrediction.h"
 
 #include <algorithm>
@@ -28,12 +27,6 @@ Expected<LabelKind> parseLabels(const std::string &name) {
   return failure(ErrorCode::InvalidArgument,
                  "--labels: '{}' is not known; choose classes or numbers",
                  name);
-}
-
-Status writeText(const std::string &path, std::string_view text) {
-  GPTC_TRY(AtomicFile file, AtomicFile::create(path));
-  GPTC_CHECK(file.write(std::as_bytes(std::span(text))));
-  return file.commit();
 }
 
 /// What texts are read with.
@@ -133,9 +126,7 @@ Status run(Options &options) {
       compile.batch = std::min<uint64_t>(32, training->size());
   }
   GPTC_TRY(auto artifact, openTrained(run, entries));
-  GPTC_CHECK(keepArtifact(artifact->path(), output));
-  GPTC_CHECK(writeText(output + "/" + formatFile, describe(format)));
-
+  run.files = {{formatFile, describe(format)}};
   uint64_t examples =
       run.trainer.accumulate * artifact->manifest().model->batch;
   uint64_t perEpoch = (training->size() + examples - 1) / examples;

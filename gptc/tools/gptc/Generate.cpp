@@ -53,17 +53,6 @@ double sinceProcessStart() {
          ticks / double(::sysconf(_SC_CLK_TCK));
 }
 
-/// The most memory that this process had resident, where the kernel tells it.
-/// That of getrusage() outlives exec: it may be that of who started this.
-std::optional<uint64_t> peakResident() {
-  std::ifstream file("/proc/self/status");
-  constexpr std::string_view name = "VmHWM:";
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with(name))
-      return std::strtoull(line.c_str() + name.size(), nullptr, 10) * 1024;
-  return std::nullopt;
-}
-
 /// The prompt from whichever option gives it, or standard input.
 Expected<Prompt> readPrompt(const Options &options,
                             const Tokenizer *tokenizer) {

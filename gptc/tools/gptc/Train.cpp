@@ -15,13 +15,7 @@ struct Options {
 Status run(const Options &options) {
   const TrainerOptions &trainer = options.run.trainer;
   GPTC_TRY(auto folder, TrainingFolder::take(trainer.output, trainer.resume));
-  std::vector<std::string> entries{"train_step", "score"};
-  if (trainer.accumulate > 1)
-    entries.emplace_back("accumulate_gradients");
-  if (!options.run.sample.empty())
-    entries.insert(entries.end(), {"prefill", "decode"});
-  GPTC_TRY(auto artifact, openTrained(options.run, entries));
-  GPTC_CHECK(keepArtifact(artifact->path(), trainer.output));
+  GPTC_TRY(auto artifact, openTrained(options.run, {"train_step", "score"}));
   GPTC_TRY(Json summary,
            runTraining(options.run, artifact,
                        preparedBatches(options.data, options.seed)));

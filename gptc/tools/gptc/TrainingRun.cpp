@@ -12,6 +12,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
+#include <fmt/ranges.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -56,6 +57,10 @@ Status writeSample(Trainer &trainer, const std::string &prompt) {
   return {};
 }
 
+uint64_t plannedBytes(const Executable &program) {
+  return program.weightsBytes() + program.stateBytes() + program.arenaBytes();
+}
+
 using Metrics = std::vector<std::pair<std::string, double>>;
 
 /// ", accuracy 0.9312, F1 0.9010".
@@ -71,6 +76,62 @@ Json toJson(const Metrics &metrics) {
   for (const auto &[name, value] : metrics)
     json[name] = value;
   return json;
+}
+
+Status writeText(const std::string &path, std::string_view text) {
+  GPTC_TRY(AtomicFile file, AtomicFile::create(path));
+  GPTC_CHECK(file.write(std::as_bytes(std::span(text))));
+  return file.commit();
+}
+
+/// Where a model is compiled to while the folder's artifact is still that of
+/// its states.
+constexpr const char *newProgramFile = ".gptc-partial-program.gptc";
+
+/// Puts the artifact that is trained into the folder, where export and predict
+/// look for it.
+Status keepArtifact(const std::string &path, const std::string &output) {
+  std::string kept = output + "/" + programFile;
+  std::error_code code;
+  if (fs::equivalent(path, kept, code))
+    return {};
+  std::string made = output + "/" + newProgramFile;
+  if (path != made) {
+    fs::remove(made, code);
+    fs::create_hard_link(path, made, code);
+    if (code)
+      fs::copy_file(path, made, code);
+    if (code)
+      return failure(ErrorCode::Io, "cannot copy '{}' to '{}': {}", path, kept,
+                     code.message());
+  }
+  fs::rename(made, kept, code);
+  if (code)
+    return failure(ErrorCode::Io, "cannot rename '{}' to '{}': {}", made, kept,
+                   code.message());
+  return {};
+}
+
+/// The options of `request` that shape a program: what is compiled has them.
+std::vector<std::string> shapingOptions(const CompileRequest &request) {
+  std::vector<std::string> given;
+  auto add = [&](const char *option, bool is) {
+    if (is)
+      given.emplace_back(option);
+  };
+  add("--batch", request.batch != 0);
+  add("--context", request.context != 0);
+  add("--dtype", !request.dtype.empty());
+  add("--recipe", !request.recipe.empty());
+  add("--dropout", request.dropout.has_value());
+  add("--clip", request.clip.has_value());
+  add("--memory", request.memory != 0);
+  add("--init-seed", request.initSeed.has_value());
+  add("--auxiliary", request.auxiliary.has_value());
+  add("--lora", request.loraRank != 0);
+  add("--lora-alpha", request.loraAlpha != 0);
+  add("--lora-targets", !request.loraTargets.empty());
+  return given;
 }
 
 /// Does the steps that are left, and says on a terminal how it goes.
@@ -114,8 +175,11 @@ Status trainAll(const Options &options, Trainer &trainer, TrainingLog &log,
         last.step, options.steps, last.loss, last.gradientNorm,
         last.learningRate, tokensPerSecond);
     if (line.validationLoss)
-      say(fmt::format("{}{}, validation {:.4f}{}\n", terminal ? "\r\033[K" : "",
-                      text, *line.validationLoss, formatMetrics(line.metrics)));
+      text += fmt::format(", validation {:.4f}{}", *line.validationLoss,
+                          formatMetrics(line.metrics));
+    // Also without data for validation: a log shall not be empty for hours.
+    if (end || last.step % options.validateEvery == 0)
+      say(fmt::format("{}{}\n", terminal ? "\r\033[K" : "", text));
     else if (terminal)
       say(fmt::format("\r\033[K{}, {:.0f} s left", text, left));
     if (line.validationLoss && !options.sample.empty())
@@ -129,7 +193,10 @@ Status trainAll(const Options &options, Trainer &trainer, TrainingLog &log,
   summary = {{"steps", trainer.step()},
              {"steps_done", trainer.step() - first},
              {"tokens_per_step", trainer.tokensPerStep()},
+             {"planned_bytes", plannedBytes(trainer.program())},
              {"seconds", secondsSince(begin)}};
+  if (auto peak = peakResident())
+    summary["peak_rss_bytes"] = *peak;
   if (trainer.step() > first)
     summary["loss"] = last.loss;
   if (validation)
@@ -166,6 +233,10 @@ Expected<std::string> chooseSchedule(const Options &options,
     how.growth = recipe->growth;
   if (options.batchGrowth)
     how.growth.overTokens = *options.batchGrowth;
+  if (options.batchGrowth.value_or(0) > 0 && how.accumulate == 1)
+    return failure(ErrorCode::InvalidArgument,
+                   "--batch-growth: steps of one batch cannot grow; say with "
+                   "--accumulate how many batches they grow to");
   StepSizes sizes(how.growth, how.accumulate, tokensOfBatch(artifact));
   Schedule &schedule = how.schedule;
   if (recipe)
@@ -182,6 +253,12 @@ Expected<std::string> chooseSchedule(const Options &options,
   if (!options.schedule.empty()) {
     GPTC_TRY(schedule.fall, parseFall(options.schedule));
   }
+  if (options.lastRate && schedule.fall == Schedule::Fall::Constant)
+    return failure(ErrorCode::InvalidArgument,
+                   "--last-rate: {} is where a rate that falls ends, and a "
+                   "constant one does not fall; leave it out, or choose "
+                   "--schedule linear or cosine",
+                   *options.lastRate);
   std::string told = fmt::format(
       "learning rate {:.3g} after {} steps, {} to {:.3g}{}", schedule.peak,
       schedule.warmUp, toString(schedule.fall),
@@ -234,19 +311,18 @@ TrainingFolder::~TrainingFolder() {
 Expected<std::shared_ptr<const Artifact>>
 openTrained(const Options &options, const std::vector<std::string> &entries) {
   std::string path = options.compile.model;
-  const CompileRequest &given = options.compile;
-  if (path.ends_with(".gptc") &&
-      (given.batch || given.context || !given.recipe.empty() ||
-       given.initSeed || given.dropout || given.clip || given.memory ||
-       !given.dtype.empty()))
-    return failure(
-        ErrorCode::InvalidArgument,
-        "'{}' is compiled already: --batch, --context, --dtype, "
-        "--recipe, --dropout, --clip, --memory and --init-seed are for models; "
-        "compile it with them",
-        path);
+  auto shaping = shapingOptions(options.compile);
+  if (path.ends_with(".gptc") && !shaping.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "'{}' is compiled already, and {} {} for models; compile it "
+                   "with {}",
+                   path, fmt::join(shaping, ", "),
+                   shaping.size() == 1 ? "is" : "are",
+                   shaping.size() == 1 ? "it" : "them");
   if (!path.ends_with(".gptc")) {
-    path = options.trainer.output + "/" + programFile;
+    GPTC_TRY(uint64_t newest, newestState(options.trainer.output));
+    path = options.trainer.output + "/" +
+           (newest > 0 ? newProgramFile : programFile);
     CompileRequest request = options.compile;
     request.output = path;
     request.entries = entries;
@@ -267,21 +343,6 @@ openTrained(const Options &options, const std::vector<std::string> &entries) {
     say(describe(recomputed));
   }
   return Artifact::open(path);
-}
-
-Status keepArtifact(const std::string &path, const std::string &output) {
-  std::string kept = output + "/" + programFile;
-  std::error_code code;
-  if (fs::equivalent(path, kept, code))
-    return {};
-  fs::remove(kept, code);
-  fs::create_hard_link(path, kept, code);
-  if (code)
-    fs::copy_file(path, kept, fs::copy_options::overwrite_existing, code);
-  if (code)
-    return failure(ErrorCode::Io, "cannot copy '{}' to '{}': {}", path, kept,
-                   code.message());
-  return {};
 }
 
 Expected<std::string> chooseState(const std::string &folder,
@@ -336,20 +397,23 @@ Expected<Json> runTraining(const Options &options,
   };
   GPTC_TRY(std::string recipe, chooseSchedule(options, *artifact, how));
   GPTC_TRY(auto trainer, Trainer::create(artifact, how, std::move(source)));
+  GPTC_CHECK(keepArtifact(artifact->path(), output));
+  for (const auto &[name, text] : options.files)
+    GPTC_CHECK(writeText(output + "/" + name, text));
   // A run that goes on has its state's, but for what adapters stand beside.
   if (trainer->step() == 0 || artifact->findFile(adaptersFile))
     GPTC_CHECK(tellOtherWeights(*artifact, options.compile.checkpoint));
   const Executable &program = trainer->program();
-  uint64_t peak =
-      program.weightsBytes() + program.stateBytes() + program.arenaBytes();
-  say(fmt::format("{}: {} of memory planned ({} of weights, {} of state, {} of "
-                  "arena); {} of data, {} tokens a step\n",
-                  artifact->manifest().model->name, formatBytes(peak),
-                  formatBytes(program.weightsBytes()),
-                  formatBytes(program.stateBytes()),
-                  formatBytes(program.arenaBytes()), trainer->source().size(),
-                  trainer->tokensPerStep()));
+  say(fmt::format(
+      "{}: {} of memory planned ({} of weights, {} of state, {} of "
+      "arena); {} of data, {} tokens a step\n",
+      artifact->manifest().model->name, formatBytes(plannedBytes(program)),
+      formatBytes(program.weightsBytes()), formatBytes(program.stateBytes()),
+      formatBytes(program.arenaBytes()), trainer->source().size(),
+      trainer->tokensPerStep()));
   say(recipe + "\n");
+  if (trainer->step() > 0)
+    say(fmt::format("going on after step {}\n", trainer->step()));
   // A sample that cannot be made is told before the first step.
   if (!options.sample.empty())
     GPTC_CHECK(writeSample(*trainer, options.sample));

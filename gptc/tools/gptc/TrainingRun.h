@@ -7,6 +7,8 @@
 
 #include "gptc/runtime/training/Trainer.h"
 
+#include <map>
+
 namespace gptc::tool {
 
 /// What train and finetune are asked for alike.
@@ -23,6 +25,8 @@ struct TrainingRunOptions {
   uint64_t steps = 1000, saveEvery = 100, validateEvery = 100;
   /// Windows or examples of the data for validation, at most.
   uint64_t validateWith = 64;
+  /// Texts to put into the folder beside the artifact, by name.
+  std::map<std::string, std::string> files;
   bool json = false;
 
   /// Options of the learning rate, of what stays, and of the machine.
@@ -48,14 +52,10 @@ private:
 inline constexpr const char *programFile = "program.gptc";
 
 /// The artifact to train: the one that was given, or the model compiled into
-/// the output folder with `entries`.
+/// the output folder with `entries`, and what accumulating and samples need.
 Expected<std::shared_ptr<const Artifact>>
 openTrained(const TrainingRunOptions &options,
             const std::vector<std::string> &entries);
-
-/// Puts the artifact that is trained into the folder, where export and predict
-/// look for it.
-Status keepArtifact(const std::string &path, const std::string &output);
 
 /// The state of a folder that is asked for, the best, or the newest where none
 /// was measured.
@@ -67,9 +67,11 @@ Expected<std::unique_ptr<Executable>>
 loadState(std::shared_ptr<const Artifact> artifact, const std::string &state,
           RunOptions options);
 
-/// Does the steps that are left, tells how it goes, and leaves states, log and
-/// plots in the folder, which is taken. The learning rate is the recipe's
-/// where no option says otherwise. Returns what to print as JSON.
+/// Does the steps that are left, tells how it goes, and leaves the artifact,
+/// where export and predict look for it, states, log and plots in the folder,
+/// which is taken. A run that cannot go on leaves the folder as it was. The
+/// learning rate is the recipe's where no option says otherwise. Returns what
+/// to print as JSON.
 Expected<Json> runTraining(const TrainingRunOptions &options,
                            const std::shared_ptr<const Artifact> &artifact,
                            std::unique_ptr<BatchSource> source);
