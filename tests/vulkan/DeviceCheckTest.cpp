@@ -68,11 +68,11 @@ TEST_P(WholeDeviceCheck, FindsTheOpTableRight) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, WholeDeviceCheck,
-                         testing::Values("f32", "bf16"),
+                         testing::Values("f32", "bf16", "f16"),
                          [](const auto &info) { return info.param; });
 
 TEST_F(DeviceCheck, FindsEveryVariantRight) {
-  for (const char *type : {"f32", "bf16"}) {
+  for (const char *type : {"f32", "bf16", "f16"}) {
     CheckSuite suite = open(type);
     EXPECT_GT(suite.cases().size(), 40u);
     for (const auto &variant : suite.target().variants) {

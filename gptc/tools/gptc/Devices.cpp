@@ -216,7 +216,7 @@ Status checkDevices(const Options &options, DeviceRecords &records,
                     Findings &findings) {
   GPTC_TRY(auto devices, vulkan::listDevices());
   std::vector<vulkan::CheckSuite> suites;
-  for (const char *type : {"f32", "bf16"}) {
+  for (const char *type : {"f32", "bf16", "f16"}) {
     GPTC_TRY(auto suite, vulkan::CheckSuite::open(checkFolder(), type));
     suites.push_back(std::move(suite));
   }

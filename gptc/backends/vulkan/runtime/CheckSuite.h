@@ -39,7 +39,7 @@ struct CheckCase {
 /// Immutable, safe to share between threads.
 class CheckSuite {
 public:
-  /// Of products in `type` ("f32", "bf16"): FOLDER/TYPE.gptc and
+  /// Of products in `type` ("f32", "bf16", "f16"): FOLDER/TYPE.gptc and
   /// FOLDER/TYPE.safetensors.
   static Expected<CheckSuite> open(const std::string &folder,
                                    const std::string &type);
