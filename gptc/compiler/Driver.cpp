@@ -274,10 +274,11 @@ Status checkVariables(const artifact::ManifestT &manifest,
 
 } // namespace
 
-Expected<CompileSummary> compileModule(mlir::ModuleOp module,
-                                       const CarriedFiles &files,
-                                       const std::string &output, Dump &dump,
-                                       const TextProgress &progress) {
+Expected<CompileSummary>
+compileModule(mlir::ModuleOp module, const CarriedFiles &files,
+              const std::string &output, Dump &dump,
+              const TextProgress &progress,
+              const std::vector<vulkan::VulkanTarget> &vulkanTargets) {
   Clock::time_point begin = Clock::now();
   GPTC_TRY(ModuleInfo info, infoOf(module));
   std::vector<char> bytecode;
@@ -314,7 +315,8 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
     else
       GPTC_CHECK(checkVariables(manifest, described, name));
     GPTC_TRY(auto target, describeTarget(name, own, info));
-    GPTC_CHECK(addVariants(name, own, info, *target, blobs, dump, progress));
+    GPTC_CHECK(addVariants(name, own, info, *target, blobs, dump, progress,
+                           vulkanTargets));
     targets.push_back(std::move(target));
   }
   CarriedFiles carried = files;
@@ -380,9 +382,10 @@ Expected<CompileSummary> compileModule(mlir::ModuleOp module,
   return summary;
 }
 
-Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
-                                      uint64_t seed, const std::string &output,
-                                      const std::vector<std::string> &targets) {
+Expected<CompileSummary>
+compileGraph(Graph &graph, const std::string &type, uint64_t seed,
+             const std::string &output, const std::vector<std::string> &targets,
+             const std::vector<vulkan::VulkanTarget> &vulkanTargets) {
   GPTC_CHECK(graph.finish());
   mlir::ModuleOp module = moduleOf(graph);
   ModuleInfo info;
@@ -396,7 +399,7 @@ Expected<CompileSummary> compileGraph(Graph &graph, const std::string &type,
   GPTC_CHECK(addCosts(module, info));
   attach(module, info);
   GPTC_TRY(auto dump, Dump::create(""));
-  return compileModule(module, {}, output, *dump);
+  return compileModule(module, {}, output, *dump, {}, vulkanTargets);
 }
 
 Expected<CompileSummary> compileModel(const CompileRequest &request) {

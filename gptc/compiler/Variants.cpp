@@ -5,6 +5,8 @@
 #include "gptc/backends/cpu/compiler/CpuBackend.h"
 #include "gptc/backends/vulkan/compiler/VulkanBackend.h"
 
+#include <map>
+
 namespace gptc {
 
 namespace {
@@ -84,30 +86,80 @@ Status addCpuVariants(mlir::ModuleOp module, const ModuleInfo &info,
   return {};
 }
 
-Status addVulkanVariants(mlir::ModuleOp module, artifact::TargetT &target,
-                         std::vector<PendingBlob> &blobs, Dump &dump,
-                         const TextProgress &progress) {
-  for (const vulkan::VulkanTarget &vulkanTarget : vulkan::vulkanTargets()) {
-    GPTC_TRY(std::vector<vulkan::EncodedKernel> kernels,
-             vulkan::encodeKernels(
-                 module, vulkanTarget,
-                 kernelDump(dump, "vulkan-" + vulkanTarget.name),
-                 kernelProgress(progress, "vulkan " + vulkanTarget.name)));
-    auto variant = std::make_unique<artifact::VariantT>();
-    variant->name = vulkanTarget.name;
-    variant->features = vulkanTarget.required;
-    for (const vulkan::EncodedKernel &kernel : kernels) {
-      auto implementation = std::make_unique<artifact::ImplementationT>();
-      implementation->spirv = std::make_unique<artifact::BlobT>();
-      implementation->tiles = kernel.tiles;
-      implementation->rows_per_block = kernel.rowsPerBlock;
-      implementation->inner_tiles = kernel.innerTiles;
+/// What was made of a target so far: kernels that another one shares stand in
+/// the artifact once.
+struct EncodedTarget {
+  std::vector<vulkan::EncodedKernel> kernels;
+  size_t firstBlob = 0;
+};
+
+/// Describes kernels in a variant, of which those that `shared` holds for have
+/// their blobs already, from number `sharedBlob` on.
+void describeKernels(const std::vector<vulkan::EncodedKernel> &kernels,
+                     const std::vector<bool> &shared, size_t sharedBlob,
+                     artifact::VariantT &variant,
+                     std::vector<PendingBlob> &blobs) {
+  for (const auto &[i, kernel] : llvm::enumerate(kernels)) {
+    auto implementation = std::make_unique<artifact::ImplementationT>();
+    implementation->spirv = std::make_unique<artifact::BlobT>();
+    implementation->tiles = kernel.tiles;
+    implementation->rows_per_block = kernel.rowsPerBlock;
+    implementation->inner_tiles = kernel.innerTiles;
+    if (shared[i])
+      blobs[sharedBlob + i].same.push_back(implementation->spirv.get());
+    else
       blobs.push_back(PendingBlob::of(implementation->spirv.get(),
                                       std::as_bytes(std::span(kernel.spirv))));
-      variant->implementations.push_back(std::move(implementation));
-    }
-    target.variants.push_back(std::move(variant));
+    variant.implementations.push_back(std::move(implementation));
   }
+}
+
+std::unique_ptr<artifact::VariantT>
+describeVariant(const vulkan::VulkanTarget &target) {
+  auto variant = std::make_unique<artifact::VariantT>();
+  variant->name = target.name;
+  variant->features = target.required;
+  return variant;
+}
+
+/// Targets with matrices come behind those whose other kernels they share, and
+/// are left out where no product is for them.
+Status addVulkanVariants(mlir::ModuleOp module,
+                         const std::vector<vulkan::VulkanTarget> &targets,
+                         artifact::TargetT &target,
+                         std::vector<PendingBlob> &blobs, Dump &dump,
+                         const TextProgress &progress) {
+  std::map<std::string, EncodedTarget> encoded;
+  std::map<std::string, std::unique_ptr<artifact::VariantT>> variants;
+  for (bool withMatrices : {false, true})
+    for (const vulkan::VulkanTarget &one : targets) {
+      if (one.matrixType.empty() == withMatrices)
+        continue;
+      std::vector<bool> shared = vulkan::multiplyMatrices(module, one);
+      if (withMatrices && !llvm::is_contained(shared, true))
+        continue;
+      auto found = encoded.find(one.otherwise);
+      bool shares = found != encoded.end();
+      shared.flip();
+      if (!shares)
+        shared.assign(shared.size(), false);
+      EncodedTarget made;
+      made.firstBlob = blobs.size();
+      GPTC_TRY(made.kernels,
+               vulkan::encodeKernels(
+                   module, one, kernelDump(dump, "vulkan-" + one.name),
+                   kernelProgress(progress, "vulkan " + one.name),
+                   shares ? llvm::ArrayRef(found->second.kernels)
+                          : llvm::ArrayRef<vulkan::EncodedKernel>()));
+      auto variant = describeVariant(one);
+      describeKernels(made.kernels, shared,
+                      shares ? found->second.firstBlob : 0, *variant, blobs);
+      encoded[one.name] = std::move(made);
+      variants[one.name] = std::move(variant);
+    }
+  for (const vulkan::VulkanTarget &one : targets)
+    if (auto made = variants.find(one.name); made != variants.end())
+      target.variants.push_back(std::move(made->second));
   return {};
 }
 
@@ -121,9 +173,11 @@ passes::FusionCapabilities fusionCapabilities(const std::string &target) {
 Status addVariants(const std::string &name, mlir::ModuleOp module,
                    const ModuleInfo &info, artifact::TargetT &target,
                    std::vector<PendingBlob> &blobs, Dump &dump,
-                   const TextProgress &progress) {
+                   const TextProgress &progress,
+                   const std::vector<vulkan::VulkanTarget> &vulkanTargets) {
   if (name == "vulkan")
-    return addVulkanVariants(module, target, blobs, dump, progress);
+    return addVulkanVariants(module, vulkanTargets, target, blobs, dump,
+                             progress);
   return addCpuVariants(module, info, target, blobs, dump, progress);
 }
 

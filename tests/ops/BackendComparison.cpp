@@ -30,43 +30,24 @@ std::vector<const OpCase *> casesOf(const TopicPart &topic) {
   return found;
 }
 
-/// Compares a run of a case, compiled with products in `type`, with the
-/// interpreter's, which knows no type.
-void expectSame(const OpCase &opCase, const std::string &target,
-                const std::string &type, double tolerance) {
-  SCOPED_TRACE(opCase.name);
-  Graph graph;
-  Status built = buildGraph(graph, opCase);
-  ASSERT_TRUE(built) << built.error().message();
-  HostTensors inputs = makeInputs(opCase.inputs, opCase.name);
+/// Runs the variants that an artifact of a case has, and expects the values.
+void expectVariants(CompiledGraph &compiled, const OpCase &opCase,
+                    const HostTensors &inputs, const HostTensors &expected,
+                    HostVariables &after, double tolerance) {
   auto [arguments, before] = partInputs(opCase.inputs, inputs);
-  HostVariables after = before;
-  auto expected = interpret(entryOf(graph), arguments, after);
-  ASSERT_TRUE(expected) << expected.error().message();
-
-  auto compiled = CompiledGraph::compile(graph, type, target);
-  if (!compiled && opCase.name.find("f64") != std::string::npos) {
-    // The backend has no products and functions in f64, and says so.
-    EXPECT_EQ(compiled.error().code(), ErrorCode::Unsupported);
-    EXPECT_THAT(compiled.error().message(), testing::HasSubstr("in f64"));
-    return;
-  }
-  ASSERT_TRUE(compiled) << compiled.error().message();
-  ASSERT_FALSE((*compiled)->variants().empty());
-  for (const std::string &variant : (*compiled)->variants()) {
+  for (const std::string &variant : compiled.variants()) {
     SCOPED_TRACE(variant);
     HostVariables variables = before;
-    auto found = (*compiled)->run("main", variant, 1, arguments, variables);
+    auto found = compiled.run("main", variant, 1, arguments, variables);
     ASSERT_TRUE(found) << found.error().message();
-    ASSERT_EQ(found->size(), expected->size());
+    ASSERT_EQ(found->size(), expected.size());
     for (size_t i = 0; i < found->size(); ++i) {
       std::function<bool(size_t)> matters;
       if (i == 0 && opCase.matters)
         matters = [&](size_t element) {
           return opCase.matters(inputs, element);
         };
-      auto unequal =
-          difference((*expected)[i], (*found)[i], tolerance, matters);
+      auto unequal = difference(expected[i], (*found)[i], tolerance, matters);
       EXPECT_FALSE(unequal) << "result " << i << ": " << *unequal;
     }
     for (auto &[name, value] : variables) {
@@ -78,18 +59,62 @@ void expectSame(const OpCase &opCase, const std::string &target,
   }
 }
 
+/// Compares a run of a case, compiled with products in `type`, with the
+/// interpreter's, which knows no type. Adds on how many variants it ran to
+/// `count`.
+void expectSame(const OpCase &opCase, const std::string &target,
+                const std::string &type, double tolerance, size_t &count,
+                const std::vector<vulkan::VulkanTarget> &vulkanTargets = {}) {
+  SCOPED_TRACE(opCase.name);
+  Graph graph;
+  Status built = buildGraph(graph, opCase);
+  ASSERT_TRUE(built) << built.error().message();
+  HostTensors inputs = makeInputs(opCase.inputs, opCase.name);
+  auto [arguments, after] = partInputs(opCase.inputs, inputs);
+  auto expected = interpret(entryOf(graph), arguments, after);
+  ASSERT_TRUE(expected) << expected.error().message();
+
+  auto compiled = CompiledGraph::compile(graph, type, target, vulkanTargets);
+  if (!compiled && opCase.name.find("f64") != std::string::npos) {
+    // The backend has no products and functions in f64, and says so.
+    EXPECT_EQ(compiled.error().code(), ErrorCode::Unsupported);
+    EXPECT_THAT(compiled.error().message(), testing::HasSubstr("in f64"));
+    return;
+  }
+  ASSERT_TRUE(compiled) << compiled.error().message();
+  size_t variants = (*compiled)->variants().size();
+  ASSERT_TRUE(variants > 0 || !vulkanTargets.empty());
+  count += variants;
+  expectVariants(**compiled, opCase, inputs, *expected, after, tolerance);
+}
+
 } // namespace
 
 void expectTopic(const TopicPart &topic, const std::string &target) {
+  size_t count = 0;
   for (const OpCase *opCase : casesOf(topic))
     expectSame(*opCase, target, "f32",
-               roundedTolerance(*opCase, opCase->tolerance));
+               roundedTolerance(*opCase, opCase->tolerance), count);
 }
 
 void expectNarrowTopic(const TopicPart &topic, const std::string &target,
                        const std::string &type) {
+  size_t count = 0;
   for (const OpCase *opCase : casesOf(topic))
-    expectSame(*opCase, target, type, narrowTolerance(type));
+    expectSame(*opCase, target, type, narrowTolerance(type), count);
+}
+
+size_t expectOnVariants(const TopicPart &topic,
+                        const std::vector<vulkan::VulkanTarget> &variants) {
+  size_t count = 0;
+  for (const OpCase *opCase : casesOf(topic)) {
+    expectSame(*opCase, "vulkan", "f32",
+               roundedTolerance(*opCase, opCase->tolerance), count, variants);
+    for (const char *type : {"bf16", "f16"})
+      expectSame(*opCase, "vulkan", type, narrowTolerance(type), count,
+                 variants);
+  }
+  return count;
 }
 
 void expectGradients(const TopicPart &topic, const std::string &target) {

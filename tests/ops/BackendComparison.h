@@ -21,6 +21,11 @@ void expectTopic(const TopicPart &topic, const std::string &target);
 void expectNarrowTopic(const TopicPart &topic, const std::string &target,
                        const std::string &type);
 
+/// The same, for both types, on Vulkan's variants that are given, where they
+/// have kernels of their own. Returns on how many of them cases ran.
+size_t expectOnVariants(const TopicPart &topic,
+                        const std::vector<vulkan::VulkanTarget> &variants);
+
 /// The same of the gradients of each case that has any.
 void expectGradients(const TopicPart &topic, const std::string &target);
 

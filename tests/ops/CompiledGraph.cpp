@@ -17,13 +17,17 @@ namespace gptc::tests {
 
 Expected<std::unique_ptr<CompiledGraph>>
 CompiledGraph::compile(Graph &graph, const std::string &type,
-                       const std::string &target) {
+                       const std::string &target,
+                       const std::vector<vulkan::VulkanTarget> &vulkanTargets) {
   static int count = 0;
   std::unique_ptr<CompiledGraph> compiled(new CompiledGraph());
   compiled->path_ = fmt::format("{}gptc-ops-{}-{}.gptc", testing::TempDir(),
                                 getpid(), count++);
   compiled->target_ = target;
-  GPTC_CHECK(compileGraph(graph, type, 0, compiled->path_, {target}));
+  compiled->hasOwnVariants_ = !vulkanTargets.empty();
+  GPTC_CHECK(compileGraph(graph, type, 0, compiled->path_, {target},
+                          compiled->hasOwnVariants_ ? vulkanTargets
+                                                    : vulkan::vulkanTargets()));
   GPTC_TRY(compiled->artifact_, Artifact::open(compiled->path_));
   return compiled;
 }
@@ -104,6 +108,11 @@ Expected<HostTensors> CompiledGraph::run(const std::string &entryName,
 std::vector<std::string> CompiledGraph::variants() const {
   std::vector<std::string> names;
   const artifact::TargetT &target = *artifact_->findTarget(target_);
+  if (hasOwnVariants_) {
+    for (const auto &variant : target.variants)
+      names.push_back(variant->name);
+    return names;
+  }
   if (target_ == "vulkan") {
     // That of GPUs, which software devices run as well, and the one that the
     // device would take: those behind it are others' (DeviceCheckTest).

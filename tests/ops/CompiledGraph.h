@@ -3,6 +3,7 @@
 #ifndef GPTC_TESTS_OPS_COMPILEDGRAPH_H
 #define GPTC_TESTS_OPS_COMPILEDGRAPH_H
 
+#include "gptc/backends/vulkan/compiler/VulkanTarget.h"
 #include "gptc/optable/OpTable.h"
 
 #include "gptc/runtime/artifact/Artifact.h"
@@ -17,10 +18,12 @@ class CompiledGraph {
 public:
   /// Compiles all entries of a finished graph for all variants of a target,
   /// "cpu" or "vulkan"; `type` is "f32", "bf16" or "f16". The graph ends in
-  /// phase program.
+  /// phase program. Variants of Vulkan that are given stand in the place of
+  /// gptc's.
   static Expected<std::unique_ptr<CompiledGraph>>
   compile(Graph &graph, const std::string &type = "f32",
-          const std::string &target = "cpu");
+          const std::string &target = "cpu",
+          const std::vector<vulkan::VulkanTarget> &vulkanTargets = {});
   ~CompiledGraph();
 
   /// Runs an entry for one variant ("x86-64-v4", "hardware"), with variables
@@ -40,6 +43,7 @@ private:
                                              unsigned threads);
 
   std::string path_, target_;
+  bool hasOwnVariants_ = false;
   std::shared_ptr<const Artifact> artifact_;
 };
 

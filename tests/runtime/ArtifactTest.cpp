@@ -84,6 +84,26 @@ TEST(Artifact, EqualInputsGiveEqualBytes) {
   EXPECT_EQ(bytesOf(sampleManifest()), bytesOf(sampleManifest()));
 }
 
+TEST(Artifact, BlobsOfTheSameBytesStandOnce) {
+  TemporaryFolder folder;
+  ManifestT manifest = sampleManifest();
+  auto second = std::make_unique<FileT>();
+  second->name = "copy.json";
+  second->blob = std::make_unique<BlobT>();
+  BlobT *copy = second->blob.get();
+  manifest.files.push_back(std::move(second));
+  auto blobs = sampleBlobs(manifest);
+  blobs[0].same.push_back(copy);
+  ASSERT_VALUE(uint64_t size,
+               writeArtifact(folder / "a.gptc", manifest, blobs));
+  ASSERT_VALUE(auto artifact, Artifact::open(folder / "a.gptc"));
+  EXPECT_EQ(artifact->text(*artifact->findFile("copy.json")),
+            "{\"n_layer\": 1}");
+  EXPECT_EQ(artifact->findFile("copy.json")->blob->offset,
+            artifact->findFile("config.json")->blob->offset);
+  EXPECT_EQ(artifact->size(), size);
+}
+
 TEST(Artifact, ABlobOfAnotherSizeIsNotWritten) {
   TemporaryFolder folder;
   ManifestT manifest = sampleManifest();

@@ -180,6 +180,39 @@ TEST_F(ChooseVariant, TakesTheFastestWhereAllAreMeasured) {
       "software");
 }
 
+TEST_F(ChooseVariant, LeavesTheUnprovenOutUntilAFullCheckFindsItRight) {
+  made.variants.insert(made.variants.begin(),
+                       std::make_unique<artifact::VariantT>());
+  made.variants[0]->name = "matrix";
+  made.variants[0]->features = {feature::hardware, feature::matrixBf16};
+  EXPECT_TRUE(isUnproven(*made.variants[0]));
+  EXPECT_FALSE(isUnproven(*made.variants[1]));
+  features = {feature::hardware, feature::matrixBf16};
+  EXPECT_EQ(choose({}), "hardware");
+  VariantCheck brief = check("matrix");
+  brief.isBrief = true;
+  EXPECT_EQ(choose({brief}), "hardware");
+  VariantCheck nothing = check("matrix");
+  nothing.checked = 0;
+  EXPECT_EQ(choose({nothing}), "hardware");
+  EXPECT_EQ(choose({wrong("matrix")}), "hardware");
+  EXPECT_EQ(choose({check("matrix")}), "matrix");
+  // Being right is no reason to take the slower one.
+  EXPECT_EQ(
+      choose({check("matrix", 9), check("hardware", 4), check("software", 30)}),
+      "hardware");
+  EXPECT_EQ(
+      choose({check("matrix", 2), check("hardware", 4), check("software", 30)}),
+      "matrix");
+  EXPECT_EQ(choose({}, "matrix"), "matrix");
+  // One that is not measured keeps no time from counting.
+  EXPECT_EQ(choose({check("hardware", 40), check("software", 30)}), "software");
+  std::string sentence = choose({wrong("hardware"), wrong("software")});
+  EXPECT_EQ(code, ErrorCode::Unsupported);
+  EXPECT_THAT(sentence, HasSubstr("variant 'matrix' is unproven there"));
+  EXPECT_THAT(sentence, HasSubstr("gptc devices --check"));
+}
+
 TEST_F(ChooseVariant, RunsWhateverIsNamed) {
   EXPECT_EQ(choose({wrong("half")}, "half"), "half");
   features = {};

@@ -5,7 +5,8 @@
 // workgroup size of at most 256. One workgroup computes one tile,
 //   tile = WorkgroupId.y * tilesPerRow + WorkgroupId.x,
 // and leaves at once where there is no such tile or where none of the tile's
-// rows is valid (see rows_per_block in Artifact.fbs).
+// rows is valid (see rows_per_block in Artifact.fbs). A module that declares
+// CooperativeMatrixKHR is run in full subgroups of matrixInvocations.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace gptc::vulkan {
 
@@ -24,6 +26,23 @@ inline constexpr uint32_t tilesPerRow = 32768;
 inline constexpr uint32_t maxBuffers = 13;
 /// Buffers and variables begin at multiples of these.
 inline constexpr uint64_t bufferAlignment = 256;
+
+/// Matrices that a subgroup multiplies at once are of this many rows, columns
+/// and steps of k; the subgroup is of that many invocations.
+inline constexpr uint32_t matrixExtent = 16;
+inline constexpr uint32_t matrixInvocations = 32;
+
+/// Whether a SPIR-V module declares the capability of cooperative matrices.
+constexpr bool declaresMatrices(std::span<const uint32_t> module) {
+  constexpr uint32_t headerWords = 5, opCapability = 17, matrices = 6022;
+  constexpr uint32_t declaration = 2 << 16 | opCapability;
+  // Capabilities come first.
+  for (size_t i = headerWords;
+       i + 1 < module.size() && module[i] == declaration; i += 2)
+    if (module[i + 1] == matrices)
+      return true;
+  return false;
+}
 
 /// The push constants of a kernel, packed as here.
 struct KernelConstants {

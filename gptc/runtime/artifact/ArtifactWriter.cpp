@@ -17,9 +17,11 @@ PendingBlob PendingBlob::of(artifact::BlobT *blob,
                             BlobDigest::Of digest) {
   std::vector<std::byte> copy(bytes.begin(), bytes.end());
   uint64_t size = copy.size();
-  return {blob, size,
+  return {blob,
+          size,
           [copy = std::move(copy)](const Sink &sink) { return sink(copy); },
-          digest};
+          digest,
+          {}};
 }
 
 static flatbuffers::DetachedBuffer pack(const artifact::ManifestT &manifest) {
@@ -44,6 +46,8 @@ Expected<uint64_t> writeArtifact(const std::string &path,
     offset = aligned(offset);
     pending.blob->offset = offset;
     pending.blob->size = pending.size;
+    for (artifact::BlobT *blob : pending.same)
+      *blob = *pending.blob;
     offset += pending.size;
   }
   // Nothing is written that no reader takes.
@@ -71,6 +75,8 @@ Expected<uint64_t> writeArtifact(const std::string &path,
       return failure(ErrorCode::Internal,
                      "a blob produced another size than it announced");
     pending.blob->digest = digest.finish();
+    for (artifact::BlobT *blob : pending.same)
+      *blob = *pending.blob;
   }
 
   flatbuffers::DetachedBuffer buffer = pack(manifest);

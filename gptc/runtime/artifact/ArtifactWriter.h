@@ -9,6 +9,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace gptc {
 
@@ -21,6 +22,8 @@ struct PendingBlob {
   using Sink = std::function<Status(std::span<const std::byte>)>;
   std::function<Status(const Sink &)> produce;
   BlobDigest::Of digest = BlobDigest::Of::All;
+  /// Other blobs of the manifest that are the same bytes.
+  std::vector<artifact::BlobT *> same = {};
 
   /// A blob of bytes in memory, which are copied.
   static PendingBlob of(artifact::BlobT *blob, std::span<const std::byte> bytes,

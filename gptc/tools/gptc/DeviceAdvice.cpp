@@ -18,11 +18,12 @@ using vulkan::DeviceSnapshot;
 using vulkan::VariantCheck;
 
 /// Checks variants in turn until one is right, but for those that were checked
-/// before.
+/// before. What is unproven waits for a full check.
 Status checkNew(const CheckSuite &suite, const DeviceSnapshot &device,
                 const RunOptions &options, DeviceRecords &records) {
   for (const auto &variant : suite.target().variants) {
-    if (!vulkan::missingOf(*variant, device.features).empty())
+    if (vulkan::isUnproven(*variant) ||
+        !vulkan::missingOf(*variant, device.features).empty())
       continue;
     const DeviceRecord *record = records.find(device);
     const VariantCheck *known =
@@ -95,6 +96,9 @@ vulkan::VariantAdvice deviceAdvice(const RunOptions &options) {
     std::vector<VariantCheck> checks;
     if (const DeviceRecord *record = records.find(device))
       checks = record->checksOf(type, suite ? suite->digest() : "");
+    // That of whichever suite proves nothing.
+    for (VariantCheck &check : checks)
+      check.isBrief = check.isBrief || !suite;
     // Where none is left, an error says so.
     bool left = suite && vulkan::chooseVariant(suite->target(), device.features,
                                                "", checks, "", "");

@@ -8,6 +8,7 @@
 #include "gptc/runtime/program/KernelLibrary.h"
 #include "gptc/runtime/program/Memory.h"
 
+#include <algorithm>
 #include <fmt/ranges.h>
 #include <map>
 
@@ -50,7 +51,80 @@ struct Unchecked {
 struct Findings {
   std::map<size_t, std::vector<Unchecked>> unchecked; ///< By devices' numbers.
   std::vector<std::string> sentences;                 ///< Of all that is wrong.
+  /// Fails where what was found could not be kept for later runs.
+  Status kept;
 };
+
+/// The types of products that devices are checked for.
+constexpr const char *types[] = {"f32", "bf16", "f16"};
+
+/// A variant of the suites that is off until a check proves it.
+struct UnprovenVariant {
+  std::string name, type, suite;
+  std::vector<std::string> features;
+
+  bool isOf(const VariantCheck &check) const {
+    return check.variant == name && check.type == type && check.suite == suite;
+  }
+};
+
+/// Nothing where the suites are not there.
+std::vector<UnprovenVariant> unprovenVariants() {
+  std::vector<UnprovenVariant> found;
+  for (const char *type : types)
+    if (auto suite = vulkan::CheckSuite::open(checkFolder(), type))
+      for (const auto &variant : suite->target().variants)
+        if (vulkan::isUnproven(*variant))
+          found.push_back(
+              {variant->name, type, suite->digest(), variant->features});
+  return found;
+}
+
+/// Those that a device can run, and that nothing has proved there.
+std::vector<UnprovenVariant>
+unprovenOn(const DeviceSnapshot &device,
+           const std::vector<UnprovenVariant> &variants,
+           const DeviceRecord *record) {
+  std::vector<UnprovenVariant> found;
+  for (const UnprovenVariant &one : variants) {
+    bool runs = std::all_of(
+        one.features.begin(), one.features.end(), [&](const auto &feature) {
+          return std::find(device.features.begin(), device.features.end(),
+                           feature) != device.features.end();
+        });
+    bool isProved =
+        record && std::any_of(record->checks.begin(), record->checks.end(),
+                              [&](const VariantCheck &check) {
+                                return one.isOf(check) && check.proves();
+                              });
+    if (runs && !isProved)
+      found.push_back(one);
+  }
+  return found;
+}
+
+/// What is known of a device.
+struct Known {
+  const DeviceRecord *record = nullptr;
+  std::vector<Unchecked> unchecked;
+  std::vector<UnprovenVariant> unproven;
+};
+
+Json unprovenJson(const std::vector<UnprovenVariant> &variants) {
+  Json list = Json::array();
+  for (const UnprovenVariant &one : variants)
+    list.push_back({{"variant", one.name}, {"type", one.type}});
+  return list;
+}
+
+std::string unprovenText(const std::vector<UnprovenVariant> &variants) {
+  std::string text;
+  for (const UnprovenVariant &one : variants)
+    text += fmt::format("    variant '{}', {}: unproven, and not used by "
+                        "itself until 'gptc devices --check' finds it right\n",
+                        one.name, one.type);
+  return text;
+}
 
 Json checksJson(const DeviceRecord *record) {
   Json list = Json::array();
@@ -122,8 +196,7 @@ std::string uncheckedText(const std::vector<Unchecked> &unchecked) {
 }
 
 Json deviceJson(const DeviceSnapshot &device, const vulkan::Ranking &ranking,
-                size_t index, const DeviceRecord *record,
-                const std::vector<Unchecked> &unchecked) {
+                size_t index, const Known &known) {
   return {{"index", index},
           {"name", device.name},
           {"kind", toString(device.kind)},
@@ -141,15 +214,15 @@ Json deviceJson(const DeviceSnapshot &device, const vulkan::Ranking &ranking,
           {"usable", vulkan::lacking(device).empty()},
           {"chosen", ranking.best == index},
           {"reason", ranking.reasons[index]},
-          {"checks", checksJson(record)},
-          {"unchecked", uncheckedJson(unchecked)},
-          {"used", usedJson(device, record)}};
+          {"checks", checksJson(known.record)},
+          {"unchecked", uncheckedJson(known.unchecked)},
+          {"unproven", unprovenJson(known.unproven)},
+          {"used", usedJson(device, known.record)}};
 }
 
 std::string deviceText(const DeviceSnapshot &device,
                        const vulkan::Ranking &ranking, size_t index,
-                       const DeviceRecord *record,
-                       const std::vector<Unchecked> &unchecked) {
+                       const Known &known) {
   std::string text = fmt::format(
       "  {} {}\n    {}, {}{}{}, Vulkan {}, {} of memory, {} free\n", index,
       device.name, toString(device.kind), device.driverName,
@@ -162,7 +235,8 @@ std::string deviceText(const DeviceSnapshot &device,
                       vulkan::uuidText(device.deviceUuid), device.subgroupSize,
                       device.features.empty() ? "" : ", ",
                       fmt::join(device.features, ", "));
-  text += checksText(device, record) + uncheckedText(unchecked);
+  text += checksText(device, known.record) + uncheckedText(known.unchecked) +
+          unprovenText(known.unproven);
   if (ranking.best == index)
     return text + "    used where no --device is given\n";
   return text +
@@ -178,36 +252,58 @@ Expected<bool> isMeant(const std::vector<DeviceSnapshot> &devices, size_t index,
   return chosen == index;
 }
 
-/// Checks what a device can run of a suite. Results go into the records, and
-/// what is wrong into the findings.
-void checkDevice(const DeviceSnapshot &device, size_t index,
-                 const vulkan::CheckSuite &suite, const Options &options,
-                 DeviceRecords &records, Findings &findings) {
-  for (const auto &variant : suite.target().variants) {
-    if (!vulkan::missingOf(*variant, device.features).empty())
-      continue;
-    std::string which =
-        fmt::format("variant '{}', {}", variant->name, suite.type());
-    ProgressLine line;
-    vulkan::CheckOptions check;
-    check.device = std::to_string(index);
-    check.threads = options.threads;
-    check.onProgress =
-        line.ofCounts(fmt::format("{}, {}", device.name, which), "ops");
-    auto found = vulkan::checkVariant(suite, variant->name, check);
-    if (!found) {
-      findings.unchecked[index].push_back(
-          {variant->name, suite.type(), found.error().message()});
-      findings.sentences.push_back(
-          fmt::format("{}, of '{}' cannot be checked", which, device.name));
-      continue;
-    }
-    if (!found->wrong.empty())
-      findings.sentences.push_back(
-          fmt::format("{}, computes {} of {} ops wrongly on '{}'", which,
-                      found->wrong.size(), found->checked, device.name));
-    records.put(device, std::move(*found));
+/// Keeps what was found for later runs.
+Status keep(const DeviceRecords &records) {
+  std::string path = checkRecords();
+  if (path.empty())
+    return failure(ErrorCode::NotFound,
+                   "there is no folder to keep the check's results in; set "
+                   "HOME or XDG_CACHE_HOME");
+  return records.save(path);
+}
+
+/// Checks a variant. The result goes into the records, and those to their file:
+/// a driver that ends the process takes nothing with it that was found before.
+/// What is wrong goes into the findings.
+void checkOn(const DeviceSnapshot &device, size_t index,
+             const vulkan::CheckSuite &suite, const artifact::VariantT &variant,
+             const Options &options, DeviceRecords &records,
+             Findings &findings) {
+  std::string which =
+      fmt::format("variant '{}', {}", variant.name, suite.type());
+  ProgressLine line;
+  vulkan::CheckOptions check;
+  check.device = std::to_string(index);
+  check.threads = options.threads;
+  check.onProgress =
+      line.ofCounts(fmt::format("{}, {}", device.name, which), "ops");
+  auto found = vulkan::checkVariant(suite, variant.name, check);
+  if (!found) {
+    findings.unchecked[index].push_back(
+        {variant.name, suite.type(), found.error().message()});
+    findings.sentences.push_back(
+        fmt::format("{}, of '{}' cannot be checked", which, device.name));
+    return;
   }
+  if (!found->wrong.empty())
+    findings.sentences.push_back(
+        fmt::format("{}, computes {} of {} ops wrongly on '{}'", which,
+                    found->wrong.size(), found->checked, device.name));
+  records.put(device, std::move(*found));
+  findings.kept = keep(records);
+}
+
+/// Checks what a device can run, last what is unproven: it may cost the device.
+void checkDevice(const DeviceSnapshot &device, size_t index,
+                 const std::vector<vulkan::CheckSuite> &suites,
+                 const Options &options, DeviceRecords &records,
+                 Findings &findings) {
+  for (bool unproven : {false, true})
+    for (const vulkan::CheckSuite &suite : suites)
+      for (const auto &variant : suite.target().variants)
+        if (vulkan::isUnproven(*variant) == unproven &&
+            vulkan::missingOf(*variant, device.features).empty())
+          checkOn(device, index, suite, *variant, options, records, findings);
 }
 
 /// Checks the devices that are meant. Fails where there is nothing to check, or
@@ -216,7 +312,7 @@ Status checkDevices(const Options &options, DeviceRecords &records,
                     Findings &findings) {
   GPTC_TRY(auto devices, vulkan::listDevices());
   std::vector<vulkan::CheckSuite> suites;
-  for (const char *type : {"f32", "bf16", "f16"}) {
+  for (const char *type : types) {
     GPTC_TRY(auto suite, vulkan::CheckSuite::open(checkFolder(), type));
     suites.push_back(std::move(suite));
   }
@@ -226,24 +322,13 @@ Status checkDevices(const Options &options, DeviceRecords &records,
     if (!meant)
       continue;
     any = true;
-    for (const vulkan::CheckSuite &suite : suites)
-      checkDevice(devices[i], i, suite, options, records, findings);
+    checkDevice(devices[i], i, suites, options, records, findings);
   }
   if (!any)
     return failure(ErrorCode::NotFound,
                    "there is no Vulkan device to check; 'gptc devices' lists "
                    "what there is, and what each lacks");
   return {};
-}
-
-/// Keeps what was found for later runs.
-Status keep(const DeviceRecords &records) {
-  std::string path = checkRecords();
-  if (path.empty())
-    return failure(ErrorCode::NotFound,
-                   "there is no folder to keep the check's results in; set "
-                   "HOME or XDG_CACHE_HOME");
-  return records.save(path);
 }
 
 /// How a check ends whose report was printed.
@@ -270,17 +355,18 @@ Json listVulkan(const DeviceRecords &records, const Findings &findings,
     return {{"devices", Json::array()}, {"reason", reason}};
   }
   vulkan::Ranking ranking = vulkan::rankDevices(*devices);
+  std::vector<UnprovenVariant> variants = unprovenVariants();
   Json list = Json::array();
   text += fmt::format("vulkan: {} device{}\n", devices->size(),
                       devices->size() == 1 ? "" : "s");
   for (size_t i = 0; i < devices->size(); ++i) {
     const DeviceRecord *record = records.find((*devices)[i]);
+    Known known{record, {}, unprovenOn((*devices)[i], variants, record)};
     auto found = findings.unchecked.find(i);
-    std::vector<Unchecked> unchecked;
     if (found != findings.unchecked.end())
-      unchecked = found->second;
-    list.push_back(deviceJson((*devices)[i], ranking, i, record, unchecked));
-    text += deviceText((*devices)[i], ranking, i, record, unchecked);
+      known.unchecked = found->second;
+    list.push_back(deviceJson((*devices)[i], ranking, i, known));
+    text += deviceText((*devices)[i], ranking, i, known);
   }
   return {{"devices", list}, {"reason", nullptr}};
 }
@@ -296,11 +382,8 @@ Status run(const Options &options) {
                    options.threads);
   DeviceRecords records = DeviceRecords::load(checkRecords());
   Findings findings;
-  Status kept;
-  if (options.check) {
+  if (options.check)
     GPTC_CHECK(checkDevices(options, records, findings));
-    kept = keep(records);
-  }
   Json sets = Json::array();
   std::string text;
   for (const InstructionSet &set : instructionSets()) {
@@ -328,7 +411,7 @@ Status run(const Options &options) {
   else
     print(fmt::format("cpu: {}, {} threads, {} of memory free\n{}", name,
                       team->size(), formatBytes(memory), text));
-  GPTC_CHECK(kept);
+  GPTC_CHECK(findings.kept);
   return verdict(findings);
 }
 

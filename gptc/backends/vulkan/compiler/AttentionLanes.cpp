@@ -19,8 +19,8 @@ int64_t AttentionForward::queriesOfLane() const {
   // Vectors of results that an invocation keeps: what a compiler spills to its
   // stack is still better than a gather, but long code takes its time.
   constexpr int64_t mostResults = 64, mostQueries = 4;
-  return std::min({mostQueries, ceilDiv(queries, laneCount),
-                   mostResults / headQuads});
+  return std::min(
+      {mostQueries, ceilDiv(queries, laneCount), mostResults / headQuads});
 }
 
 Value AttentionForward::laneRow(Value firstRow, int64_t i) {
@@ -40,8 +40,7 @@ AttentionForward::laneScores(Value firstRow, Value block, Value lastKey) {
         Values sums(inner), mine;
         for (int64_t i = 0; i < each; ++i) {
           Value row = e.min(laneRow(firstRow, i), e.constant(queries - 1));
-          mine.push_back(
-              e.fmul(loadQuad(query, row, quad), splat(scale)));
+          mine.push_back(e.fmul(loadQuad(query, row, quad), splat(scale)));
         }
         for (int64_t g = 0; g < keyQuads; ++g) {
           Value j = e.min(e.add(e.add(block, neighbour), 4 * g), lastKey);
@@ -104,8 +103,8 @@ void AttentionForward::laneBlock(Value firstRow) {
   }
   // All invocations go over the keys that any of them sees: neighbours need
   // each other for as long as one of them has keys.
-  Value last = e.min(e.add(firstRow, laneCount * each - 1),
-                     e.add(endQueries, -1));
+  Value last =
+      e.min(e.add(firstRow, laneCount * each - 1), e.add(endQueries, -1));
   Value end = endKey(last);
   Value lastKey = e.max(e.add(end, -1), e.constant(0));
   Value first = e.mul(e.div(this->firstKey(firstRow), laneKeys), laneKeys);
@@ -139,8 +138,8 @@ void AttentionForward::laneBlock(Value firstRow) {
           Value correction = e.exp(e.fsub(carried[i], largest[i]));
           next.push_back(e.fmul(carried[count + i], correction));
           Value wide = splat(correction);
-          for (Value sum : carried.slice(
-                   2 * count + i * size_t(headQuads), size_t(headQuads)))
+          for (Value sum : carried.slice(2 * count + i * size_t(headQuads),
+                                         size_t(headQuads)))
             next.push_back(e.fmul(wide, sum));
         }
         // [queries][sum, results] in here.
@@ -157,8 +156,8 @@ void AttentionForward::laneBlock(Value firstRow) {
                 for (int t = 0; t < 4; ++t) {
                   Value p = probability(e.extract(four, t), largest[i]);
                   total = e.fadd(total, p);
-                  counted.push_back(whereKept(rows[i], e.add(firstKey, t), p,
-                                              e.number(0.0)));
+                  counted.push_back(
+                      whereKept(rows[i], e.add(firstKey, t), p, e.number(0.0)));
                 }
                 totals.push_back(total);
                 weights.push_back(e.gather4(counted));
@@ -169,10 +168,9 @@ void AttentionForward::laneBlock(Value firstRow) {
               Values results;
               for (size_t i = 0; i < count; ++i) {
                 results.push_back(totals[i]);
-                llvm::append_range(results,
-                                   llvm::ArrayRef(sums).slice(
-                                       i * size_t(headQuads),
-                                       size_t(headQuads)));
+                llvm::append_range(
+                    results, llvm::ArrayRef(sums).slice(i * size_t(headQuads),
+                                                        size_t(headQuads)));
               }
               return results;
             });
@@ -190,10 +188,10 @@ void AttentionForward::laneBlock(Value firstRow) {
     Value reciprocal = splat(reciprocalOf(state[count + i]));
     e.when(isThere, [&] {
       for (int64_t quad = 0; quad < headQuads; ++quad)
-        storeQuad(*result, rows[i], e.constant(quad),
-                  e.fmul(state[2 * count + i * size_t(headQuads) +
-                               size_t(quad)],
-                         reciprocal));
+        storeQuad(
+            *result, rows[i], e.constant(quad),
+            e.fmul(state[2 * count + i * size_t(headQuads) + size_t(quad)],
+                   reciprocal));
     });
   }
 }

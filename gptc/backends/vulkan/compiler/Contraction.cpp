@@ -18,6 +18,8 @@ void emitContraction(Emitter &e) {
   }
   if (shapeOf(op).rows <= mostVectorRows)
     emitMatrixVector(e, op);
+  else if (multipliesMatrices(e.target, op))
+    emitMatrixFragments(e, op);
   else
     emitMatrixMatrix(e, op);
 }

@@ -210,6 +210,24 @@ void Emitter::forEachTile(int64_t count, int64_t invocations,
   });
 }
 
+/// Matrices are defined over Vulkan's memory model alone.
+void Emitter::addMatrixNeeds(
+    llvm::SmallVectorImpl<spirv::Capability> &capabilities,
+    llvm::SmallVectorImpl<spirv::Extension> &extensions) {
+  module_.setMemoryModel(spirv::MemoryModel::Vulkan);
+  capabilities.append({spirv::Capability::VulkanMemoryModel,
+                       spirv::Capability::VulkanMemoryModelDeviceScope,
+                       spirv::Capability::CooperativeMatrixKHR});
+  extensions.push_back(spirv::Extension::SPV_KHR_cooperative_matrix);
+  if (matrixOperands_.isBF16()) {
+    capabilities.append({spirv::Capability::BFloat16TypeKHR,
+                         spirv::Capability::BFloat16CooperativeMatrixKHR});
+    extensions.push_back(spirv::Extension::SPV_KHR_bfloat16);
+  } else {
+    capabilities.push_back(spirv::Capability::Float16);
+  }
+}
+
 spirv::ModuleOp Emitter::finish() {
   spirv::ReturnOp::create(builder, loc);
   builder.setInsertionPointToEnd(module_.getBody());
@@ -223,15 +241,17 @@ spirv::ModuleOp Emitter::finish() {
       spirv::Capability::PhysicalStorageBufferAddresses};
   if (target.loadsHalves)
     capabilities.push_back(spirv::Capability::Int64);
-  if (lane_ || subgroup_.number)
+  if (lane_ || subgroup_)
     capabilities.push_back(spirv::Capability::GroupNonUniform);
   if (lane_)
     capabilities.push_back(spirv::Capability::GroupNonUniformBallot);
-  if (subgroup_.number)
+  if (subgroups_.count)
     capabilities.push_back(spirv::Capability::GroupNonUniformArithmetic);
+  llvm::SmallVector<spirv::Extension> extensions;
+  if (matrixOperands_)
+    addMatrixNeeds(capabilities, extensions);
   module_.setVceTripleAttr(spirv::VerCapExtAttr::get(
-      spirv::Version::V_1_5, capabilities, llvm::ArrayRef<spirv::Extension>(),
-      builder.getContext()));
+      spirv::Version::V_1_5, capabilities, extensions, builder.getContext()));
   if (workgroupBytes_ > workgroupMemoryBytes && failure.empty())
     failure = "of " + std::to_string(workgroupBytes_) +
               " bytes of workgroup memory, of which devices need not have "

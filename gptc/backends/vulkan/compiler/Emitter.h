@@ -167,6 +167,7 @@ public:
   WorkgroupArray workgroupVectors(int64_t count);
   Value load(const WorkgroupArray &array, Value index);
   void store(Value value, const WorkgroupArray &array, Value index);
+  Value pointerTo(const WorkgroupArray &array, Value index);
   /// Waits for all invocations of the workgroup and their workgroup memory.
   void barrier();
   enum class Combine { Sum, Max };
@@ -174,6 +175,25 @@ public:
   /// The combination of one value of each invocation, in all of them. All must
   /// come here together.
   Value combineAll(Combine kind, Value value);
+
+  // Matrices of subgroups; see Fragments.h.
+  /// Says that there are some, with operands of bf16 or f16, before anything in
+  /// workgroup memory is accessed.
+  void useMatrices(Type operands) { matrixOperands_ = operands; }
+  /// How workgroup memory is accessed; null for no particular way.
+  mlir::spirv::MemoryAccessAttr workgroupAccess();
+  /// Of elements of 32 bits.
+  WorkgroupArray workgroupArrayOf(int64_t count, Type element);
+  /// Number of this invocation's subgroup in the workgroup.
+  Value subgroup();
+  /// A pointer to a variable of this invocation, and its value.
+  Value variable(Type type);
+  Value loadVariable(Value pointer);
+  void storeVariable(Value value, Value pointer);
+  /// The 16 bits of a narrow float, in the low half of an i32 whose other half
+  /// is zero, from its f32 and back.
+  Value narrowBits(Value number, Type element);
+  Value widenBits(Value bits, Type element);
 
   // Control flow. What is shared inside of a body is forgotten after it.
   using Values = llvm::SmallVector<Value>;
@@ -220,6 +240,9 @@ private:
   Value combineInSubgroups(Combine kind, Value value);
   void findSubgroups();
   Value reduceSubgroup(Combine kind, Value value);
+  void
+  addMatrixNeeds(llvm::SmallVectorImpl<mlir::spirv::Capability> &capabilities,
+                 llvm::SmallVectorImpl<mlir::spirv::Extension> &extensions);
 
   mlir::spirv::ModuleOp module_;
   mlir::spirv::FuncOp function_;
@@ -235,13 +258,13 @@ private:
   int64_t workgroupBytes_ = 0;
   unsigned arrays_ = 0;
   WorkgroupArray partials_, totals_; ///< Made by the first to need them.
-  Value lane_;                       ///< The same.
-  /// Number of this invocation's subgroup and of all in the workgroup, and of
-  /// the invocation in its subgroup and of all there. Which they are shows only
-  /// on the device.
+  Value lane_, subgroup_;            ///< The same.
+  /// Number of subgroups in the workgroup, of the invocation in its subgroup
+  /// and of all there. Which they are shows only on the device.
   struct {
-    Value number, count, rank, size;
-  } subgroup_; ///< The same.
+    Value count, rank, size;
+  } subgroups_;         ///< The same.
+  Type matrixOperands_; ///< Null where there are no matrices.
   mlir::Operation *lastEntryOp_ = nullptr;
   std::map<int64_t, Value> constants_;
   llvm::DenseMap<Value, int64_t> constantValues_;

@@ -82,6 +82,12 @@ Value Emitter::lane() {
   return lane_;
 }
 
+Value Emitter::subgroup() {
+  if (!subgroup_)
+    subgroup_ = builtIn("subgroup", "SubgroupId");
+  return subgroup_;
+}
+
 Value Emitter::broadcast(Value value, int64_t from) {
   return spirv::GroupNonUniformBroadcastOp::create(
       builder, loc, value.getType(), spirv::Scope::Subgroup, value,
@@ -183,6 +189,14 @@ Value Emitter::round(Value value, Type element) {
     return value;
   Bits bits(*this);
   return bits.widen(bits.narrow(value, element), element);
+}
+
+Value Emitter::narrowBits(Value number, Type element) {
+  return Bits(*this).narrow(number, element);
+}
+
+Value Emitter::widenBits(Value bits, Type element) {
+  return Bits(*this).widen(bits, element);
 }
 
 //===----------------------------------------------------------------------===//
@@ -372,6 +386,11 @@ WorkgroupArray Emitter::workgroupVectors(int64_t count) {
   return workgroupArray(count, mlir::VectorType::get({4}, f32()));
 }
 
+WorkgroupArray Emitter::workgroupArrayOf(int64_t count, Type element) {
+  workgroupBytes_ += 4 * count;
+  return workgroupArray(count, element);
+}
+
 WorkgroupArray Emitter::workgroupArray(int64_t count, Type element) {
   auto variable = declare("shared" + std::to_string(arrays_++),
                           spirv::ArrayType::get(element, unsigned(count)),
@@ -381,23 +400,53 @@ WorkgroupArray Emitter::workgroupArray(int64_t count, Type element) {
   })};
 }
 
+Value Emitter::pointerTo(const WorkgroupArray &array, Value index) {
+  return spirv::AccessChainOp::create(builder, loc, array.pointer,
+                                      mlir::ValueRange{index});
+}
+
+/// In Vulkan's memory model a barrier orders what says that others take part.
+spirv::MemoryAccessAttr Emitter::workgroupAccess() {
+  if (!matrixOperands_)
+    return {};
+  return spirv::MemoryAccessAttr::get(builder.getContext(),
+                                      spirv::MemoryAccess::NonPrivatePointer);
+}
+
 Value Emitter::load(const WorkgroupArray &array, Value index) {
-  Value at = spirv::AccessChainOp::create(builder, loc, array.pointer,
-                                          mlir::ValueRange{index});
-  return spirv::LoadOp::create(builder, loc, at);
+  return spirv::LoadOp::create(builder, loc, pointerTo(array, index),
+                               workgroupAccess());
 }
 
 void Emitter::store(Value value, const WorkgroupArray &array, Value index) {
-  Value at = spirv::AccessChainOp::create(builder, loc, array.pointer,
-                                          mlir::ValueRange{index});
-  spirv::StoreOp::create(builder, loc, at, value);
+  spirv::StoreOp::create(builder, loc, pointerTo(array, index), value,
+                         workgroupAccess(), mlir::IntegerAttr());
 }
 
 void Emitter::barrier() {
+  auto semantics = spirv::MemorySemantics::AcquireRelease |
+                   spirv::MemorySemantics::WorkgroupMemory;
+  if (matrixOperands_)
+    semantics = semantics | spirv::MemorySemantics::MakeAvailable |
+                spirv::MemorySemantics::MakeVisible;
   spirv::ControlBarrierOp::create(builder, loc, spirv::Scope::Workgroup,
-                                  spirv::Scope::Workgroup,
-                                  spirv::MemorySemantics::AcquireRelease |
-                                      spirv::MemorySemantics::WorkgroupMemory);
+                                  spirv::Scope::Workgroup, semantics);
+}
+
+Value Emitter::variable(Type type) {
+  auto pointer = spirv::PointerType::get(type, spirv::StorageClass::Function);
+  return entryOp([&]() -> Value {
+    return spirv::VariableOp::create(builder, loc, pointer,
+                                     spirv::StorageClass::Function, Value());
+  });
+}
+
+Value Emitter::loadVariable(Value pointer) {
+  return spirv::LoadOp::create(builder, loc, pointer);
+}
+
+void Emitter::storeVariable(Value value, Value pointer) {
+  spirv::StoreOp::create(builder, loc, pointer, value);
 }
 
 Value Emitter::combine(Combine kind, Value a, Value b) {
@@ -438,10 +487,9 @@ Value Emitter::combineInMemory(Combine kind, Value value) {
 /// At the function's entry, where all invocations are. The size is counted: the
 /// built-in one is what a device reports, and not what it runs a kernel at.
 void Emitter::findSubgroups() {
-  if (subgroup_.number)
+  if (subgroups_.count)
     return;
-  subgroup_.number = builtIn("subgroup", "SubgroupId");
-  subgroup_.count = builtIn("subgroups", "NumSubgroups");
+  subgroups_.count = builtIn("subgroups", "NumSubgroups");
   Value one = constant(1);
   auto countUp = [&](spirv::GroupOperation operation) {
     return entryOp([&]() -> Value {
@@ -450,8 +498,8 @@ void Emitter::findSubgroups() {
                                                   operation, one, Value());
     });
   };
-  subgroup_.rank = countUp(spirv::GroupOperation::ExclusiveScan);
-  subgroup_.size = countUp(spirv::GroupOperation::Reduce);
+  subgroups_.rank = countUp(spirv::GroupOperation::ExclusiveScan);
+  subgroups_.size = countUp(spirv::GroupOperation::Reduce);
 }
 
 /// The combination of what the invocations of a subgroup have.
@@ -488,20 +536,20 @@ Value Emitter::combineInSubgroups(Combine kind, Value value) {
     totals_ = workgroupArray(1);
   }
   Value part = reduceSubgroup(kind, value);
-  Value leads = equal(subgroup_.rank, constant(0));
-  when(leads, [&] { store(part, partials_, subgroup_.number); });
+  Value leads = equal(subgroups_.rank, constant(0));
+  when(leads, [&] { store(part, partials_, subgroup()); });
   barrier();
-  when(equal(subgroup_.number, constant(0)), [&] {
+  when(equal(subgroup(), constant(0)), [&] {
     // There may be more subgroups than invocations in one.
     Value neutral = number(
         kind == Combine::Sum ? 0.0 : -std::numeric_limits<double>::infinity());
     Value rounds = arith::DivUIOp::create(
-        builder, loc, add(subgroup_.count, add(subgroup_.size, -1)),
-        subgroup_.size);
-    Value last = add(subgroup_.count, -1);
+        builder, loc, add(subgroups_.count, add(subgroups_.size, -1)),
+        subgroups_.size);
+    Value last = add(subgroups_.count, -1);
     Value mine = loopWith(
         constant(0), rounds, 1, neutral, [&](Value i, mlir::ValueRange had) {
-          Value at = add(mul(i, subgroup_.size), subgroup_.rank);
+          Value at = add(mul(i, subgroups_.size), subgroups_.rank);
           Value x = load(partials_, min(at, last));
           x = select(lessEqual(at, last), x, neutral);
           return Values{combine(kind, had[0], x)};

@@ -2,6 +2,7 @@
 
 #include "gptc/backends/vulkan/compiler/VulkanBackend.h"
 
+#include "gptc/backends/vulkan/KernelInterface.h"
 #include "mlir/Conversion/ArithToSPIRV/ArithToSPIRV.h"
 #include "mlir/Conversion/MathToSPIRV/MathToSPIRV.h"
 #include "mlir/Conversion/SCFToSPIRV/SCFToSPIRV.h"
@@ -32,10 +33,21 @@ mlir::LogicalResult approximateMath(spirv::ModuleOp module) {
   return mlir::applyPatternsGreedily(module, std::move(patterns));
 }
 
+/// What the module may use. MLIR knows the ops of matrices from SPIR-V 1.6 on;
+/// the extension asks for no version, and Vulkan 1.2 ends at 1.5.
+spirv::VerCapExtAttr environmentOf(spirv::ModuleOp module) {
+  spirv::VerCapExtAttr triple = module.getVceTripleAttr();
+  if (module.getMemoryModel() != spirv::MemoryModel::Vulkan)
+    return triple;
+  return spirv::VerCapExtAttr::get(
+      spirv::Version::V_1_6, llvm::to_vector(triple.getCapabilities()),
+      llvm::to_vector(triple.getExtensions()), module.getContext());
+}
+
 mlir::LogicalResult convert(spirv::ModuleOp module) {
   mlir::MLIRContext *context = module.getContext();
   auto environment = spirv::TargetEnvAttr::get(
-      module.getVceTripleAttr(), spirv::getDefaultResourceLimits(context));
+      environmentOf(module), spirv::getDefaultResourceLimits(context));
   auto target = mlir::SPIRVConversionTarget::get(environment);
   mlir::SPIRVTypeConverter types(environment);
   mlir::ScfToSPIRVContext loops;
@@ -74,6 +86,10 @@ Expected<std::vector<uint32_t>> lowerToSpirv(spirv::ModuleOp module,
                    errors);
   std::vector<uint32_t> binary(words.begin(), words.end());
 
+  // The SPIRV-Tools of Debian 12 are older than cooperative matrices, and take
+  // no module that declares them; the tests validate those with newer ones.
+  if (declaresMatrices(binary))
+    return binary;
   spvtools::SpirvTools tools(SPV_ENV_VULKAN_1_2);
   std::string complaint;
   tools.SetMessageConsumer([&](spv_message_level_t, const char *,
@@ -89,7 +105,8 @@ Expected<std::vector<uint32_t>> lowerToSpirv(spirv::ModuleOp module,
 std::string disassemble(const std::vector<uint32_t> &binary) {
   spvtools::SpirvTools tools(SPV_ENV_VULKAN_1_2);
   std::string text;
-  tools.Disassemble(binary, &text, SPV_BINARY_TO_TEXT_OPTION_INDENT);
+  if (!tools.Disassemble(binary, &text, SPV_BINARY_TO_TEXT_OPTION_INDENT))
+    return "; the SPIRV-Tools in gptc do not know all of this module\n";
   return text;
 }
 

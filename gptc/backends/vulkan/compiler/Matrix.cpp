@@ -22,14 +22,14 @@ bool dependsOn(Value value, Value on) {
                                     [&](Value v) { return dependsOn(v, on); });
 }
 
-/// Whether vectors along dimension `along` begin at multiples of four: the
-/// other strides are such, and so is where the view begins.
-bool isAligned(const ir::StridedView &view, size_t along) {
-  if (view.offset % 4 != 0 || view.strides[along] != 1 ||
-      view.sizes[along] % 4 != 0)
+/// Whether vectors along dimension `along` begin at multiples of their length:
+/// the other strides are such, and so is where the view begins.
+bool isAligned(const ir::StridedView &view, size_t along, int64_t length = 4) {
+  if (view.offset % length != 0 || view.strides[along] != 1 ||
+      view.sizes[along] % length != 0)
     return false;
   for (size_t i = 0; i < view.strides.size(); ++i)
-    if (i != along && view.sizes[i] != 1 && view.strides[i] % 4 != 0)
+    if (i != along && view.sizes[i] != 1 && view.strides[i] % length != 0)
       return false;
   return true;
 }
@@ -71,6 +71,7 @@ MatrixOperand::MatrixOperand(Emitter &emitter, Evaluator &evaluator,
   size_t outer = 2 * rank - 3 - k;
   runsAlongDepth_ = view_.strides[k] == 1;
   outerBytes_ = view_.strides[outer] * type.getElementTypeBitWidth() / 8;
+  eights_ = type.getElementTypeBitWidth() == 16 && isAligned(view_, k, 8);
   if (!type.getElementType().isF32())
     return;
   if (isAligned(view_, k))
@@ -110,18 +111,36 @@ Value MatrixOperand::load4(const MatrixPlace &at) {
     return e.load4(e.input(argument), Evaluator::packedOffset(
                                           e, typeOf(operand_), at.k, at.outer));
   }
+  return e.load4(e.input(llvm::cast<mlir::BlockArgument>(view_.base)),
+                 offsetInView(at));
+}
+
+mlir::Type MatrixOperand::element() const {
+  return typeOf(operand_).getElementType();
+}
+
+Value MatrixOperand::offsetInView(const MatrixPlace &at) {
   Value offset = e.constant(view_.offset);
   Coordinates index = coordinatesOf(at);
   for (size_t i = 0; i < index.size(); ++i)
     if (view_.sizes[i] != 1)
       offset = e.add(offset, e.mul(index[i], view_.strides[i]));
-  return e.load4(e.input(llvm::cast<mlir::BlockArgument>(view_.base)), offset);
+  return offset;
+}
+
+Value MatrixOperand::loadPairWords(const MatrixPlace &at) {
+  auto argument = llvm::cast<mlir::BlockArgument>(operand_);
+  Value offset = Evaluator::packedOffset(e, typeOf(operand_), at.k, at.outer);
+  return e.loadWord4(e.input(argument), e.div(offset, 2));
+}
+
+Value MatrixOperand::loadEight(const MatrixPlace &at) {
+  return e.loadWord4(e.input(llvm::cast<mlir::BlockArgument>(view_.base)),
+                     e.div(offsetInView(at), 2));
 }
 
 std::array<Value, 2> MatrixOperand::loadPairs(const MatrixPlace &at) {
-  auto argument = llvm::cast<mlir::BlockArgument>(operand_);
-  Value offset = Evaluator::packedOffset(e, typeOf(operand_), at.k, at.outer);
-  Value words = e.loadWord4(e.input(argument), e.div(offset, 2));
+  Value words = loadPairWords(at);
   if (typeOf(operand_).getElementType().isBF16()) {
     auto i32x4 = llvm::cast<mlir::VectorType>(words.getType());
     auto constant = [&](int32_t value) -> Value {
@@ -209,6 +228,39 @@ ProductResults::ProductResults(Emitter &emitter, Evaluator &evaluator,
                    isAligned(*view, view->strides.size() - 1);
     results_.push_back({unsigned(i), from, *view, vectors});
   }
+}
+
+void ProductResults::storeQuad(const ProductShape &shape,
+                               const MatrixTile &tile, Value product, Value row,
+                               Value column, Value sums) {
+  bool wholeRows = shape.rows % tile.rows == 0;
+  bool wholeColumns = shape.columns % tile.columns == 0;
+  auto storeThem = [&] {
+    Elements elements;
+    elements.row = e.add(e.mul(product, shape.rows), row);
+    for (int j = 0; j < 4; ++j) {
+      Value each = e.add(column, j), inside;
+      if (!wholeColumns && shape.columns % 4 != 0) {
+        inside = e.less(each, e.constant(shape.columns));
+        each = e.min(each, e.constant(shape.columns - 1));
+      }
+      elements.columns.push_back(each);
+      elements.sums.push_back(e.extract(sums, j));
+      elements.stores.push_back(inside);
+    }
+    store(elements);
+  };
+  Value inside;
+  if (!wholeRows)
+    inside = e.less(row, e.constant(shape.rows));
+  if (!wholeColumns) {
+    Value here = e.less(column, e.constant(shape.columns));
+    inside = inside ? e.both(inside, here) : here;
+  }
+  if (inside)
+    e.when(inside, storeThem);
+  else
+    storeThem();
 }
 
 void ProductResults::store(const Elements &elements) {

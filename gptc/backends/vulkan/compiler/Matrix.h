@@ -46,6 +46,10 @@ public:
   /// A packed matrix of 16-bit elements: words of two steps of k, four words
   /// side by side.
   bool isPairs() const { return pairs_; }
+  /// A view of 16-bit elements of which eight that follow each other along k,
+  /// from a multiple of eight, are four words at once.
+  bool isEights() const { return eights_; }
+  mlir::Type element() const;
 
   mlir::Value load(const MatrixPlace &at);
   /// Sixteen elements, for each of four steps of k a vector along the outer
@@ -57,9 +61,13 @@ public:
   mlir::Value load4(const MatrixPlace &at);
   /// Of pairs: steps k and k+1 (k even) of four columns, as two vectors.
   std::array<mlir::Value, 2> loadPairs(const MatrixPlace &at);
+  /// The same as four words, and four words of an eight (k a multiple of it).
+  mlir::Value loadPairWords(const MatrixPlace &at);
+  mlir::Value loadEight(const MatrixPlace &at);
 
 private:
   Coordinates coordinatesOf(const MatrixPlace &at);
+  mlir::Value offsetInView(const MatrixPlace &at);
 
   Emitter &e;
   Evaluator &evaluator;
@@ -67,7 +75,7 @@ private:
   bool isLeft_;
   mlir::Value operand_;
   Vectors vectors_ = Vectors::None;
-  bool pairs_ = false;
+  bool pairs_ = false, eights_ = false;
   bool runsAlongDepth_ = false;
   int64_t outerBytes_ = 0;
   bool packed_ = false;
@@ -93,6 +101,11 @@ public:
   /// Rows and columns must be inside, also of what is not stored. Four columns
   /// from a multiple of four are stored at once where they lie together.
   void store(const Elements &elements);
+  /// Stores what is inside of the product (number `product` of `shape`) of four
+  /// neighbours, from a multiple of four on, of a tile.
+  void storeQuad(const ProductShape &shape, const MatrixTile &tile,
+                 mlir::Value product, mlir::Value row, mlir::Value column,
+                 mlir::Value sums);
 
 private:
   struct Result {
@@ -117,6 +130,12 @@ inline constexpr int64_t mostVectorRows = 8;
 /// Products of many rows: tiles in registers, fed through workgroup memory or
 /// from buffers, as the target has it.
 void emitMatrixMatrix(Emitter &emitter, ir::MatmulOp op);
+
+/// The same where subgroups multiply matrices.
+void emitMatrixFragments(Emitter &emitter, ir::MatmulOp op);
+
+/// Whether the target's subgroups multiply the matrices of a product.
+bool multipliesMatrices(const VulkanTarget &target, ir::MatmulOp op);
 
 } // namespace gptc::vulkan
 

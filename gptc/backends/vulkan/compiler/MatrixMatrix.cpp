@@ -365,8 +365,6 @@ void MatrixEmitter::finish(const Values &sums) {
   int64_t rowsAtOnce = tile.rowsEach;
   while (rowsAtOnce * perRow > sharedVectors)
     rowsAtOnce /= 2;
-  bool wholeRows = shape.rows % tile.rows == 0;
-  bool wholeColumns = shape.columns % tile.columns == 0;
   int64_t rowsHere = rowsAtOnce * invocationsDown;
   for (int64_t from = 0; from < tile.rowsEach; from += rowsAtOnce) {
     if (from > 0)
@@ -392,32 +390,7 @@ void MatrixEmitter::finish(const Values &sums) {
                          e.mul(e.div(each, 4), invocationsDown));
       Value row = e.add(firstRow, e.add(e.mul(quad, 4), e.rem(each, 4)));
       Value column = e.add(firstColumn, e.mul(e.rem(i, across4), 4));
-      auto store = [&] {
-        ProductResults::Elements elements;
-        elements.row = e.add(e.mul(product, shape.rows), row);
-        for (int j = 0; j < 4; ++j) {
-          Value each = e.add(column, j), inside;
-          if (!wholeColumns && shape.columns % 4 != 0) {
-            inside = e.less(each, e.constant(shape.columns));
-            each = e.min(each, e.constant(shape.columns - 1));
-          }
-          elements.columns.push_back(each);
-          elements.sums.push_back(e.extract(sum, j));
-          elements.stores.push_back(inside);
-        }
-        results.store(elements);
-      };
-      Value inside;
-      if (!wholeRows)
-        inside = e.less(row, e.constant(shape.rows));
-      if (!wholeColumns) {
-        Value here = e.less(column, e.constant(shape.columns));
-        inside = inside ? e.both(inside, here) : here;
-      }
-      if (inside)
-        e.when(inside, store);
-      else
-        store();
+      results.storeQuad(shape, tile, product, row, column, sum);
     });
   }
 }

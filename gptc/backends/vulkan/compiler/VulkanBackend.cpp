@@ -3,7 +3,7 @@
 #include "gptc/backends/vulkan/compiler/VulkanBackend.h"
 
 #include "gptc/backends/vulkan/KernelInterface.h"
-#include "gptc/backends/vulkan/compiler/Families.h"
+#include "gptc/backends/vulkan/compiler/Matrix.h"
 #include "gptc/ir/Decompose.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -100,19 +100,36 @@ ir::FusionCapabilities fusionCapabilities() {
           /*mostBuffers=*/maxBuffers};
 }
 
-Expected<std::vector<EncodedKernel>> encodeKernels(mlir::ModuleOp module,
-                                                   const VulkanTarget &target,
-                                                   const KernelDump &dump,
-                                                   const Progress &progress) {
+std::vector<bool> multiplyMatrices(mlir::ModuleOp module,
+                                   const VulkanTarget &target) {
+  std::vector<bool> multiply;
+  for (ir::KernelOp kernel : module.getOps<ir::KernelOp>())
+    multiply.push_back(
+        kernel.getFamily() == ir::Family::Contraction &&
+        llvm::any_of(
+            kernel.getBody().front().getOps<ir::MatmulOp>(),
+            [&](ir::MatmulOp op) { return multipliesMatrices(target, op); }));
+  return multiply;
+}
+
+Expected<std::vector<EncodedKernel>>
+encodeKernels(mlir::ModuleOp module, const VulkanTarget &target,
+              const KernelDump &dump, const Progress &progress,
+              llvm::ArrayRef<EncodedKernel> others) {
   std::vector<EncodedKernel> encoded;
   module.getContext()
       ->loadDialect<mlir::scf::SCFDialect, mlir::spirv::SPIRVDialect,
                     mlir::ub::UBDialect, mlir::vector::VectorDialect>();
   auto kernels = module.getOps<ir::KernelOp>();
   auto count = uint64_t(std::distance(kernels.begin(), kernels.end()));
+  std::vector<bool> multiply = multiplyMatrices(module, target);
   for (ir::KernelOp kernel : kernels) {
     if (progress)
       progress(encoded.size(), count);
+    if (!others.empty() && !multiply[encoded.size()]) {
+      encoded.push_back(others[encoded.size()]);
+      continue;
+    }
     GPTC_CHECK(encodeKernel(kernel, target, dump, encoded));
   }
   return encoded;

@@ -40,14 +40,23 @@ ir::FusionCapabilities fusionCapabilities();
 /// Makes a SPIR-V module of every kernel of a module in phase `kernels` or
 /// `program`. Equal modules give equal words. A kernel that cannot be encoded
 /// is an error that names it. They are in
-/// the module's order. Progress is told in kernels.
+/// the module's order. Progress is told in kernels. `others`, if not empty, are
+/// those of the target's `otherwise`, and taken as they are where kernels have
+/// no product of its matrices.
 Expected<std::vector<EncodedKernel>>
 encodeKernels(mlir::ModuleOp module, const VulkanTarget &target,
-              const KernelDump &dump = {}, const Progress &progress = {});
+              const KernelDump &dump = {}, const Progress &progress = {},
+              llvm::ArrayRef<EncodedKernel> others = {});
+
+/// For each kernel of a module whether the target's subgroups multiply matrices
+/// in it.
+std::vector<bool> multiplyMatrices(mlir::ModuleOp module,
+                                   const VulkanTarget &target);
 
 /// Lowers the scf, arith and math inside of a spirv.module, serializes it and
-/// validates the result for Vulkan 1.2. Where drivers should not unroll loops,
-/// the loops say so.
+/// validates the result for Vulkan 1.2, unless it has cooperative matrices,
+/// which the SPIRV-Tools linked here do not know. Where drivers should not
+/// unroll loops, the loops say so.
 Expected<std::vector<uint32_t>> lowerToSpirv(mlir::spirv::ModuleOp module,
                                              bool unrollsLoops);
 

@@ -9,52 +9,103 @@
 
 namespace gptc::vulkan {
 
-const std::vector<VulkanTarget> &vulkanTargets() {
-  static const std::vector<VulkanTarget> targets{
-      {"hardware",
-       {feature::hardware},
-       /*usesWorkgroupMemory=*/true,
-       /*unrollsLoops=*/true,
-       /*loadsHalves=*/false,
-       /*broadcasts=*/false,
-       /*reducesInSubgroups=*/false,
-       {{128, 128, 16, 8, 8, 1},
-        {64, 64, 32, 8, 8, 4},
-        {32, 64, 64, 4, 8, 4},
-        {32, 32, 64, 4, 4, 4},
-        {16, 32, 64, 4, 4, 8},
-        {16, 16, 128, 4, 4, 16}},
-       /*processors=*/128,
-       /*operationsPerWait=*/500000,
-       /*operationsPerByte=*/10,
-       /*loadsAtOnce=*/8},
-      {"software-wide",
-       {feature::int64, feature::subgroupBroadcast,
-        feature::subgroupArithmetic},
-       /*usesWorkgroupMemory=*/false,
-       /*unrollsLoops=*/false,
-       /*loadsHalves=*/true,
-       /*broadcasts=*/true,
-       /*reducesInSubgroups=*/true,
-       {{32, 64, 4, 32, 4, 1}, {16, 128, 4, 16, 8, 1}, {8, 32, 4, 4, 4, 1}},
-       /*processors=*/4,
-       /*operationsPerWait=*/0,
-       /*operationsPerByte=*/0,
-       /*loadsAtOnce=*/2},
-      {"software",
-       {},
-       /*usesWorkgroupMemory=*/false,
-       /*unrollsLoops=*/false,
-       /*loadsHalves=*/false,
-       /*broadcasts=*/false,
-       /*reducesInSubgroups=*/false,
-       {{8, 128, 4, 8, 16, 1}, {8, 32, 4, 4, 4, 1}},
-       /*processors=*/4,
-       /*operationsPerWait=*/0,
-       /*operationsPerByte=*/0,
-       /*loadsAtOnce=*/2}};
+namespace {
+
+/// A target whose subgroups multiply matrices of a type, and that is as `like`
+/// elsewhere.
+VulkanTarget withMatrices(VulkanTarget like, const std::string &type,
+                          const std::vector<std::string> &features) {
+  like.otherwise = like.name;
+  like.name = "matrix-" + type;
+  like.required.insert(like.required.end(),
+                       {feature::subgroupsOf32, feature::memoryModel});
+  like.required.insert(like.required.end(), features.begin(), features.end());
+  like.matrixType = type;
+  like.matrixTiles = {{128, 64, 32, 32, 32, 1},
+                      {64, 64, 64, 32, 32, 1},
+                      {32, 32, 128, 32, 32, 4},
+                      {16, 32, 128, 16, 32, 4},
+                      {16, 16, 256, 16, 16, 8}};
+  return like;
+}
+
+std::vector<VulkanTarget> withMatrices(std::vector<VulkanTarget> targets) {
+  const VulkanTarget hardware = targets.front();
+  targets.insert(
+      targets.begin(),
+      {withMatrices(hardware, "bf16", {feature::matrixBf16}),
+       withMatrices(hardware, "f16", {feature::float16, feature::matrixF16})});
   return targets;
 }
+
+} // namespace
+
+const std::vector<VulkanTarget> &vulkanTargets() {
+  static const std::vector<VulkanTarget> targets = withMatrices(
+      {{"hardware",
+        {feature::hardware},
+        /*usesWorkgroupMemory=*/true,
+        /*unrollsLoops=*/true,
+        /*loadsHalves=*/false,
+        /*broadcasts=*/false,
+        /*reducesInSubgroups=*/false,
+        {{128, 128, 16, 8, 8, 1},
+         {64, 64, 32, 8, 8, 4},
+         {32, 64, 64, 4, 8, 4},
+         {32, 32, 64, 4, 4, 4},
+         {16, 32, 64, 4, 4, 8},
+         {16, 16, 128, 4, 4, 16}},
+        /*processors=*/128,
+        /*operationsPerWait=*/500000,
+        /*operationsPerByte=*/10,
+        /*loadsAtOnce=*/8},
+       {"software-wide",
+        {feature::int64, feature::subgroupBroadcast,
+         feature::subgroupArithmetic},
+        /*usesWorkgroupMemory=*/false,
+        /*unrollsLoops=*/false,
+        /*loadsHalves=*/true,
+        /*broadcasts=*/true,
+        /*reducesInSubgroups=*/true,
+        {{32, 64, 4, 32, 4, 1}, {16, 128, 4, 16, 8, 1}, {8, 32, 4, 4, 4, 1}},
+        /*processors=*/4,
+        /*operationsPerWait=*/0,
+        /*operationsPerByte=*/0,
+        /*loadsAtOnce=*/2},
+       {"software",
+        {},
+        /*usesWorkgroupMemory=*/false,
+        /*unrollsLoops=*/false,
+        /*loadsHalves=*/false,
+        /*broadcasts=*/false,
+        /*reducesInSubgroups=*/false,
+        {{8, 128, 4, 8, 16, 1}, {8, 32, 4, 4, 4, 1}},
+        /*processors=*/4,
+        /*operationsPerWait=*/0,
+        /*operationsPerByte=*/0,
+        /*loadsAtOnce=*/2}});
+  return targets;
+}
+
+namespace {
+
+std::string describeTiles(const std::vector<MatrixTile> &tiles) {
+  std::vector<std::string> described;
+  for (const MatrixTile &tile : tiles)
+    described.push_back(fmt::format(
+        "{}x{} by {}, {}x{} each{}", tile.rows, tile.columns, tile.depth,
+        tile.rowsEach, tile.columnsEach,
+        tile.shares == 1 ? "" : fmt::format(", {} share", tile.shares)));
+  return fmt::format("{}", fmt::join(described, "; "));
+}
+
+bool isUnproven(const VulkanTarget &target) {
+  return std::any_of(
+      target.required.begin(), target.required.end(),
+      [](const std::string &one) { return feature::isUnproven(one); });
+}
+
+} // namespace
 
 std::string describeTargets() {
   std::string text =
@@ -89,22 +140,33 @@ std::string describeTargets() {
       "| variant | asks for | operands of products | loops | tiles |\n"
       "|---|---|---|---|---|\n";
   for (const VulkanTarget &target : vulkanTargets()) {
-    std::vector<std::string> tiles;
-    for (const MatrixTile &tile : target.tiles)
-      tiles.push_back(fmt::format(
-          "{}x{} by {}, {}x{} each{}", tile.rows, tile.columns, tile.depth,
-          tile.rowsEach, tile.columnsEach,
-          tile.shares == 1 ? "" : fmt::format(", {} share", tile.shares)));
+    std::string tiles = describeTiles(target.tiles);
+    if (!target.matrixType.empty())
+      tiles = fmt::format("of {} in matrices of 16x16: {}; others as `{}`",
+                          target.matrixType, describeTiles(target.matrixTiles),
+                          target.otherwise);
     text += fmt::format(
-        "| `{}` | {} | {} | {} | {} |\n", target.name,
+        "| `{}`{} | {} | {} | {} | {} |\n", target.name,
+        isUnproven(target) ? ", unproven" : "",
         target.required.empty()
             ? "nothing"
             : fmt::format("`{}`", fmt::join(target.required, "`, `")),
         target.usesWorkgroupMemory ? "through workgroup memory"
                                    : "where they are",
-        target.unrollsLoops ? "may be unrolled" : "stay loops",
-        fmt::join(tiles, "; "));
+        target.unrollsLoops ? "may be unrolled" : "stay loops", tiles);
   }
+  text +=
+      "\nA variant with cooperative matrices is in an artifact only where "
+      "there "
+      "are products of many rows whose operands are\nof its type, and shares "
+      "all other kernels with the variant that it names. In its tiles `each` "
+      "is what a subgroup of 32\ncomputes. It is unproven: no device that gptc "
+      "is tested on has such matrices. Its modules are validated, and all "
+      "around "
+      "the\nmatrices is tested with them multiplied element by element; "
+      "whether a driver multiplies them right, only `gptc\ndevices --check` "
+      "can tell on that device. Until it has found everything right there, "
+      "such a variant is used only\nwhere `--backend vulkan:NAME` names it.\n";
   return text;
 }
 

@@ -57,13 +57,24 @@ struct VulkanTarget {
   int64_t operationsPerByte = 0;
   /// Loads that an invocation has under way at once where it reads a lot.
   int64_t loadsAtOnce = 1;
+  /// The type of operands, "bf16" or "f16", of which subgroups multiply
+  /// matrices (KernelInterface.h) in products of many rows; empty: none.
+  std::string matrixType = {};
+  /// For those products: `rowsEach` and `columnsEach` are of a subgroup.
+  std::vector<MatrixTile> matrixTiles = {};
+  /// Whether matrices are multiplied element by element, as they are defined:
+  /// for tests, on devices that have none.
+  bool matricesByDefinition = false;
+  /// The target whose kernels are the same where they have no such product.
+  std::string otherwise = {};
 };
 
 /// What every target keeps to, so that any device of Vulkan 1.2 runs it.
 inline constexpr int64_t mostInvocations = 256;
 inline constexpr int64_t workgroupMemoryBytes = 32768;
 
-/// The targets of an artifact, best first.
+/// The targets of an artifact, best first; those with matrices are in it where
+/// it has products for them.
 const std::vector<VulkanTarget> &vulkanTargets();
 
 /// The features that variants may ask for and the variants, as the page of

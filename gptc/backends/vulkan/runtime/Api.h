@@ -3,6 +3,7 @@
 #ifndef GPTC_BACKENDS_VULKAN_RUNTIME_API_H
 #define GPTC_BACKENDS_VULKAN_RUNTIME_API_H
 
+#include "gptc/backends/vulkan/runtime/MatrixExtension.h"
 #include "gptc/runtime/base/Error.h"
 
 #include <functional>
@@ -21,6 +22,7 @@
   X(vkGetPhysicalDeviceMemoryProperties2)                                      \
   X(vkGetPhysicalDeviceQueueFamilyProperties)                                  \
   X(vkEnumerateDeviceExtensionProperties)                                      \
+  X(vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)                         \
   X(vkCreateDevice)                                                            \
   X(vkGetDeviceProcAddr)
 #define GPTC_VULKAN_DEVICE_FUNCTIONS(X)                                        \
@@ -69,7 +71,8 @@ namespace gptc::vulkan {
 
 /// Pointers to the functions of one instance and device. Nothing is linked: a
 /// machine without Vulkan gets a sentence. A plain table, so that a test can
-/// put functions that fail in their places.
+/// put functions that fail in their places. Functions of extensions are null
+/// where nothing offers them.
 struct Api {
 #define GPTC_VULKAN_MEMBER(name) PFN_##name name = nullptr;
   GPTC_VULKAN_GLOBAL_FUNCTIONS(GPTC_VULKAN_MEMBER)

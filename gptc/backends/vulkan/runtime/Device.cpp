@@ -2,8 +2,8 @@
 
 #include "gptc/backends/vulkan/runtime/Device.h"
 
-#include "gptc/backends/vulkan/Features.h"
 #include "gptc/backends/vulkan/runtime/DeviceChoice.h"
+#include "gptc/backends/vulkan/runtime/DeviceFeatures.h"
 #include "gptc/backends/vulkan/runtime/TakeSnapshot.h"
 #include "gptc/runtime/program/Memory.h"
 
@@ -21,11 +21,16 @@ Expected<std::unique_ptr<Device>> Device::open(const DeviceOptions &options) {
   device->physical_ = instance.physical(index);
   device->alwaysCopy_ = options.alwaysCopy;
   device->api_ = instance.api();
-  GPTC_CHECK(device->create(options.intercept));
+  std::vector<std::string> wanted;
+  if (options.wanted) {
+    GPTC_TRY(wanted, options.wanted(*device->snapshot_));
+  }
+  GPTC_CHECK(device->create(options.intercept, wanted));
   return device;
 }
 
-Status Device::create(const Intercept &intercept) {
+Status Device::create(const Intercept &intercept,
+                      const std::vector<std::string> &wanted) {
   GPTC_TRY(auto extensions, extensionsOf(api_, physical_));
   hasBudgets_ =
       std::find(extensions.begin(), extensions.end(),
@@ -35,37 +40,20 @@ Status Device::create(const Intercept &intercept) {
   api_.vkGetPhysicalDeviceMemoryProperties2(physical_, &memory);
   memory_ = memory.memoryProperties;
 
-  auto has = [&](const char *name) -> VkBool32 {
-    const std::vector<std::string> &features = snapshot_->features;
-    return std::find(features.begin(), features.end(), name) != features.end();
-  };
   float priority = 1;
   VkDeviceQueueCreateInfo queue{};
   queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
   queue.queueFamilyIndex = snapshot_->queueFamily;
   queue.queueCount = 1;
   queue.pQueuePriorities = &priority;
-  VkPhysicalDeviceVulkan12Features features12{};
-  features12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
-  features12.bufferDeviceAddress = VK_TRUE;
-  features12.timelineSemaphore = VK_TRUE;
-  features12.storageBuffer8BitAccess = has(feature::storage8);
-  features12.shaderInt8 = has(feature::int8);
-  features12.shaderFloat16 = has(feature::float16);
-  VkPhysicalDeviceVulkan11Features features11{};
-  features11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
-  features11.pNext = &features12;
-  features11.storageBuffer16BitAccess = has(feature::storage16);
-  VkPhysicalDeviceFeatures2 features{};
-  features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
-  features.pNext = &features11;
-  features.features.shaderInt16 = has(feature::int16);
-  features.features.shaderInt64 = has(feature::int64);
+  DeviceFeatures features(*snapshot_, wanted);
   VkDeviceCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
-  info.pNext = &features;
+  info.pNext = features.chain();
   info.queueCreateInfoCount = 1;
   info.pQueueCreateInfos = &queue;
+  info.enabledExtensionCount = uint32_t(features.extensions().size());
+  info.ppEnabledExtensionNames = features.extensions().data();
   GPTC_VULKAN(api_.vkCreateDevice(physical_, &info, nullptr, &device_),
               "open the Vulkan device '{}'", name());
   api_.loadDevice(device_);

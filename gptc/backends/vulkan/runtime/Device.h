@@ -14,6 +14,11 @@ struct DeviceOptions {
   /// Copies even where the host could use the device's memory: for tests.
   bool alwaysCopy = false;
   Intercept intercept;
+  /// The features that will be used of the device that was chosen; what
+  /// DeviceFeatures leaves off unless it is wanted. Empty: none. An error keeps
+  /// the device from being opened.
+  std::function<Expected<std::vector<std::string>>(const DeviceSnapshot &)>
+      wanted = {};
 };
 
 /// A logical device with one queue. Not thread safe but for api(), handle()
@@ -52,7 +57,8 @@ public:
 
 private:
   Device() = default;
-  Status create(const Intercept &intercept);
+  Status create(const Intercept &intercept,
+                const std::vector<std::string> &wanted);
 
   std::shared_ptr<const Instance> instance_;
   const DeviceSnapshot *snapshot_ = nullptr;

@@ -260,6 +260,12 @@ std::vector<std::string> missingOf(const artifact::VariantT &variant,
   return missing;
 }
 
+bool isUnproven(const artifact::VariantT &variant) {
+  return std::any_of(
+      variant.features.begin(), variant.features.end(),
+      [](const std::string &one) { return feature::isUnproven(one); });
+}
+
 Expected<const artifact::VariantT *>
 chooseVariant(const artifact::TargetT &target,
               const std::vector<std::string> &features, const std::string &name,
@@ -271,7 +277,7 @@ chooseVariant(const artifact::TargetT &target,
   };
   std::vector<Candidate> candidates;
   std::vector<std::string> reasons;
-  bool wrong = false;
+  bool checkHelps = false;
   for (const auto &variant : target.variants) {
     if (!name.empty() && variant->name != name)
       continue;
@@ -289,10 +295,17 @@ chooseVariant(const artifact::TargetT &target,
         checks.begin(), checks.end(),
         [&](const VariantCheck &one) { return one.variant == variant->name; });
     if (name.empty() && check != checks.end() && !check->wrong.empty()) {
-      wrong = true;
+      checkHelps = true;
       reasons.push_back(fmt::format("variant '{}' computes {} wrongly with "
                                     "this driver",
                                     variant->name, check->wrong[0].name));
+      continue;
+    }
+    if (name.empty() && isUnproven(*variant) &&
+        (check == checks.end() || !check->proves())) {
+      checkHelps = true;
+      reasons.push_back(
+          fmt::format("variant '{}' is unproven there", variant->name));
       continue;
     }
     candidates.push_back({variant.get(), check == checks.end()
@@ -307,9 +320,10 @@ chooseVariant(const artifact::TargetT &target,
         ErrorCode::Unsupported,
         "the Vulkan device '{}' cannot run '{}': {}; {}", device, artifact,
         fmt::join(reasons, "; "),
-        wrong ? "choose another device with --device, the CPU with --backend "
-                "cpu, or update the driver and run 'gptc devices --check'"
-              : "choose another device with --device, or compile in f32");
+        checkHelps
+            ? "choose another device with --device, the CPU with --backend "
+              "cpu, or update the driver and run 'gptc devices --check'"
+            : "choose another device with --device, or compile in f32");
   bool measured =
       std::all_of(candidates.begin(), candidates.end(),
                   [](const Candidate &one) { return one.milliseconds > 0; });

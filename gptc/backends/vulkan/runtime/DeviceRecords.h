@@ -42,6 +42,8 @@ struct VariantCheck {
 
   /// Of all timed entries; 0 where none was timed.
   double totalMilliseconds() const;
+  /// Whether it lets an unproven variant run: a full one, and all of it right.
+  bool proves() const { return !isBrief && checked > 0 && wrong.empty(); }
 };
 
 /// As the file has it.
@@ -96,12 +98,16 @@ std::string recordsPath(const std::string &cacheFolder);
 std::vector<std::string> missingOf(const artifact::VariantT &variant,
                                    const std::vector<std::string> &features);
 
+/// Whether a variant asks for something that no device has which gptc is tested
+/// on: it is off until a check proves it on the device at hand.
+bool isUnproven(const artifact::VariantT &variant);
+
 /// The variant of a target that a device with these features is to run: of
-/// those that it can run and that no check found wrong the one that was
-/// measured to be the fastest, or the target's first where not all were
-/// measured. `name`, if not empty, is the only one that counts, which is not
-/// kept from running by a check. Unsupported where none is left, with what each
-/// lacks or gets wrong; `device` and `artifact` are for that sentence.
+/// those that it can run and that no check found wrong, nor left unproven, the
+/// one that was measured to be the fastest, or the target's first where not all
+/// were measured. `name`, if not empty, is the only one that counts, which is
+/// not kept from running by a check. Unsupported where none is left, with what
+/// each lacks or gets wrong; `device` and `artifact` are for that sentence.
 Expected<const artifact::VariantT *>
 chooseVariant(const artifact::TargetT &target,
               const std::vector<std::string> &features, const std::string &name,

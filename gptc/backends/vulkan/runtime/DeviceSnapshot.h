@@ -14,6 +14,29 @@ enum class DeviceKind { Discrete, Integrated, Virtual, Software, Other };
 /// "discrete GPU", ...
 const char *toString(DeviceKind kind);
 
+/// A product of matrices that the invocations of a scope compute together, as
+/// VK_KHR_cooperative_matrix lists it.
+struct MatrixProduct {
+  enum class Type { F16, F32, BF16, Other };
+  uint32_t rows = 0, columns = 0, depth = 0;
+  Type left = Type::Other, right = Type::Other;
+  Type addend = Type::Other, result = Type::Other;
+  bool isOfSubgroup = false;
+};
+
+/// What a device says of products of matrices.
+struct MatrixSupport {
+  /// The feature, and the stage of compute shaders.
+  bool multiplies = false;
+  /// Whether bf16 is a type of shaders and of those products.
+  bool hasBf16 = false;
+  std::vector<MatrixProduct> products;
+  /// Subgroups that a pipeline may ask for, full ones; 0 where it may not.
+  uint32_t leastSubgroup = 0, mostSubgroup = 0;
+  /// Vulkan's memory model with the scope of a device.
+  bool hasMemoryModel = false;
+};
+
 /// A device as a driver describes it: plain values, so that whatever is
 /// decided by them is decided without a device.
 struct DeviceSnapshot {
@@ -37,6 +60,7 @@ struct DeviceSnapshot {
   uint32_t workgroupSize = 0;   ///< In the first dimension, at most.
   uint64_t workgroupMemory = 0; ///< Bytes.
   uint32_t subgroupSize = 0;
+  MatrixSupport matrices;
   /// Of one allocation, as far as the driver vouches for it: more may work.
   uint64_t allocationBytes = 0;
   uint64_t bufferBytes = 0; ///< Of one buffer, at most; 0 where it is unknown.

@@ -57,6 +57,15 @@ Expected<Pipeline> Pipeline::compile(const Device &device,
   info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
   info.stage.module = module;
   info.stage.pName = "main";
+  VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT subgroups{};
+  subgroups.sType =
+      VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT;
+  subgroups.requiredSubgroupSize = matrixInvocations;
+  if (declaresMatrices({code.pCode, spirv.size() / sizeof(uint32_t)})) {
+    info.stage.pNext = &subgroups;
+    info.stage.flags =
+        VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
+  }
   info.layout = layout;
   info.basePipelineIndex = -1;
   Pipeline pipeline;

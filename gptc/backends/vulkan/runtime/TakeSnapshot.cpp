@@ -3,7 +3,10 @@
 #include "gptc/backends/vulkan/runtime/TakeSnapshot.h"
 
 #include "gptc/backends/vulkan/Features.h"
+#include "gptc/backends/vulkan/KernelInterface.h"
+#include "gptc/backends/vulkan/runtime/DeviceFeatures.h"
 #include "gptc/backends/vulkan/runtime/MemoryTypes.h"
+#include "gptc/backends/vulkan/runtime/StructureChain.h"
 #include "gptc/runtime/program/Memory.h"
 
 #include <algorithm>
@@ -28,27 +31,14 @@ DeviceKind kindOf(VkPhysicalDeviceType type) {
   }
 }
 
-/// Puts structures behind each other on a pNext chain.
-template <typename Head> class Chain {
-public:
-  explicit Chain(Head &head)
-      : last_(reinterpret_cast<VkBaseOutStructure *>(&head)) {}
-  template <typename T> void add(T &next) {
-    last_->pNext = reinterpret_cast<VkBaseOutStructure *>(&next);
-    last_ = last_->pNext;
-  }
-
-private:
-  VkBaseOutStructure *last_;
-};
+bool has(const std::vector<std::string> &extensions, const char *name) {
+  return std::find(extensions.begin(), extensions.end(), name) !=
+         extensions.end();
+}
 
 void addProperties(const Api &api, VkPhysicalDevice device,
                    const std::vector<std::string> &extensions,
                    DeviceSnapshot &snapshot) {
-  auto has = [&](const char *name) {
-    return std::find(extensions.begin(), extensions.end(), name) !=
-           extensions.end();
-  };
   VkPhysicalDeviceProperties2 properties{};
   properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
   // NOLINTNEXTLINE(bugprone-invalid-enum-default-initialization): the driver's.
@@ -65,14 +55,14 @@ void addProperties(const Api &api, VkPhysicalDevice device,
   buffers.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES;
   VkPhysicalDevicePCIBusInfoPropertiesEXT pci{};
   pci.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT;
-  Chain chain(properties);
+  StructureChain chain(properties);
   chain.add(driver);
   chain.add(id);
   chain.add(subgroup);
   chain.add(allocations);
-  if (has(VK_KHR_MAINTENANCE_4_EXTENSION_NAME))
+  if (has(extensions, VK_KHR_MAINTENANCE_4_EXTENSION_NAME))
     chain.add(buffers);
-  if (has(VK_EXT_PCI_BUS_INFO_EXTENSION_NAME))
+  if (has(extensions, VK_EXT_PCI_BUS_INFO_EXTENSION_NAME))
     chain.add(pci);
   api.vkGetPhysicalDeviceProperties2(device, &properties);
 
@@ -83,7 +73,7 @@ void addProperties(const Api &api, VkPhysicalDevice device,
   std::copy_n(id.driverUUID, VK_UUID_SIZE, snapshot.driverUuid.begin());
   std::copy_n(properties.properties.pipelineCacheUUID, VK_UUID_SIZE,
               snapshot.cacheUuid.begin());
-  if (has(VK_EXT_PCI_BUS_INFO_EXTENSION_NAME))
+  if (has(extensions, VK_EXT_PCI_BUS_INFO_EXTENSION_NAME))
     snapshot.pci = fmt::format("{:04x}:{:02x}:{:02x}.{}", pci.pciDomain,
                                pci.pciBus, pci.pciDevice, pci.pciFunction);
   const VkPhysicalDeviceLimits &limits = properties.properties.limits;
@@ -116,12 +106,14 @@ void addFeatures(const Api &api, VkPhysicalDevice device,
   features11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
   VkPhysicalDeviceVulkan12Features features12{};
   features12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
-  Chain chain(features);
+  StructureChain chain(features);
   chain.add(features11);
   chain.add(features12);
   api.vkGetPhysicalDeviceFeatures2(device, &features);
   snapshot.bufferDeviceAddress = features12.bufferDeviceAddress;
   snapshot.timelineSemaphore = features12.timelineSemaphore;
+  snapshot.matrices.hasMemoryModel =
+      features12.vulkanMemoryModel && features12.vulkanMemoryModelDeviceScope;
   auto add = [&](VkBool32 there, const char *name) {
     if (there)
       snapshot.features.emplace_back(name);
@@ -132,6 +124,98 @@ void addFeatures(const Api &api, VkPhysicalDevice device,
   add(features12.shaderInt8, feature::int8);
   add(features.features.shaderInt64, feature::int64);
   add(features12.shaderFloat16, feature::float16);
+}
+
+MatrixProduct::Type typeOf(VkComponentTypeKHR type) {
+  if (type == VK_COMPONENT_TYPE_FLOAT16_KHR)
+    return MatrixProduct::Type::F16;
+  if (type == VK_COMPONENT_TYPE_FLOAT32_KHR)
+    return MatrixProduct::Type::F32;
+  return type == VK_COMPONENT_TYPE_BFLOAT16_KHR ? MatrixProduct::Type::BF16
+                                                : MatrixProduct::Type::Other;
+}
+
+Status addMatrixProducts(const Api &api, VkPhysicalDevice device,
+                         MatrixSupport &support) {
+  const char *action = "list a Vulkan device's products of matrices";
+  uint32_t count = 0;
+  GPTC_VULKAN(api.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(
+                  device, &count, nullptr),
+              "{}", action);
+  // NOLINTNEXTLINE(bugprone-invalid-enum-default-initialization): the driver's.
+  VkCooperativeMatrixPropertiesKHR empty{};
+  empty.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
+  std::vector<VkCooperativeMatrixPropertiesKHR> properties(count, empty);
+  GPTC_VULKAN(api.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(
+                  device, &count, properties.data()),
+              "{}", action);
+  properties.resize(count);
+  for (const VkCooperativeMatrixPropertiesKHR &one : properties)
+    support.products.push_back({one.MSize, one.NSize, one.KSize,
+                                typeOf(one.AType), typeOf(one.BType),
+                                typeOf(one.CType), typeOf(one.ResultType),
+                                one.scope == VK_SCOPE_SUBGROUP_KHR});
+  return {};
+}
+
+/// What there is of cooperative matrices, and of the subgroups that they are
+/// made for.
+Status addMatrices(const Api &api, VkPhysicalDevice device,
+                   const std::vector<std::string> &extensions,
+                   DeviceSnapshot &snapshot) {
+  MatrixSupport &support = snapshot.matrices;
+  bool sizes = has(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+  bool matrices = has(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) &&
+                  api.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR;
+  VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control{};
+  control.sType =
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
+  VkPhysicalDeviceCooperativeMatrixFeaturesKHR multiplies{};
+  multiplies.sType =
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
+  VkPhysicalDeviceShaderBfloat16FeaturesKHR bf16{};
+  bf16.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR;
+  VkPhysicalDeviceFeatures2 features{};
+  features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+  VkPhysicalDeviceSubgroupSizeControlPropertiesEXT range{};
+  range.sType =
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT;
+  VkPhysicalDeviceCooperativeMatrixPropertiesKHR stages{};
+  stages.sType =
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
+  VkPhysicalDeviceProperties2 properties{};
+  properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+  StructureChain featureChain(features);
+  StructureChain propertyChain(properties);
+  if (sizes) {
+    featureChain.add(control);
+    propertyChain.add(range);
+  }
+  if (matrices) {
+    featureChain.add(multiplies);
+    propertyChain.add(stages);
+    if (has(extensions, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME))
+      featureChain.add(bf16);
+  }
+  api.vkGetPhysicalDeviceFeatures2(device, &features);
+  api.vkGetPhysicalDeviceProperties2(device, &properties);
+  constexpr uint32_t invocations = 256; // Of a workgroup, at most.
+  if (control.subgroupSizeControl && control.computeFullSubgroups &&
+      (range.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+      range.maxComputeWorkgroupSubgroups >= invocations / matrixInvocations) {
+    support.leastSubgroup = range.minSubgroupSize;
+    support.mostSubgroup = range.maxSubgroupSize;
+  }
+  support.multiplies =
+      multiplies.cooperativeMatrix &&
+      (stages.cooperativeMatrixSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
+  support.hasBf16 =
+      bf16.shaderBFloat16Type && bf16.shaderBFloat16CooperativeMatrix;
+  if (support.multiplies)
+    GPTC_CHECK(addMatrixProducts(api, device, support));
+  for (std::string &name : matrixFeatures(support))
+    snapshot.features.push_back(std::move(name));
+  return {};
 }
 
 void addQueue(const Api &api, VkPhysicalDevice device,
@@ -209,6 +293,7 @@ Expected<DeviceSnapshot> takeSnapshot(const Api &api, VkPhysicalDevice device) {
   GPTC_TRY(auto extensions, extensionsOf(api, device));
   addProperties(api, device, extensions, snapshot);
   addFeatures(api, device, snapshot);
+  GPTC_CHECK(addMatrices(api, device, extensions, snapshot));
   addQueue(api, device, snapshot);
 
   VkPhysicalDeviceMemoryProperties2 memory{};
@@ -219,9 +304,7 @@ Expected<DeviceSnapshot> takeSnapshot(const Api &api, VkPhysicalDevice device) {
   if (!type)
     return snapshot;
   uint32_t heap = memory.memoryProperties.memoryTypes[*type].heapIndex;
-  bool budgets =
-      std::find(extensions.begin(), extensions.end(),
-                VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) != extensions.end();
+  bool budgets = has(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   snapshot.memoryBytes = memory.memoryProperties.memoryHeaps[heap].size;
   snapshot.freeBytes = freeHeapBytes(api, device, budgets)[heap];
   // A software device's memory is the machine's.

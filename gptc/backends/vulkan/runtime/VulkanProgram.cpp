@@ -76,7 +76,9 @@ public:
 
 private:
   VulkanProgram() = default;
-  Status chooseVariant(const VulkanOptions &options);
+  /// Returns the features that the variant asks for.
+  Expected<std::vector<std::string>>
+  chooseVariant(const VulkanOptions &options, const DeviceSnapshot &device);
   Status checkMemory(uint64_t arena) const;
   EntryRunner runner() { return {*device_, pipelines_, *team_}; }
 
@@ -108,10 +110,12 @@ VulkanProgram::load(std::shared_ptr<const Artifact> artifact,
                    "vulkan",
                    file.path());
   const artifact::TargetT &target = *program->target_;
-  GPTC_TRY(program->device_, Device::open({options.device, options.alwaysCopy,
-                                           options.intercept}));
+  GPTC_TRY(program->device_,
+           Device::open({options.device, options.alwaysCopy, options.intercept,
+                         [&](const DeviceSnapshot &snapshot) {
+                           return program->chooseVariant(options, snapshot);
+                         }}));
   Device &device = *program->device_;
-  GPTC_CHECK(program->chooseVariant(options));
   program->chosen_ = ChosenPrograms(file, target, options.entries);
   const ChosenPrograms &chosen = program->chosen_;
   uint64_t arena = std::max(bufferAlignment, chosen.arenaBytes());
@@ -150,18 +154,19 @@ VulkanProgram::load(std::shared_ptr<const Artifact> artifact,
   return program;
 }
 
-Status VulkanProgram::chooseVariant(const VulkanOptions &options) {
+Expected<std::vector<std::string>>
+VulkanProgram::chooseVariant(const VulkanOptions &options,
+                             const DeviceSnapshot &device) {
   std::vector<VariantCheck> checks;
   if (options.variant.empty() && options.advise) {
     GPTC_TRY(checks,
-             options.advise(device_->snapshot(),
+             options.advise(device,
                             std::string(toString(toDataType(target_->type)))));
   }
   GPTC_TRY(variant_,
-           vulkan::chooseVariant(*target_, device_->snapshot().features,
-                                 options.variant, checks, device_->name(),
-                                 artifact_->path()));
-  return {};
+           vulkan::chooseVariant(*target_, device.features, options.variant,
+                                 checks, device.name, artifact_->path()));
+  return variant_->features;
 }
 
 Status VulkanProgram::checkMemory(uint64_t arena) const {
