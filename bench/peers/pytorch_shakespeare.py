@@ -4,8 +4,9 @@
     bench/peers/pytorch_shakespeare.py --model MODEL --text training.txt --out pytorch [--steps 1600]
 
 MODEL is a folder with config.json, vocab.json and merges.txt. AdamW (0.9, 0.95, decay 0.1 of matrices), norm at most 1, a
-rate of 2e-3 after 80 steps that falls by a cosine to a tenth, dropout 0.1, batches of 16 windows of 256 tokens, products in
-bf16 by autocast. Writes a folder that gptc compiles, so that both models are measured by the same `gptc score`.
+rate of 2e-3 after 80 steps that falls by a cosine to a tenth, dropout 0.1, batches of 16 windows of 256 tokens, each of them
+once in an epoch, as `gptc train` takes them, products in bf16 by autocast. Writes a folder that gptc compiles, so that both
+models are measured by the same `gptc score`.
 """
 
 import argparse
@@ -50,11 +51,15 @@ def main():
     groups = [{"params": [p for p in model.parameters() if p.dim() >= 2], "weight_decay": 0.1},
               {"params": [p for p in model.parameters() if p.dim() < 2], "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=PEAK, betas=(0.9, 0.95))
+    windows = (len(ids) - 1) // WINDOW
+    order = []
     begin = time.time()
     for step in range(arguments.steps):
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, arguments.steps)
-        starts = torch.randint(len(ids) - WINDOW - 1, (BATCH,)).tolist()
+        if len(order) < BATCH:
+            order += torch.randperm(windows).tolist()
+        starts = [WINDOW * order.pop(0) for _ in range(BATCH)]
         tokens = torch.stack([ids[start: start + WINDOW] for start in starts])
         targets = torch.stack([ids[start + 1: start + WINDOW + 1] for start in starts])
         with torch.autocast("cpu", dtype=torch.bfloat16):
