@@ -90,24 +90,28 @@ protected:
 
 TEST_F(DevicesCommand, EndsWellWhereAllIsRight) {
   SampleProgram sample(tiles);
-  writeSuite("f32", sample);
-  writeSuite("bf16", sample);
+  for (const char *type : {"f32", "bf16", "f16"})
+    writeSuite(type, sample);
   auto result = check();
   expectSuccess(result);
   EXPECT_EQ(result.err, "");
   EXPECT_THAT(result.out, HasSubstr("variant 'baseline', f32: 1 of 1 ops "
                                     "right\n    variant 'baseline', bf16: 1 "
-                                    "of 1 ops right\n"));
+                                    "of 1 ops right\n    variant 'baseline', "
+                                    "f16: 1 of 1 ops right\n"));
   Json device = checkJson(0);
-  EXPECT_EQ(device["checks"].size(), 2u);
+  EXPECT_EQ(device["checks"].size(), 3u);
   EXPECT_EQ(device["unchecked"], Json::array());
-  EXPECT_EQ(device["used"], Json({{"bf16", "baseline"}, {"f32", "baseline"}}));
+  EXPECT_EQ(
+      device["used"],
+      Json({{"bf16", "baseline"}, {"f16", "baseline"}, {"f32", "baseline"}}));
 }
 
 TEST_F(DevicesCommand, FailsWhereACaseIsWrong) {
   SampleProgram sample(tiles);
   writeSuite("f32", sample);
   writeSuite("bf16", sample, 0.25);
+  writeSuite("f16", sample);
   auto result = check();
   expectFailure(result,
                 "variant 'baseline', bf16, computes 1 of 1 ops wrongly");
@@ -125,7 +129,9 @@ TEST_F(DevicesCommand, FailsWhereACaseIsWrong) {
   EXPECT_THAT(result.out, HasSubstr("used where no --device is given"));
   Json device = checkJson(1);
   EXPECT_EQ(device["checks"][1]["wrong"][0]["case"], "accumulate");
-  EXPECT_EQ(device["used"], Json({{"bf16", nullptr}, {"f32", "baseline"}}));
+  EXPECT_EQ(
+      device["used"],
+      Json({{"bf16", nullptr}, {"f16", "baseline"}, {"f32", "baseline"}}));
   // Only a check fails: what it found is listed later on.
   auto listed = runCommand(folder / "bin/gptc", {"devices", "--json"});
   expectSuccess(listed);
@@ -136,6 +142,7 @@ TEST_F(DevicesCommand, FailsWhereACaseIsWrong) {
 TEST_F(DevicesCommand, FailsAndTellsWhatIsUsedWhereOneVariantIsWrong) {
   SampleProgram right(tiles), sample(tiles);
   writeSuite("f32", right);
+  writeSuite("f16", right);
   sample.addVariant("plain", {});
   // Leaves most of the result undone.
   sample.target->variants[0]->implementations[0]->tiles = 1;
@@ -146,8 +153,9 @@ TEST_F(DevicesCommand, FailsAndTellsWhatIsUsedWhereOneVariantIsWrong) {
   EXPECT_THAT(result.out, HasSubstr("      'plain' is used in its place\n"
                                     "    variant 'plain', bf16: 1 of 1 ops "
                                     "right\n"));
-  EXPECT_EQ(checkJson(1)["used"],
-            Json({{"bf16", "plain"}, {"f32", "baseline"}}));
+  EXPECT_EQ(
+      checkJson(1)["used"],
+      Json({{"bf16", "plain"}, {"f16", "baseline"}, {"f32", "baseline"}}));
 }
 
 TEST_F(DevicesCommand, FailsAndGoesOnWhereAVariantCannotBeChecked) {
@@ -155,6 +163,7 @@ TEST_F(DevicesCommand, FailsAndGoesOnWhereAVariantCannotBeChecked) {
   large.target->programs[0]->arena_bytes = uint64_t(1) << 47;
   writeSuite("f32", large);
   writeSuite("bf16", sample);
+  writeSuite("f16", sample);
   auto result = check();
   expectFailure(result, "variant 'baseline', f32, of '");
   EXPECT_THAT(result.err, HasSubstr("' cannot be checked; update the driver"));
@@ -162,7 +171,7 @@ TEST_F(DevicesCommand, FailsAndGoesOnWhereAVariantCannotBeChecked) {
                                     "right\n"));
   EXPECT_THAT(result.out, HasSubstr("variant 'baseline', f32: not checked: "));
   Json device = checkJson(1);
-  EXPECT_EQ(device["checks"].size(), 1u);
+  EXPECT_EQ(device["checks"].size(), 2u);
   EXPECT_EQ(device["unchecked"][0]["variant"], "baseline");
   EXPECT_EQ(device["unchecked"][0]["type"], "f32");
   EXPECT_THAT(device["unchecked"][0]["reason"].get<std::string>(),
