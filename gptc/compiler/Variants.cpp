@@ -91,6 +91,7 @@ Status addCpuVariants(mlir::ModuleOp module, const ModuleInfo &info,
 struct EncodedTarget {
   std::vector<vulkan::EncodedKernel> kernels;
   size_t firstBlob = 0;
+  std::unique_ptr<artifact::VariantT> variant;
 };
 
 /// Describes kernels in a variant, of which those that `shared` holds for have
@@ -130,36 +131,35 @@ Status addVulkanVariants(mlir::ModuleOp module,
                          std::vector<PendingBlob> &blobs, Dump &dump,
                          const TextProgress &progress) {
   std::map<std::string, EncodedTarget> encoded;
-  std::map<std::string, std::unique_ptr<artifact::VariantT>> variants;
   for (bool withMatrices : {false, true})
     for (const vulkan::VulkanTarget &one : targets) {
       if (one.matrixType.empty() == withMatrices)
         continue;
-      std::vector<bool> shared = vulkan::multiplyMatrices(module, one);
-      if (withMatrices && !llvm::is_contained(shared, true))
+      std::vector<bool> multiply = vulkan::multiplyMatrices(module, one);
+      if (withMatrices && !llvm::is_contained(multiply, true))
         continue;
-      auto found = encoded.find(one.otherwise);
-      bool shares = found != encoded.end();
-      shared.flip();
-      if (!shares)
-        shared.assign(shared.size(), false);
+      auto other = encoded.find(one.otherwise);
+      bool shares = other != encoded.end();
       EncodedTarget made;
       made.firstBlob = blobs.size();
       GPTC_TRY(made.kernels,
                vulkan::encodeKernels(
                    module, one, kernelDump(dump, "vulkan-" + one.name),
                    kernelProgress(progress, "vulkan " + one.name),
-                   shares ? llvm::ArrayRef(found->second.kernels)
+                   shares ? llvm::ArrayRef(other->second.kernels)
                           : llvm::ArrayRef<vulkan::EncodedKernel>()));
-      auto variant = describeVariant(one);
+      made.variant = describeVariant(one);
+      std::vector<bool> shared(multiply.size(), false);
+      for (size_t i = 0; shares && i < shared.size(); ++i)
+        shared[i] = !multiply[i];
       describeKernels(made.kernels, shared,
-                      shares ? found->second.firstBlob : 0, *variant, blobs);
+                      shares ? other->second.firstBlob : 0, *made.variant,
+                      blobs);
       encoded[one.name] = std::move(made);
-      variants[one.name] = std::move(variant);
     }
   for (const vulkan::VulkanTarget &one : targets)
-    if (auto made = variants.find(one.name); made != variants.end())
-      target.variants.push_back(std::move(made->second));
+    if (auto made = encoded.find(one.name); made != encoded.end())
+      target.variants.push_back(std::move(made->second.variant));
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include "BackendComparison.h"
 
 #include "gptc/backends/vulkan/Features.h"
+#include "gptc/backends/vulkan/KernelInterface.h"
 #include "gptc/compiler/Driver.h"
 #include "tests/support/TemporaryFolder.h"
 
@@ -81,19 +82,6 @@ INSTANTIATE_TEST_SUITE_P(
     testing::ValuesIn(inParts(topics(), {{"matmul", 8}, {"attention", 4}})),
     nameOf);
 
-/// Whether a module has an instruction `OpCapability capability`.
-bool hasCapability(std::span<const std::byte> spirv, uint32_t capability) {
-  std::vector<uint32_t> words(spirv.size() / sizeof(uint32_t));
-  std::memcpy(words.data(), spirv.data(), spirv.size());
-  constexpr size_t header = 5;
-  constexpr uint32_t opCapability = 17 | 2 << 16;
-  for (size_t i = header; i + 1 < words.size() && words[i] == opCapability;
-       i += 2)
-    if (words[i + 1] == capability)
-      return true;
-  return false;
-}
-
 TEST(VulkanReductions, UseSubgroupsWhereTheirVariantAsksForThem) {
   OpCase opCase{"reduceSum/row", {{"x", {DataType::F32, {4, 300}}}}, {}};
   opCase.build = [](Graph &, const std::vector<Tensor> &in) {
@@ -113,11 +101,14 @@ TEST(VulkanReductions, UseSubgroupsWhereTheirVariantAsksForThem) {
     bool asks = std::count(variant->features.begin(), variant->features.end(),
                            vulkan::feature::subgroupArithmetic) > 0;
     inSubgroups += asks;
-    for (const auto &kernel : variant->implementations)
-      EXPECT_EQ(hasCapability((*artifact)->blob(*kernel->spirv),
-                              groupNonUniformArithmetic),
+    for (const auto &kernel : variant->implementations) {
+      auto bytes = (*artifact)->blob(*kernel->spirv);
+      std::vector<uint32_t> module(bytes.size() / sizeof(uint32_t));
+      std::memcpy(module.data(), bytes.data(), bytes.size());
+      EXPECT_EQ(vulkan::declaresCapability(module, groupNonUniformArithmetic),
                 asks)
           << variant->name;
+    }
   }
   EXPECT_GT(inSubgroups, 0);
 }

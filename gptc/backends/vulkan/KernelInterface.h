@@ -32,16 +32,21 @@ inline constexpr uint64_t bufferAlignment = 256;
 inline constexpr uint32_t matrixExtent = 16;
 inline constexpr uint32_t matrixInvocations = 32;
 
-/// Whether a SPIR-V module declares the capability of cooperative matrices.
-constexpr bool declaresMatrices(std::span<const uint32_t> module) {
-  constexpr uint32_t headerWords = 5, opCapability = 17, matrices = 6022;
+/// Whether a SPIR-V module declares a capability; they come first in it.
+constexpr bool declaresCapability(std::span<const uint32_t> module,
+                                  uint32_t capability) {
+  constexpr uint32_t headerWords = 5, opCapability = 17;
   constexpr uint32_t declaration = 2 << 16 | opCapability;
-  // Capabilities come first.
   for (size_t i = headerWords;
        i + 1 < module.size() && module[i] == declaration; i += 2)
-    if (module[i + 1] == matrices)
+    if (module[i + 1] == capability)
       return true;
   return false;
+}
+
+/// The same of CooperativeMatrixKHR.
+constexpr bool declaresMatrices(std::span<const uint32_t> module) {
+  return declaresCapability(module, 6022);
 }
 
 /// The push constants of a kernel, packed as here.

@@ -63,8 +63,7 @@ uint16_t toBF16(float value) {
 float fromF16(uint16_t bits) { return float(std::bit_cast<_Float16>(bits)); }
 
 uint16_t toF16(float value) {
-  // By integers: without F16C the compiler calls a function that takes four
-  // times as long.
+  // By integers: without F16C the compiler calls a function for each.
   uint32_t bits = std::bit_cast<uint32_t>(value);
   uint32_t magnitude = bits & 0x7fffffff, sign = (bits >> 16) & 0x8000;
   constexpr uint32_t infinity = 0x7f800000, leastNormal = 0x38800000;

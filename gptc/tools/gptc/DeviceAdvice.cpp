@@ -67,21 +67,6 @@ std::string checkRecords() {
   return folder.empty() ? folder : vulkan::recordsPath(folder);
 }
 
-Expected<std::string> usedVariant(const DeviceSnapshot &device,
-                                  const DeviceRecord &record,
-                                  const VariantCheck &check) {
-  GPTC_TRY(CheckSuite suite, CheckSuite::open(checkFolder(), check.type));
-  if (check.suite != suite.digest())
-    return failure(ErrorCode::NotFound,
-                   "variant '{}' was checked by another suite than that of "
-                   "'{}'",
-                   check.variant, checkFolder());
-  auto checks = record.checksOf(check.type, check.suite);
-  auto variant = vulkan::chooseVariant(suite.target(), device.features, "",
-                                       checks, device.name, "");
-  return variant ? (*variant)->name : std::string();
-}
-
 vulkan::VariantAdvice deviceAdvice(const RunOptions &options) {
   return [options](
              const DeviceSnapshot &device,

@@ -5,7 +5,6 @@
 
 #include "CommandLine.h"
 
-#include "gptc/backends/vulkan/runtime/DeviceRecords.h"
 #include "gptc/backends/vulkan/runtime/VulkanProgram.h"
 
 namespace gptc::tool {
@@ -16,13 +15,6 @@ std::string checkFolder();
 /// The file that what was found is kept in; empty where there is no folder for
 /// it.
 std::string checkRecords();
-
-/// The variant that a device runs with a check's type of products where none is
-/// named, by what its record tells; empty where none is left that is not wrong.
-/// Fails where the check is not of the suite beside the command.
-Expected<std::string> usedVariant(const vulkan::DeviceSnapshot &device,
-                                  const vulkan::DeviceRecord &record,
-                                  const vulkan::VariantCheck &check);
 
 /// What VulkanOptions::advise may be: what is known of the device. One that was
 /// never seen with this driver and this gptc is briefly checked first; where

@@ -8,7 +8,6 @@
 #include "gptc/runtime/program/KernelLibrary.h"
 #include "gptc/runtime/program/Memory.h"
 
-#include <algorithm>
 #include <fmt/ranges.h>
 #include <map>
 
@@ -31,6 +30,7 @@ const std::vector<InstructionSet> &instructionSets() {
   return sets;
 }
 
+using vulkan::CheckSuite;
 using vulkan::DeviceRecord;
 using vulkan::DeviceRecords;
 using vulkan::DeviceSnapshot;
@@ -58,57 +58,61 @@ struct Findings {
 /// The types of products that devices are checked for.
 constexpr const char *types[] = {"f32", "bf16", "f16"};
 
-/// A variant of the suites that is off until a check proves it.
-struct UnprovenVariant {
-  std::string name, type, suite;
-  std::vector<std::string> features;
-
-  bool isOf(const VariantCheck &check) const {
-    return check.variant == name && check.type == type && check.suite == suite;
+/// The suites that devices are checked with.
+Expected<std::vector<CheckSuite>> openSuites() {
+  std::vector<CheckSuite> suites;
+  for (const char *type : types) {
+    GPTC_TRY(auto suite, CheckSuite::open(checkFolder(), type));
+    suites.push_back(std::move(suite));
   }
+  return suites;
+}
+
+/// A variant that is off until a check proves it.
+struct UnprovenVariant {
+  std::string name, type;
 };
 
-/// Nothing where the suites are not there.
-std::vector<UnprovenVariant> unprovenVariants() {
-  std::vector<UnprovenVariant> found;
-  for (const char *type : types)
-    if (auto suite = vulkan::CheckSuite::open(checkFolder(), type))
-      for (const auto &variant : suite->target().variants)
-        if (vulkan::isUnproven(*variant))
-          found.push_back(
-              {variant->name, type, suite->digest(), variant->features});
-  return found;
-}
-
-/// Those that a device can run, and that nothing has proved there.
-std::vector<UnprovenVariant>
-unprovenOn(const DeviceSnapshot &device,
-           const std::vector<UnprovenVariant> &variants,
-           const DeviceRecord *record) {
-  std::vector<UnprovenVariant> found;
-  for (const UnprovenVariant &one : variants) {
-    bool runs = std::all_of(
-        one.features.begin(), one.features.end(), [&](const auto &feature) {
-          return std::find(device.features.begin(), device.features.end(),
-                           feature) != device.features.end();
-        });
-    bool isProved =
-        record && std::any_of(record->checks.begin(), record->checks.end(),
-                              [&](const VariantCheck &check) {
-                                return one.isOf(check) && check.proves();
-                              });
-    if (runs && !isProved)
-      found.push_back(one);
-  }
-  return found;
-}
+/// The variant that is used with a type of products where none is named, by
+/// what was found with a suite; empty where none is left.
+struct UsedVariant {
+  std::string suite, name;
+};
 
 /// What is known of a device.
 struct Known {
   const DeviceRecord *record = nullptr;
   std::vector<Unchecked> unchecked;
+  /// Those that it can run, and that nothing has proved there.
   std::vector<UnprovenVariant> unproven;
+  std::map<std::string, UsedVariant> used; ///< By types.
 };
+
+Known knownOf(const DeviceSnapshot &device, const DeviceRecord *record,
+              const std::vector<CheckSuite> &suites) {
+  Known known;
+  known.record = record;
+  for (const CheckSuite &suite : suites) {
+    for (const auto &variant : suite.target().variants) {
+      const VariantCheck *check =
+          record ? record->find(variant->name, suite.type(), suite.digest())
+                 : nullptr;
+      if (vulkan::isUnproven(*variant) && !(check && check->proves()) &&
+          vulkan::missingOf(*variant, device.features).empty())
+        known.unproven.push_back({variant->name, suite.type()});
+    }
+    std::vector<VariantCheck> checks;
+    if (record)
+      checks = record->checksOf(suite.type(), suite.digest());
+    if (checks.empty())
+      continue;
+    auto variant = vulkan::chooseVariant(suite.target(), device.features, "",
+                                         checks, device.name, "");
+    known.used[suite.type()] = {suite.digest(),
+                                variant ? (*variant)->name : std::string()};
+  }
+  return known;
+}
 
 Json unprovenJson(const std::vector<UnprovenVariant> &variants) {
   Json list = Json::array();
@@ -144,34 +148,30 @@ Json uncheckedJson(const std::vector<Unchecked> &unchecked) {
 
 /// The variant that is used with each type of products, as far as checks tell;
 /// null where none is left.
-Json usedJson(const DeviceSnapshot &device, const DeviceRecord *record) {
+Json usedJson(const Known &known) {
   Json used = Json::object();
-  if (record)
-    for (const VariantCheck &check : record->checks)
-      if (auto variant = usedVariant(device, *record, check))
-        used[check.type] = variant->empty() ? Json(nullptr) : Json(*variant);
+  for (const auto &[type, variant] : known.used)
+    used[type] = variant.name.empty() ? Json(nullptr) : Json(variant.name);
   return used;
 }
 
 /// What is used in the place of a variant that is wrong; empty where the check
 /// was another gptc's.
-std::string insteadText(const DeviceSnapshot &device,
-                        const DeviceRecord &record, const VariantCheck &check) {
-  auto variant = usedVariant(device, record, check);
-  if (!variant)
+std::string insteadText(const Known &known, const VariantCheck &check) {
+  auto used = known.used.find(check.type);
+  if (used == known.used.end() || used->second.suite != check.suite)
     return "";
-  if (variant->empty())
+  if (used->second.name.empty())
     return "      nothing is used in its place: no other variant is right\n";
-  return fmt::format("      '{}' is used in its place\n", *variant);
+  return fmt::format("      '{}' is used in its place\n", used->second.name);
 }
 
 /// A line for each variant, and one for each case that it gets wrong.
-std::string checksText(const DeviceSnapshot &device,
-                       const DeviceRecord *record) {
+std::string checksText(const Known &known) {
   std::string text;
-  if (!record)
+  if (!known.record)
     return text;
-  for (const VariantCheck &check : record->checks) {
+  for (const VariantCheck &check : known.record->checks) {
     text +=
         fmt::format("    variant '{}', {}: {} of {} ops right{}", check.variant,
                     check.type, check.checked - check.wrong.size(),
@@ -182,7 +182,7 @@ std::string checksText(const DeviceSnapshot &device,
     for (const vulkan::WrongCase &wrong : check.wrong)
       text += fmt::format("      {}: {}\n", wrong.name, wrong.reason);
     if (!check.wrong.empty())
-      text += insteadText(device, *record, check);
+      text += insteadText(known, check);
   }
   return text;
 }
@@ -217,7 +217,7 @@ Json deviceJson(const DeviceSnapshot &device, const vulkan::Ranking &ranking,
           {"checks", checksJson(known.record)},
           {"unchecked", uncheckedJson(known.unchecked)},
           {"unproven", unprovenJson(known.unproven)},
-          {"used", usedJson(device, known.record)}};
+          {"used", usedJson(known)}};
 }
 
 std::string deviceText(const DeviceSnapshot &device,
@@ -235,7 +235,7 @@ std::string deviceText(const DeviceSnapshot &device,
                       vulkan::uuidText(device.deviceUuid), device.subgroupSize,
                       device.features.empty() ? "" : ", ",
                       fmt::join(device.features, ", "));
-  text += checksText(device, known.record) + uncheckedText(known.unchecked) +
+  text += checksText(known) + uncheckedText(known.unchecked) +
           unprovenText(known.unproven);
   if (ranking.best == index)
     return text + "    used where no --device is given\n";
@@ -266,7 +266,7 @@ Status keep(const DeviceRecords &records) {
 /// a driver that ends the process takes nothing with it that was found before.
 /// What is wrong goes into the findings.
 void checkOn(const DeviceSnapshot &device, size_t index,
-             const vulkan::CheckSuite &suite, const artifact::VariantT &variant,
+             const CheckSuite &suite, const artifact::VariantT &variant,
              const Options &options, DeviceRecords &records,
              Findings &findings) {
   std::string which =
@@ -295,11 +295,10 @@ void checkOn(const DeviceSnapshot &device, size_t index,
 
 /// Checks what a device can run, last what is unproven: it may cost the device.
 void checkDevice(const DeviceSnapshot &device, size_t index,
-                 const std::vector<vulkan::CheckSuite> &suites,
-                 const Options &options, DeviceRecords &records,
-                 Findings &findings) {
+                 const std::vector<CheckSuite> &suites, const Options &options,
+                 DeviceRecords &records, Findings &findings) {
   for (bool unproven : {false, true})
-    for (const vulkan::CheckSuite &suite : suites)
+    for (const CheckSuite &suite : suites)
       for (const auto &variant : suite.target().variants)
         if (vulkan::isUnproven(*variant) == unproven &&
             vulkan::missingOf(*variant, device.features).empty())
@@ -308,21 +307,19 @@ void checkDevice(const DeviceSnapshot &device, size_t index,
 
 /// Checks the devices that are meant. Fails where there is nothing to check, or
 /// nothing to check it with.
-Status checkDevices(const Options &options, DeviceRecords &records,
-                    Findings &findings) {
+Status checkDevices(const Options &options,
+                    const Expected<std::vector<CheckSuite>> &suites,
+                    DeviceRecords &records, Findings &findings) {
   GPTC_TRY(auto devices, vulkan::listDevices());
-  std::vector<vulkan::CheckSuite> suites;
-  for (const char *type : types) {
-    GPTC_TRY(auto suite, vulkan::CheckSuite::open(checkFolder(), type));
-    suites.push_back(std::move(suite));
-  }
+  if (!suites)
+    return tl::unexpected(suites.error());
   bool any = false;
   for (size_t i = 0; i < devices.size(); ++i) {
     GPTC_TRY(bool meant, isMeant(devices, i, options.device));
     if (!meant)
       continue;
     any = true;
-    checkDevice(devices[i], i, suites, options, records, findings);
+    checkDevice(devices[i], i, *suites, options, records, findings);
   }
   if (!any)
     return failure(ErrorCode::NotFound,
@@ -342,7 +339,8 @@ Status verdict(const Findings &findings) {
 }
 
 /// The Vulkan devices, or why there are none.
-Json listVulkan(const DeviceRecords &records, const Findings &findings,
+Json listVulkan(const std::vector<CheckSuite> &suites,
+                const DeviceRecords &records, const Findings &findings,
                 std::string &text) {
   auto devices = vulkan::listDevices();
   if (!devices) {
@@ -355,13 +353,12 @@ Json listVulkan(const DeviceRecords &records, const Findings &findings,
     return {{"devices", Json::array()}, {"reason", reason}};
   }
   vulkan::Ranking ranking = vulkan::rankDevices(*devices);
-  std::vector<UnprovenVariant> variants = unprovenVariants();
   Json list = Json::array();
   text += fmt::format("vulkan: {} device{}\n", devices->size(),
                       devices->size() == 1 ? "" : "s");
   for (size_t i = 0; i < devices->size(); ++i) {
     const DeviceRecord *record = records.find((*devices)[i]);
-    Known known{record, {}, unprovenOn((*devices)[i], variants, record)};
+    Known known = knownOf((*devices)[i], record, suites);
     auto found = findings.unchecked.find(i);
     if (found != findings.unchecked.end())
       known.unchecked = found->second;
@@ -381,9 +378,10 @@ Status run(const Options &options) {
                    "--threads: {} threads are for checking; add --check",
                    options.threads);
   DeviceRecords records = DeviceRecords::load(checkRecords());
+  auto suites = openSuites();
   Findings findings;
   if (options.check)
-    GPTC_CHECK(checkDevices(options, records, findings));
+    GPTC_CHECK(checkDevices(options, suites, records, findings));
   Json sets = Json::array();
   std::string text;
   for (const InstructionSet &set : instructionSets()) {
@@ -400,7 +398,9 @@ Status run(const Options &options) {
   GPTC_TRY(auto team, ThreadTeam::create(0));
   std::string name = cpuName();
   uint64_t memory = availableMemory();
-  Json vulkan = listVulkan(records, findings, text);
+  // Without suites the rest is listed.
+  Json vulkan = listVulkan(suites ? *suites : std::vector<CheckSuite>(),
+                           records, findings, text);
   if (options.json)
     printJson({{"cpu",
                 {{"name", name},

@@ -306,4 +306,27 @@ void ProductResults::store(const Elements &elements) {
   }
 }
 
+void forEachMatrixTile(Emitter &e, const ProductShape &shape,
+                       const MatrixTile &tile, int64_t invocations,
+                       const ProductResults &results,
+                       llvm::function_ref<void(const TilePlace &)> body) {
+  if (!results.others().empty()) {
+    e.failure = "results that do not depend on the product";
+    return;
+  }
+  int64_t rowTiles = ceilDiv(shape.rows, tile.rows);
+  int64_t columnTiles = ceilDiv(shape.columns, tile.columns);
+  e.innerTiles = uint32_t(columnTiles);
+  // Tiles of one product cover its rows evenly only if they divide them.
+  if (shape.count == 1 || shape.rows % tile.rows == 0)
+    e.rowsPerBlock = uint32_t(tile.rows);
+  e.forEachTile(shape.count * rowTiles * columnTiles, invocations, [&] {
+    Value block = e.div(e.tile(), columnTiles);
+    Value product = e.div(block, rowTiles);
+    Value firstRow = e.mul(e.rem(block, rowTiles), tile.rows);
+    body(
+        {product, firstRow, e.mul(e.rem(e.tile(), columnTiles), tile.columns)});
+  });
+}
+
 } // namespace gptc::vulkan

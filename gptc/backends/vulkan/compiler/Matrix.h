@@ -122,6 +122,18 @@ private:
   llvm::SmallVector<unsigned> others_;
 };
 
+/// Where a workgroup's tile begins.
+struct TilePlace {
+  mlir::Value product, firstRow, firstColumn;
+};
+
+/// Emits `body` on `invocations` for each tile of a product of many rows, of
+/// which all results must depend on the product, or it is a failure.
+void forEachMatrixTile(Emitter &emitter, const ProductShape &shape,
+                       const MatrixTile &tile, int64_t invocations,
+                       const ProductResults &results,
+                       llvm::function_ref<void(const TilePlace &)> body);
+
 /// Products of few rows: a workgroup is a few columns, and shares out the
 /// contracted dimension, so that weights are read once and side by side.
 void emitMatrixVector(Emitter &emitter, ir::MatmulOp op);

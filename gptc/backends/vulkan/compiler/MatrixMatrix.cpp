@@ -396,22 +396,11 @@ void MatrixEmitter::finish(const Values &sums) {
 }
 
 void MatrixEmitter::emit() {
-  if (!results.others().empty()) {
-    e.failure = "results that do not depend on the product";
-    return;
-  }
   chooseTile();
-  int64_t rowTiles = ceilDiv(shape.rows, tile.rows);
-  int64_t columnTiles = ceilDiv(shape.columns, tile.columns);
-  e.innerTiles = uint32_t(columnTiles);
-  // Tiles of one product cover its rows evenly only if they divide them.
-  if (shape.count == 1 || shape.rows % tile.rows == 0)
-    e.rowsPerBlock = uint32_t(tile.rows);
-  auto body = [&] {
-    Value block = e.div(e.tile(), columnTiles);
-    product = e.div(block, rowTiles);
-    firstRow = e.mul(e.rem(block, rowTiles), tile.rows);
-    firstColumn = e.mul(e.rem(e.tile(), columnTiles), tile.columns);
+  auto body = [&](const TilePlace &place) {
+    product = place.product;
+    firstRow = place.firstRow;
+    firstColumn = place.firstColumn;
     int64_t positions = invocationsAcross * invocationsDown;
     share = e.div(e.invocation(), positions);
     Value position = e.rem(e.invocation(), positions);
@@ -430,7 +419,7 @@ void MatrixEmitter::emit() {
     else
       finish(sumFromBuffers());
   };
-  e.forEachTile(shape.count * rowTiles * columnTiles, tile.invocations(), body);
+  forEachMatrixTile(e, shape, tile, tile.invocations(), results, body);
 }
 
 } // namespace
