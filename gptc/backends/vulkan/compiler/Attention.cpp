@@ -50,8 +50,8 @@ bool AttentionForward::prepare() {
 // Few queries
 //===----------------------------------------------------------------------===//
 
-WorkgroupArray AttentionForward::appendRow(ir::CacheAppendOp append) {
-  WorkgroupArray quads = e.workgroupVectors(headQuads);
+void AttentionForward::appendRow(ir::CacheAppendOp append,
+                                 const WorkgroupArray *copy) {
   Value to = evaluator.evaluate(append.getPositions(), {batch});
   int64_t extent = append.getCache().getType().getDimSize(2);
   Value isInside =
@@ -68,10 +68,10 @@ WorkgroupArray AttentionForward::appendRow(ir::CacheAppendOp append) {
       elements.push_back(x);
     }
     Value x = e.gather4(elements);
-    e.store(x, quads, quad);
+    if (copy)
+      e.store(x, *copy, quad);
     e.when(isInside, [&] { storeCacheQuad(append, to, quad, x); });
   });
-  return quads;
 }
 
 /// Neighbours take neighbouring vectors of one key or value, groups of them
@@ -97,10 +97,12 @@ void AttentionForward::oneQuery(Value row) {
     e.store(e.fmul(loadQuad(query, row, quad), splat(scale)), queryQuads, quad);
   });
   std::optional<WorkgroupArray> newKey, newValue;
-  if (auto append = op.getKey().getDefiningOp<ir::CacheAppendOp>())
-    newKey = appendRow(append);
-  if (auto append = op.getValue().getDefiningOp<ir::CacheAppendOp>())
-    newValue = appendRow(append);
+  auto appendTo = [&](Value cache, std::optional<WorkgroupArray> &copy) {
+    if (auto append = cache.getDefiningOp<ir::CacheAppendOp>())
+      appendRow(append, &copy.emplace(e.workgroupVectors(headQuads)));
+  };
+  appendTo(op.getKey(), newKey);
+  appendTo(op.getValue(), newValue);
   e.barrier();
   // What this kernel appends, it does not read in the cache.
   auto loadKept = [&](const HeadView &view,
@@ -195,12 +197,16 @@ void AttentionForward::emitOneQuery() {
     e.failure = "heads of more than 1024";
     return;
   }
-  e.forEachTile(shape[0] * queries * shape[1], mostInvocations, [&] {
+  int64_t invocations = takesKeys() ? keyInvocations : mostInvocations;
+  e.forEachTile(shape[0] * queries * shape[1], invocations, [&] {
     Values index = e.delinearize(e.tile(), {shape[0], queries, shape[1]});
     batch = index[0];
     head = index[2];
-    if (prepare())
-      e.when(e.less(index[1], endQueries), [&] { oneQuery(index[1]); });
+    if (!prepare())
+      return;
+    e.when(e.less(index[1], endQueries), [&] {
+      takesKeys() ? oneQueryByKeys(index[1]) : oneQuery(index[1]);
+    });
   });
 }
 

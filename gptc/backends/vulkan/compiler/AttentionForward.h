@@ -32,10 +32,20 @@ private:
 
   // Few queries: a workgroup each.
   void emitOneQuery();
-  /// Appends the one new row of a cache, if it is valid and inside; returns the
-  /// row, of which this kernel reads no copy in the cache, in workgroup memory.
-  WorkgroupArray appendRow(ir::CacheAppendOp append);
+  /// Appends the one new row of a cache, if it is valid and inside, and copies
+  /// it to workgroup memory if that is given: what this kernel appends it does
+  /// not read in the cache.
+  void appendRow(ir::CacheAppendOp append, const WorkgroupArray *copy);
   void oneQuery(Value row);
+
+  // Few queries, a workgroup each, in registers: an invocation has some keys by
+  // itself.
+  static constexpr int64_t keyInvocations = 8;
+  bool takesKeys();
+  void oneQueryByKeys(Value row);
+  /// The row that an append brings, as vectors of four.
+  Values newRow(ir::CacheAppendOp append);
+  void storeSum(Value row, Value reciprocal, const Values &results);
 
   // Many queries, through workgroup memory: a block, and the invocations that
   // share a row of it. Each has some of the row's scores, and some vectors of

@@ -16,9 +16,10 @@ void emitContraction(Emitter &e) {
     e.failure = "products in f64";
     return;
   }
-  if (shapeOf(op).rows <= mostVectorRows)
-    emitMatrixVector(e, op);
-  else if (multipliesMatrices(e.target, op))
+  if (shapeOf(op).rows <= mostVectorRows) {
+    if (!e.target.broadcasts || !emitMatrixLines(e, op))
+      emitMatrixVector(e, op);
+  } else if (multipliesMatrices(e.target, op))
     emitMatrixFragments(e, op);
   else
     emitMatrixMatrix(e, op);

@@ -175,6 +175,12 @@ public:
   /// The combination of one value of each invocation, in all of them. All must
   /// come here together.
   Value combineAll(Combine kind, Value value);
+  /// The sum of one value of each invocation of a subgroup, and how many
+  /// subgroups a workgroup has; for targets that reduce in subgroups.
+  Value sumOfSubgroup(Value value) {
+    return reduceSubgroup(Combine::Sum, value);
+  }
+  Value subgroups();
 
   // Matrices of subgroups; see Fragments.h.
   /// Says that there are some, with operands of bf16 or f16, before anything in

@@ -503,6 +503,11 @@ void Emitter::findSubgroups() {
 }
 
 /// The combination of what the invocations of a subgroup have.
+Value Emitter::subgroups() {
+  findSubgroups();
+  return subgroups_.count;
+}
+
 Value Emitter::reduceSubgroup(Combine kind, Value value) {
   auto scope = spirv::Scope::Subgroup;
   auto reduce = spirv::GroupOperation::Reduce;

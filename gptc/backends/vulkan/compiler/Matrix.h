@@ -134,10 +134,47 @@ void forEachMatrixTile(Emitter &emitter, const ProductShape &shape,
                        const ProductResults &results,
                        llvm::function_ref<void(const TilePlace &)> body);
 
+/// The left operand of a product of few rows. Where the kernel computes the one
+/// row that there is, each workgroup makes it once.
+class LeftRows {
+public:
+  LeftRows(Emitter &emitter, Evaluator &evaluator, ir::MatmulOp op,
+           MatrixOperand &left, const ProductResults &results)
+      : e(emitter), evaluator(evaluator), op(op), left(left), results(results),
+        shape(shapeOf(op)),
+        isMade_(left.isComputed() && shape.rows == 1 && shape.count == 1) {}
+
+  bool isMade() const { return isMade_; }
+  /// Makes the row, by a row program: reductions by the whole workgroup, and
+  /// the row itself where workgroup memory holds it. The first of `groups`
+  /// workgroups stores what else the program results in.
+  void make(int64_t groups);
+  mlir::Value load(mlir::Value product, int64_t row, mlir::Value k);
+  /// Whether steps of k may be loaded by fours, with MatrixOperand::load4().
+  bool loadsFours() const {
+    return left.vectors() == MatrixOperand::Vectors::Depth && !made;
+  }
+
+private:
+  Emitter &e;
+  Evaluator &evaluator;
+  ir::MatmulOp op;
+  MatrixOperand &left;
+  const ProductResults &results;
+  ProductShape shape;
+  bool isMade_;
+  std::optional<WorkgroupArray> made;
+};
+
 /// Products of few rows: a workgroup is a few columns, and shares out the
 /// contracted dimension, so that weights are read once and side by side.
 void emitMatrixVector(Emitter &emitter, ir::MatmulOp op);
 inline constexpr int64_t mostVectorRows = 8;
+
+/// The same where a driver makes a gather of every load: an invocation has
+/// columns and all steps of k to itself. Returns false, without having emitted
+/// anything, where the weights lie in no lines of a cache.
+bool emitMatrixLines(Emitter &emitter, ir::MatmulOp op);
 
 /// Products of many rows: tiles in registers, fed through workgroup memory or
 /// from buffers, as the target has it.

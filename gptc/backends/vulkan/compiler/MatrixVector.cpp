@@ -16,51 +16,7 @@ using mlir::Value;
 using Values = llvm::SmallVector<Value>;
 using Vectors = MatrixOperand::Vectors;
 
-namespace {
-
-class VectorEmitter {
-public:
-  VectorEmitter(Emitter &emitter, ir::MatmulOp op)
-      : e(emitter), op(op), evaluator(emitter), shape(shapeOf(op)),
-        left(emitter, evaluator, op, true),
-        right(emitter, evaluator, op, false), results(emitter, evaluator, op) {}
-
-  void emit();
-
-private:
-  Emitter &e;
-  ir::MatmulOp op;
-  Evaluator evaluator;
-  ProductShape shape;
-  MatrixOperand left, right;
-  ProductResults results;
-
-  int64_t columns = 64;    ///< Of a workgroup.
-  int64_t columnsEach = 1; ///< Of an invocation, in each of its
-  int64_t quadsEach = 1;   ///< vectors, where there are four.
-  int64_t stepsEach = 1;   ///< Of k, at once.
-  int64_t shares = 1;      ///< Of k.
-  Value product, firstColumn, share;
-
-  /// The left operand's row, where the kernel makes it.
-  std::optional<WorkgroupArray> madeRow;
-
-  void makeRow(int64_t groups);
-  Value loadLeft(int64_t row, Value k);
-  Values loadWeights(Value k, const Values &columns);
-  Values step(Value k, const Values &weights, mlir::ValueRange sums);
-  int64_t stepsAtOnce() const;
-  Value firstStep() { return e.mul(share, stepsEach); }
-  int64_t stride() const { return shares * stepsEach; }
-  Values sumShare(const Values &column, const std::vector<Values> &ahead);
-  void addShares(const Values &sums, Value lane, const WorkgroupArray &totals);
-  void addQuads(const Values &sums, Value lane, const WorkgroupArray &totals);
-};
-
-/// Makes the one row of the left operand by a row program: reductions by the
-/// whole workgroup, and the row itself where workgroup memory holds it. The
-/// first workgroup stores what else the program results in.
-void VectorEmitter::makeRow(int64_t groups) {
+void LeftRows::make(int64_t groups) {
   constexpr int64_t mostMade = 4096;
   mlir::Operation *matmul = op;
   llvm::SmallVector<mlir::Operation *> before;
@@ -71,10 +27,9 @@ void VectorEmitter::makeRow(int64_t groups) {
   Value row = e.constant(0);
   bindReductions(e, evaluator, before, row, space);
   if (shape.depth <= mostMade) {
-    madeRow = e.workgroupArray(shape.depth);
-    e.share(shape.depth, [&](Value k) {
-      e.store(left.load({product, row, k}), *madeRow, k);
-    });
+    made = e.workgroupArray(shape.depth);
+    e.share(shape.depth,
+            [&](Value k) { e.store(left.load({row, row, k}), *made, k); });
     e.barrier();
   }
   if (results.others().empty())
@@ -91,10 +46,47 @@ void VectorEmitter::makeRow(int64_t groups) {
   });
 }
 
-Value VectorEmitter::loadLeft(int64_t row, Value k) {
-  return madeRow ? e.load(*madeRow, k)
-                 : left.load({product, e.constant(row), k});
+Value LeftRows::load(Value product, int64_t row, Value k) {
+  return made ? e.load(*made, k) : left.load({product, e.constant(row), k});
 }
+
+namespace {
+
+class VectorEmitter {
+public:
+  VectorEmitter(Emitter &emitter, ir::MatmulOp op)
+      : e(emitter), op(op), evaluator(emitter), shape(shapeOf(op)),
+        left(emitter, evaluator, op, true),
+        right(emitter, evaluator, op, false), results(emitter, evaluator, op),
+        rows(emitter, evaluator, op, left, results) {}
+
+  void emit();
+
+private:
+  Emitter &e;
+  ir::MatmulOp op;
+  Evaluator evaluator;
+  ProductShape shape;
+  MatrixOperand left, right;
+  ProductResults results;
+  LeftRows rows;
+
+  int64_t columns = 64;    ///< Of a workgroup.
+  int64_t columnsEach = 1; ///< Of an invocation, in each of its
+  int64_t quadsEach = 1;   ///< vectors, where there are four.
+  int64_t stepsEach = 1;   ///< Of k, at once.
+  int64_t shares = 1;      ///< Of k.
+  Value product, firstColumn, share;
+
+  Values loadWeights(Value k, const Values &columns);
+  Values step(Value k, const Values &weights, mlir::ValueRange sums);
+  int64_t stepsAtOnce() const;
+  Value firstStep() { return e.mul(share, stepsEach); }
+  int64_t stride() const { return shares * stepsEach; }
+  Values sumShare(const Values &column, const std::vector<Values> &ahead);
+  void addShares(const Values &sums, Value lane, const WorkgroupArray &totals);
+  void addQuads(const Values &sums, Value lane, const WorkgroupArray &totals);
+};
 
 /// The weights of `stepsEach` steps from k on, for each vector of columns; of
 /// pairs, those of the first steps, then those of the second ones.
@@ -136,7 +128,7 @@ Values VectorEmitter::step(Value k, const Values &weights,
         bool padded = half == 1 && shape.depth % 2 != 0;
         if (padded)
           place = e.min(place, e.constant(shape.depth - 1));
-        Value x = loadLeft(row, place);
+        Value x = rows.load(product, row, place);
         if (padded)
           x = e.select(e.less(e.add(k, 1), e.constant(shape.depth)), x,
                        e.number(0.0));
@@ -145,14 +137,13 @@ Values VectorEmitter::step(Value k, const Values &weights,
       continue;
     }
     if (stepsEach == 1) {
-      multiply(row, loadLeft(row, k), 0);
+      multiply(row, rows.load(product, row, k), 0);
       continue;
     }
-    Value x = left.vectors() == Vectors::Depth && !madeRow
-                  ? left.load4({product, e.constant(row), k})
-                  : Value();
+    Value x =
+        rows.loadsFours() ? left.load4({product, e.constant(row), k}) : Value();
     for (int i = 0; i < 4; ++i) {
-      Value xi = x ? e.extract(x, i) : loadLeft(row, e.add(k, i));
+      Value xi = x ? e.extract(x, i) : rows.load(product, row, e.add(k, i));
       next[row] = e.fma(xi, e.extract(weights[0], i), next[row]);
     }
   }
@@ -298,8 +289,7 @@ void VectorEmitter::emit() {
   int64_t groups = ceilDiv(shape.columns, columns);
   e.innerTiles = uint32_t(groups);
   e.rowsPerBlock = uint32_t(shape.rows);
-  bool isMade = left.isComputed() && shape.rows == 1 && shape.count == 1;
-  if (!isMade && !results.others().empty()) {
+  if (!rows.isMade() && !results.others().empty()) {
     e.failure = "results that do not depend on the product";
     return;
   }
@@ -325,11 +315,11 @@ void VectorEmitter::emit() {
     // The first weights are on their way while the row is made.
     std::vector<Values> ahead;
     int64_t atOnce = stepsAtOnce();
-    if (isMade && shape.depth >= atOnce * stride())
+    if (rows.isMade() && shape.depth >= atOnce * stride())
       for (int64_t i = 0; i < atOnce; ++i)
         ahead.push_back(loadWeights(e.add(firstStep(), i * stride()), safe));
-    if (isMade)
-      makeRow(groups);
+    if (rows.isMade())
+      rows.make(groups);
     Values sums = sumShare(safe, ahead);
 
     WorkgroupArray totals = e.workgroupArray(shape.rows * columns);
