@@ -196,8 +196,8 @@ void AttentionEmitter::queryTile(Value firstRow, Value endRow) {
   if (e.width == 1)
     perTile = 4;
   e.loop(first, end, keyBlock, [&](Value block) {
-    // Scores: queries times packed keys.
-    for (int64_t v0 = 0; v0 < scoreVectors; v0 += perTile) {
+    // Scores: queries times packed keys, as far as anybody sees them.
+    auto scoresOf = [&](int64_t v0, int64_t vectors) {
       TileRows rows{queryBlock, f32, {}};
       for (int64_t r = 0; r < tileRows; ++r)
         rows.offsets.push_back(e.constant(r * paddedHead));
@@ -205,15 +205,29 @@ void AttentionEmitter::queryTile(Value firstRow, Value endRow) {
           packedKeys, e.add(e.mul(block, headSize), e.constant(v0 * e.width)),
           f32,        PanelForm::Rows,
           keyBlock,   Value()};
-      Values initial(tileRows * perTile, wide(0.0));
+      Values initial(tileRows * vectors, wide(0.0));
       Values result =
-          emitRegisterTile(e, rows, panel, int(perTile), e.constant(0),
+          emitRegisterTile(e, rows, panel, int(vectors), e.constant(0),
                            e.constant(headSize), initial);
       for (int64_t i = 0; i < int64_t(result.size()); ++i)
         e.storeVector(
             result[i], scores,
-            e.constant(i / perTile * keyBlock + (v0 + i % perTile) * e.width),
+            e.constant(i / vectors * keyBlock + (v0 + i % vectors) * e.width),
             f32);
+    };
+    Value left = e.sub(end, block);
+    auto whenAbove = [&](int64_t keys, llvm::function_ref<void()> body) {
+      e.when(e.compare(Predicate::sgt, left, e.constant(keys)), body);
+    };
+    if (perTile == scoreVectors && perTile % 2 == 0) {
+      int64_t half = keyBlock / 2;
+      whenAbove(half, [&] { scoresOf(0, perTile); });
+      e.when(e.compare(Predicate::sle, left, e.constant(half)),
+             [&] { scoresOf(0, perTile / 2); });
+    } else {
+      scoresOf(0, perTile);
+      for (int64_t v0 = perTile; v0 < scoreVectors; v0 += perTile)
+        whenAbove(v0 * e.width, [&] { scoresOf(v0, perTile); });
     }
     // Online softmax of each row.
     e.loop(e.constant(0), e.constant(tileRows), 1, [&](Value r) {
@@ -269,8 +283,8 @@ void AttentionEmitter::queryTile(Value firstRow, Value endRow) {
         e.storeVector(x, output, offset, f32);
       }
     });
-    // The weighted sum of this block's values.
-    Value count = e.min(e.constant(keyBlock), e.sub(keyCount, block));
+    // The weighted sum of this block's values that anybody sees.
+    Value count = e.min(e.constant(keyBlock), e.sub(end, block));
     int64_t vectors = (headSize + e.width - 1) / e.width;
     int64_t atOnce = std::min<int64_t>(vectors, e.target.tileVectors);
     for (int64_t v0 = 0; v0 < vectors; v0 += atOnce) {

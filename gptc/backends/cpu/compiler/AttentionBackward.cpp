@@ -40,28 +40,31 @@ private:
   Value logSumExp;
   std::optional<ir::StoredValue> stored[3];
 
-  // In scratch. Of the head: keys [S][D], sums for keys and values [S][D]. Of
-  // a strip: its queries, times the scale, and its result's gradients, as rows
+  // In scratch. Of the head: keys and values [S][D], sums for both [S][D]. Of a
+  // strip: its queries, times the scale, and its result's gradients, as rows
   // [64][D] and panels [D][64]; scores or probabilities of a tile of keys; how
   // the loss changes with scores, [S][64]; statistics [64]; the queries' sums
   // [64][D].
-  Value keyRows, keySums, valueSums;
+  Value keyRows, valueRows, keySums, valueSums;
   Value queryRows, queryPanel, gradientRows, gradientPanel;
   Value scores, slopes, logarithms, means, querySums;
 
   void reserve();
   void zero(Value base, int64_t count);
-  void packKeys();
+  void packRows(const HeadView &view, Value to);
   void loadStrip(const HeadView &view, Value first, Value last, Value factor,
                  Value rows, Value panel);
-  void multiplyByPanel(const HeadView &rows, Value key, Value panel, Value to,
-                       Value toRow);
+  void multiplyByPanel(Value rows, Value key, Value panel, Value to,
+                       Value toRow, Value before);
+  Value queriesBefore(Value firstQuery, Value key);
+  void inHalves(Value before, llvm::function_ref<void(int64_t, int64_t)> both,
+                llvm::function_ref<void(int64_t, int64_t)> unseen);
   void loadStatistics(Value first, Value last);
   Value areSeeing(Value firstQuery, Value count, Value column, Value j);
-  void weigh(Value firstQuery, Value count, Value firstKey);
+  void weigh(Value firstQuery, Value count, Value firstKey, Value before);
   void addToKeys(Value key, Value factors, Value factorRow, Value rows,
-                 Value sums);
-  void sumQueries(Value from, Value end);
+                 Value sums, Value before);
+  void sumQueries(Value firstQuery, Value last);
   void oneStrip(Value firstQuery, Value endStrip);
   Value multiply(Value a, Value b) {
     return arith::MulFOp::create(e.builder, e.loc, a, b);
@@ -73,6 +76,7 @@ void BackwardEmitter::reserve() {
   int64_t queryCount = strip + tileRows;
   const std::pair<Value *, int64_t> sizes[] = {
       {&keyRows, keys * paddedHead},
+      {&valueRows, keys * paddedHead},
       {&keySums, rows * paddedHead},
       {&valueSums, rows * paddedHead},
       {&queryRows, strip * paddedHead},
@@ -93,12 +97,14 @@ void BackwardEmitter::zero(Value base, int64_t count) {
          [&](Value i) { e.storeVector(wide(0.0), base, i, f32); });
 }
 
-void BackwardEmitter::packKeys() {
+/// Rows as f32, one after the other: each element is read by itself, again and
+/// again.
+void BackwardEmitter::packRows(const HeadView &view, Value to) {
   e.loop(e.constant(0), e.constant(keys), 1, [&](Value j) {
     for (int64_t v = 0; v < paddedHead; v += e.width) {
       Value d = e.constant(v);
-      Value x = v < headSize ? loadHead(key, j, d, headMask(d)) : wide(0.0);
-      e.storeVector(x, keyRows, e.add(e.mul(j, paddedHead), d), f32);
+      Value x = v < headSize ? loadHead(view, j, d, headMask(d)) : wide(0.0);
+      e.storeVector(x, to, e.add(e.mul(j, paddedHead), d), f32);
     }
   });
 }
@@ -120,30 +126,57 @@ void BackwardEmitter::loadStrip(const HeadView &view, Value first, Value last,
   });
 }
 
-/// One tile of keys or values times a panel, into rows of [..][64].
-void BackwardEmitter::multiplyByPanel(const HeadView &view, Value first,
-                                      Value panel, Value to, Value toRow) {
-  TileRows rows{view.base, view.element, {}, view.stride};
+/// How many queries of a strip come before a key, and see neither it nor any
+/// later one.
+Value BackwardEmitter::queriesBefore(Value firstQuery, Value key) {
+  if (!causal)
+    return e.constant(0);
+  return e.max(e.constant(0), e.sub(key, e.add(position, firstQuery)));
+}
+
+/// Emits `both` for the vectors of a strip, [from, to), that somebody sees, and
+/// `unseen` for those of its first half if all of that is `before`.
+void BackwardEmitter::inHalves(
+    Value before, llvm::function_ref<void(int64_t, int64_t)> both,
+    llvm::function_ref<void(int64_t, int64_t)> unseen) {
+  int64_t all = strip / e.width, half = all / 2;
+  if (!causal)
+    return both(0, all);
+  Value middle = e.constant(strip / 2);
+  e.when(e.compare(Predicate::slt, before, middle), [&] { both(0, all); });
+  e.when(e.compare(Predicate::sge, before, middle), [&] {
+    unseen(0, half);
+    both(half, all);
+  });
+}
+
+/// One tile of keys or values times a panel, into rows of [..][64], but for the
+/// half of them that is `before` all.
+void BackwardEmitter::multiplyByPanel(Value from, Value first, Value panel,
+                                      Value to, Value toRow, Value before) {
+  TileRows rows{from, f32, {}};
   for (int64_t i = 0; i < tileRows; ++i) {
     // Rows beyond the last compute it again; nobody sees them.
     Value j = e.min(e.add(first, e.constant(i)), e.constant(keys - 1));
-    rows.offsets.push_back(e.add(view.offset, e.mul(j, view.rowStride)));
+    rows.offsets.push_back(e.mul(j, paddedHead));
   }
-  int64_t all = strip / e.width;
-  int64_t vectors =
-      e.width == 1 ? 4 : std::min<int64_t>(all, e.target.tileVectors);
-  for (int64_t v0 = 0; v0 < all; v0 += vectors) {
-    Value column = e.constant(v0 * e.width);
-    TilePanel columns{panel, column, f32, PanelForm::Rows, strip, Value()};
-    Values result = emitRegisterTile(
-        e, rows, columns, int(vectors), e.constant(0), e.constant(headSize),
-        Values(size_t(tileRows * vectors), wide(0.0)));
-    for (int64_t i = 0; i < int64_t(result.size()); ++i)
-      e.storeVector(result[i], to,
-                    e.add(e.mul(e.add(toRow, e.constant(i / vectors)), strip),
-                          e.constant((v0 + i % vectors) * e.width)),
-                    f32);
-  }
+  auto multiplyVectors = [&](int64_t begin, int64_t end) {
+    int64_t vectors =
+        e.width == 1 ? 4 : std::min<int64_t>(end - begin, e.target.tileVectors);
+    for (int64_t v0 = begin; v0 < end; v0 += vectors) {
+      Value column = e.constant(v0 * e.width);
+      TilePanel columns{panel, column, f32, PanelForm::Rows, strip, Value()};
+      Values result = emitRegisterTile(
+          e, rows, columns, int(vectors), e.constant(0), e.constant(headSize),
+          Values(size_t(tileRows * vectors), wide(0.0)));
+      for (int64_t i = 0; i < int64_t(result.size()); ++i)
+        e.storeVector(result[i], to,
+                      e.add(e.mul(e.add(toRow, e.constant(i / vectors)), strip),
+                            e.constant((v0 + i % vectors) * e.width)),
+                      f32);
+    }
+  };
+  inHalves(before, multiplyVectors, [](int64_t, int64_t) {});
 }
 
 /// Statistics of a strip's queries.
@@ -186,11 +219,12 @@ Value BackwardEmitter::areSeeing(Value firstQuery, Value count, Value column,
 
 /// Makes probabilities of the scores of a tile of keys, and of their slopes
 /// what the scores' gradients are.
-void BackwardEmitter::weigh(Value firstQuery, Value count, Value firstKey) {
+void BackwardEmitter::weigh(Value firstQuery, Value count, Value firstKey,
+                            Value before) {
   e.loop(e.constant(0), e.constant(tileRows), 1, [&](Value i) {
     Value j = e.add(firstKey, i);
-    for (int64_t v = 0; v < strip; v += e.width) {
-      Value column = e.constant(v);
+    auto weighVector = [&](int64_t v) {
+      Value column = e.constant(v * e.width);
       Value place = e.add(e.mul(i, strip), column);
       Value slopePlace = e.add(e.mul(j, strip), column);
       Value isSeen = areSeeing(firstQuery, count, column, j);
@@ -215,13 +249,24 @@ void BackwardEmitter::weigh(Value firstQuery, Value count, Value firstKey) {
       if (seesOne())
         excess = wide(0.0);
       e.storeVector(multiply(p, excess), slopes, slopePlace, f32);
-    }
+    };
+    auto weighVectors = [&](int64_t from, int64_t to) {
+      for (int64_t v = from; v < to; ++v)
+        weighVector(v);
+    };
+    // Slopes are read beyond what is seen, by whole tiles of queries.
+    inHalves(before, weighVectors, [&](int64_t from, int64_t to) {
+      for (int64_t v = from; v < to; ++v)
+        e.storeVector(wide(0.0), slopes,
+                      e.add(e.mul(j, strip), e.constant(v * e.width)), f32);
+    });
   });
 }
 
-/// Adds factors [..][64] times rows [64][D] to the sums of one tile of keys.
+/// Adds factors [..][64] times rows [64][D] to the sums of one tile of keys,
+/// but for the rows `before`.
 void BackwardEmitter::addToKeys(Value first, Value factors, Value factorRow,
-                                Value panel, Value sums) {
+                                Value panel, Value sums, Value before) {
   TileRows rows{factors, f32, {}};
   for (int64_t i = 0; i < tileRows; ++i)
     rows.offsets.push_back(e.mul(e.add(factorRow, e.constant(i)), strip));
@@ -238,18 +283,21 @@ void BackwardEmitter::addToKeys(Value first, Value factors, Value factorRow,
     TilePanel columns{panel,      e.constant(v0 * e.width),
                       f32,        PanelForm::Rows,
                       paddedHead, Value()};
-    Values result = emitRegisterTile(e, rows, columns, int(vectors),
-                                     e.constant(0), e.constant(strip), initial);
+    Values result = emitRegisterTile(e, rows, columns, int(vectors), before,
+                                     e.constant(strip), initial);
     for (int64_t i = 0; i < int64_t(result.size()); ++i)
       e.storeVector(result[i], sums, place(i), f32);
   }
 }
 
 /// The gradients of the strip's queries, but for the scale: the scores'
-/// gradients of keys [from, end) times the keys.
-void BackwardEmitter::sumQueries(Value from, Value end) {
+/// gradients of the keys that they see times the keys.
+void BackwardEmitter::sumQueries(Value firstQuery, Value last) {
   int64_t all = paddedHead / e.width;
+  Value first = firstKey(firstQuery), tile = e.constant(tileRows - 1);
   e.loop(e.constant(0), e.constant(strip), tileRows, [&](Value r) {
+    Value row = e.min(e.add(e.add(firstQuery, r), tile), last);
+    Value from = first, end = e.max(first, endKey(row));
     TileRows rows{slopes, f32, {}, strip};
     for (int64_t i = 0; i < tileRows; ++i)
       rows.offsets.push_back(e.add(r, e.constant(i)));
@@ -279,15 +327,16 @@ void BackwardEmitter::oneStrip(Value firstQuery, Value endStrip) {
   Value from = firstKey(firstQuery), end = e.max(from, endKey(last));
   // Whole tiles of keys: those beyond the end have no probability.
   e.loop(from, end, tileRows, [&](Value j) {
-    multiplyByPanel(key, j, queryPanel, scores, e.constant(0));
-    multiplyByPanel(value, j, gradientPanel, slopes, j);
-    weigh(firstQuery, e.sub(endStrip, firstQuery), j);
-    addToKeys(j, scores, e.constant(0), gradientRows, valueSums);
-    addToKeys(j, slopes, j, queryRows, keySums);
+    Value before = queriesBefore(firstQuery, j);
+    multiplyByPanel(keyRows, j, queryPanel, scores, e.constant(0), before);
+    multiplyByPanel(valueRows, j, gradientPanel, slopes, j, before);
+    weigh(firstQuery, e.sub(endStrip, firstQuery), j, before);
+    addToKeys(j, scores, e.constant(0), gradientRows, valueSums, before);
+    addToKeys(j, slopes, j, queryRows, keySums, before);
   });
   if (!stored[0])
     return;
-  sumQueries(from, end);
+  sumQueries(firstQuery, last);
   e.loop(firstQuery, endStrip, 1, [&](Value row) {
     store(*stored[0], row, querySums, e.mul(e.sub(row, firstQuery), paddedHead),
           scale);
@@ -326,7 +375,8 @@ void BackwardEmitter::emit() {
     return;
   findBounds(op.getPositions(), op.getLengths());
   reserve();
-  packKeys();
+  packRows(key, keyRows);
+  packRows(value, valueRows);
   zero(keySums, (keys + tileRows) * paddedHead);
   zero(valueSums, (keys + tileRows) * paddedHead);
   e.loop(e.constant(0), endQueries, strip, [&](Value first) {
