@@ -86,33 +86,42 @@ Status addCpuVariants(mlir::ModuleOp module, const ModuleInfo &info,
   return {};
 }
 
-/// What was made of a target so far: kernels that another one shares stand in
-/// the artifact once.
+/// What was made of a target so far, with the number of each kernel's blob:
+/// kernels that another target shares stand in the artifact once.
 struct EncodedTarget {
   std::vector<vulkan::EncodedKernel> kernels;
-  size_t firstBlob = 0;
-  std::unique_ptr<artifact::VariantT> variant;
+  std::vector<size_t> blobs;
+  std::unique_ptr<artifact::VariantT> variant; ///< Null if it shares all.
 };
 
-/// Describes kernels in a variant, of which those that `shared` holds for have
-/// their blobs already, from number `sharedBlob` on.
-void describeKernels(const std::vector<vulkan::EncodedKernel> &kernels,
-                     const std::vector<bool> &shared, size_t sharedBlob,
-                     artifact::VariantT &variant,
+/// Describes a target's kernels in its variant, if it has any that `other` does
+/// not have.
+void describeKernels(EncodedTarget &made, const EncodedTarget *other,
+                     std::unique_ptr<artifact::VariantT> variant,
                      std::vector<PendingBlob> &blobs) {
-  for (const auto &[i, kernel] : llvm::enumerate(kernels)) {
+  size_t before = blobs.size();
+  for (const auto &[i, kernel] : llvm::enumerate(made.kernels)) {
     auto implementation = std::make_unique<artifact::ImplementationT>();
     implementation->spirv = std::make_unique<artifact::BlobT>();
     implementation->tiles = kernel.tiles;
     implementation->rows_per_block = kernel.rowsPerBlock;
     implementation->inner_tiles = kernel.innerTiles;
-    if (shared[i])
-      blobs[sharedBlob + i].same.push_back(implementation->spirv.get());
-    else
+    if (other && other->kernels[i].spirv == kernel.spirv) {
+      made.blobs.push_back(other->blobs[i]);
+    } else {
+      made.blobs.push_back(blobs.size());
       blobs.push_back(PendingBlob::of(implementation->spirv.get(),
                                       std::as_bytes(std::span(kernel.spirv))));
-    variant.implementations.push_back(std::move(implementation));
+    }
+    variant->implementations.push_back(std::move(implementation));
   }
+  if (blobs.size() == before)
+    return;
+  for (const auto &[i, implementation] :
+       llvm::enumerate(variant->implementations))
+    if (made.blobs[i] < before)
+      blobs[made.blobs[i]].same.push_back(implementation->spirv.get());
+  made.variant = std::move(variant);
 }
 
 std::unique_ptr<artifact::VariantT>
@@ -123,42 +132,34 @@ describeVariant(const vulkan::VulkanTarget &target) {
   return variant;
 }
 
-/// Targets with matrices come behind those whose other kernels they share, and
-/// are left out where no product is for them.
+/// The targets whose kernels others share come last, so they are encoded first;
+/// those that would have no kernel of their own are left out.
 Status addVulkanVariants(mlir::ModuleOp module,
                          const std::vector<vulkan::VulkanTarget> &targets,
                          artifact::TargetT &target,
                          std::vector<PendingBlob> &blobs, Dump &dump,
                          const TextProgress &progress) {
   std::map<std::string, EncodedTarget> encoded;
-  for (bool withMatrices : {false, true})
-    for (const vulkan::VulkanTarget &one : targets) {
-      if (one.matrixType.empty() == withMatrices)
-        continue;
-      std::vector<bool> multiply = vulkan::multiplyMatrices(module, one);
-      if (withMatrices && !llvm::is_contained(multiply, true))
-        continue;
-      auto other = encoded.find(one.otherwise);
-      bool shares = other != encoded.end();
-      EncodedTarget made;
-      made.firstBlob = blobs.size();
-      GPTC_TRY(made.kernels,
-               vulkan::encodeKernels(
-                   module, one, kernelDump(dump, "vulkan-" + one.name),
-                   kernelProgress(progress, "vulkan " + one.name),
-                   shares ? llvm::ArrayRef(other->second.kernels)
-                          : llvm::ArrayRef<vulkan::EncodedKernel>()));
-      made.variant = describeVariant(one);
-      std::vector<bool> shared(multiply.size(), false);
-      for (size_t i = 0; shares && i < shared.size(); ++i)
-        shared[i] = !multiply[i];
-      describeKernels(made.kernels, shared,
-                      shares ? other->second.firstBlob : 0, *made.variant,
-                      blobs);
-      encoded[one.name] = std::move(made);
-    }
+  for (const vulkan::VulkanTarget &one : llvm::reverse(targets)) {
+    std::vector<bool> own = vulkan::ownKernels(module, one);
+    if (!llvm::is_contained(own, true))
+      continue;
+    auto found = encoded.find(one.otherwise);
+    const EncodedTarget *other =
+        found == encoded.end() ? nullptr : &found->second;
+    EncodedTarget made;
+    GPTC_TRY(made.kernels,
+             vulkan::encodeKernels(
+                 module, one, kernelDump(dump, "vulkan-" + one.name),
+                 kernelProgress(progress, "vulkan " + one.name),
+                 other ? llvm::ArrayRef(other->kernels)
+                       : llvm::ArrayRef<vulkan::EncodedKernel>()));
+    describeKernels(made, other, describeVariant(one), blobs);
+    encoded[one.name] = std::move(made);
+  }
   for (const vulkan::VulkanTarget &one : targets)
-    if (auto made = encoded.find(one.name); made != encoded.end())
+    if (auto made = encoded.find(one.name);
+        made != encoded.end() && made->second.variant)
       target.variants.push_back(std::move(made->second.variant));
   return {};
 }

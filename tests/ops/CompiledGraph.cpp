@@ -2,6 +2,7 @@
 
 #include "CompiledGraph.h"
 
+#include "gptc/backends/vulkan/Features.h"
 #include "gptc/backends/vulkan/runtime/DeviceRecords.h"
 #include "gptc/backends/vulkan/runtime/ListDevices.h"
 #include "gptc/backends/vulkan/runtime/VulkanProgram.h"
@@ -114,16 +115,23 @@ std::vector<std::string> CompiledGraph::variants() const {
     return names;
   }
   if (target_ == "vulkan") {
-    // That of GPUs, which software devices run as well, and the one that the
+    // Those of GPUs, which software devices run as well, and the one that the
     // device would take: those behind it are others' (DeviceCheckTest).
-    names.emplace_back("hardware");
     auto devices = vulkan::listDevices();
-    for (const auto &variant : target.variants)
-      if (devices && !devices->empty() && variant->name != names[0] &&
-          vulkan::missingOf(*variant, devices->front().features).empty()) {
+    if (!devices || devices->empty())
+      return names;
+    std::vector<std::string> gpu = devices->front().features;
+    gpu.emplace_back(vulkan::feature::hardware);
+    bool isTaken = false;
+    for (const auto &variant : target.variants) {
+      bool forGpus = variant->name.starts_with("hardware");
+      bool taken =
+          !forGpus && !isTaken &&
+          vulkan::missingOf(*variant, devices->front().features).empty();
+      isTaken |= taken;
+      if (taken || (forGpus && vulkan::missingOf(*variant, gpu).empty()))
         names.push_back(variant->name);
-        break;
-      }
+    }
     return names;
   }
   for (const auto &variant : target.variants)

@@ -17,7 +17,8 @@ namespace gptc::vulkan::feature {
 
 /// Not a software device: what it runs is worth tiles for a GPU's memories.
 inline constexpr const char *hardware = "hardware";
-/// storageBuffer16BitAccess: 16-bit values in buffers.
+/// storageBuffer16BitAccess, storagePushConstant16: 16-bit values in buffers,
+/// and what validators ask for where push constants hold pointers to them.
 inline constexpr const char *storage16 = "storage16";
 /// storageBuffer8BitAccess: 8-bit values in buffers.
 inline constexpr const char *storage8 = "storage8";
@@ -55,7 +56,8 @@ struct Description {
 inline constexpr Description all[] = {
     {hardware, "a device type other than CPU",
      "not a software device: worth tiles for a GPU's memories"},
-    {storage16, "storageBuffer16BitAccess", "16-bit values in buffers"},
+    {storage16, "storageBuffer16BitAccess, storagePushConstant16",
+     "16-bit values in buffers"},
     {storage8, "storageBuffer8BitAccess", "8-bit values in buffers"},
     {int16, "shaderInt16", "16-bit integer arithmetic"},
     {int8, "shaderInt8", "8-bit integer arithmetic"},

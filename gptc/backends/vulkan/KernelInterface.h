@@ -49,6 +49,11 @@ constexpr bool declaresMatrices(std::span<const uint32_t> module) {
   return declaresCapability(module, 6022);
 }
 
+/// The same of StorageBuffer16BitAccess.
+constexpr bool declaresNarrowStorage(std::span<const uint32_t> module) {
+  return declaresCapability(module, 4433);
+}
+
 /// The push constants of a kernel, packed as here.
 struct KernelConstants {
   /// Address of the dispatch's scalars, 64 bits each, an f32 or i32 in the low

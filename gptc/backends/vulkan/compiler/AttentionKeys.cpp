@@ -31,10 +31,10 @@ AttentionForward::Values AttentionForward::newRow(ir::CacheAppendOp append) {
     Values elements;
     for (int64_t d = 4 * quad; d < 4 * quad + 4; ++d)
       elements.push_back(
-          d < headSize ? evaluator.evaluate(append.getRows(),
-                                            {batch, head, e.constant(0),
-                                             e.constant(d)})
-                       : e.number(0.0));
+          d < headSize
+              ? evaluator.evaluate(append.getRows(),
+                                   {batch, head, e.constant(0), e.constant(d)})
+              : e.number(0.0));
     quads.push_back(e.gather4(elements));
   }
   return quads;
@@ -54,8 +54,8 @@ void AttentionForward::storeSum(Value row, Value reciprocal,
     for (int64_t from = 0; from < count; ++from) {
       Values elements;
       for (int d = 0; d < 4; ++d)
-        elements.push_back(e.sumOfSubgroup(
-            e.extract(results[size_t(4 * i + from)], d)));
+        elements.push_back(
+            e.sumOfSubgroup(e.extract(results[size_t(4 * i + from)], d)));
       Value four = e.gather4(elements);
       sum = sum ? e.select(e.equal(neighbour, e.constant(from)), four, sum)
                 : four;
@@ -68,12 +68,12 @@ void AttentionForward::storeSum(Value row, Value reciprocal,
   e.barrier();
   e.share(headQuads, [&](Value quad) {
     Value zeros = e.zero(mlir::VectorType::get({4}, e.f32()));
-    Value sum = e.loopWith(e.constant(0), e.subgroups(), 1, zeros,
-                           [&](Value i, mlir::ValueRange had) {
-                             Value at = e.add(e.mul(i, headQuads), quad);
-                             return Values{
-                                 e.fadd(had[0], e.load(partials, at))};
-                           })[0];
+    Value sum =
+        e.loopWith(e.constant(0), e.subgroups(), 1, zeros,
+                   [&](Value i, mlir::ValueRange had) {
+                     Value at = e.add(e.mul(i, headQuads), quad);
+                     return Values{e.fadd(had[0], e.load(partials, at))};
+                   })[0];
     storeQuad(*result, row, quad, e.fmul(sum, splat(reciprocal)));
   });
 }
@@ -101,17 +101,16 @@ void AttentionForward::oneQueryByKeys(Value row) {
   if (newKey) {
     appendRow(newKey, nullptr);
     appendRow(newValue, nullptr);
-    Value isMine = e.both(e.equal(e.invocation(), e.constant(0)),
-                          e.less(position, end));
+    Value isMine =
+        e.both(e.equal(e.invocation(), e.constant(0)), e.less(position, end));
     Values keyQuads = newRow(newKey), valueQuads = newRow(newValue);
     initial[0] = e.select(isMine, scoreOf(keyQuads), initial[0]);
     Value p = probability(initial[0], initial[0]);
     Value counts = whereKept(row, position, p, e.number(0.0));
     initial[1] = p;
     for (int64_t quad = 0; quad < headQuads; ++quad)
-      initial[size_t(2 + quad)] =
-          e.select(isMine, e.fmul(splat(counts), valueQuads[size_t(quad)]),
-                   zeros);
+      initial[size_t(2 + quad)] = e.select(
+          isMine, e.fmul(splat(counts), valueQuads[size_t(quad)]), zeros);
     end = e.min(end, position);
   }
   Value last = e.max(e.add(end, -1), e.constant(0));
@@ -130,8 +129,8 @@ void AttentionForward::oneQueryByKeys(Value row) {
         load(key, keyQuads, 0, 1);
         load(value, valueQuads, 0, 1);
         load(key, keyQuads, 1, lineQuads);
-        Value score = e.select(e.less(j, end), scoreOf(keyQuads),
-                               e.number(lowest));
+        Value score =
+            e.select(e.less(j, end), scoreOf(keyQuads), e.number(lowest));
         Value largest = e.fmax(carried[0], score);
         Value correction = e.exp(e.fsub(carried[0], largest));
         Value p = probability(score, largest);
@@ -140,8 +139,7 @@ void AttentionForward::oneQueryByKeys(Value row) {
         load(value, valueQuads, 1, lineQuads);
         for (int64_t quad = 0; quad < headQuads; ++quad) {
           Value sum = e.fmul(splat(correction), carried[size_t(2 + quad)]);
-          next.push_back(
-              e.fma(splat(counts), valueQuads[size_t(quad)], sum));
+          next.push_back(e.fma(splat(counts), valueQuads[size_t(quad)], sum));
         }
         return next;
       });

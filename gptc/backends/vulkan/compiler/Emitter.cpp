@@ -58,6 +58,11 @@ void Emitter::declareInterface() {
                     !llvm::is_contained(known_.elements, number);
       form =
           halves ? BufferPointer::Form::Halves : BufferPointer::Form::Vectors;
+    } else if (target.storesNarrow &&
+               llvm::is_contained(known_.narrow, number) &&
+               !llvm::is_contained(known_.words, number)) {
+      form = BufferPointer::Form::Narrow;
+      hasNarrow_ = true;
     }
     buffers.push_back({{}, element, number, form});
   };
@@ -79,6 +84,8 @@ void Emitter::declareInterface() {
     if (buffer.form == BufferPointer::Form::Halves)
       return arrayPointer(mlir::VectorType::get({2}, builder.getI64Type()),
                           4 * wordBytes);
+    if (buffer.form == BufferPointer::Form::Narrow)
+      return arrayPointer(builder.getIntegerType(16), wordBytes / 2);
     return arrayPointer(word, wordBytes);
   };
   llvm::SmallVector<Type> members{arrayPointer(i32, scalarStride),
@@ -112,7 +119,8 @@ void Emitter::declareInterface() {
   tile_ = add(low, mul(high, tilesPerRow));
   invocation_ = spirv::LoadOp::create(
       builder, loc, spirv::AddressOfOp::create(builder, loc, invocation));
-  scalarsBuffer_ = {pushConstant(MemberScalars), i32};
+  constexpr unsigned noBuffer = maxBuffers;
+  scalarsBuffer_ = {pushConstant(MemberScalars), i32, noBuffer};
   for (BufferPointer &buffer : buffers)
     buffer.pointer = pushConstant(MemberBuffers + buffer.number);
   unsigned next = 0, scalar = 0;
@@ -241,6 +249,10 @@ spirv::ModuleOp Emitter::finish() {
       spirv::Capability::PhysicalStorageBufferAddresses};
   if (target.loadsHalves)
     capabilities.push_back(spirv::Capability::Int64);
+  // Validators follow the pointers in push constants.
+  if (hasNarrow_)
+    capabilities.append({spirv::Capability::StorageBuffer16BitAccess,
+                         spirv::Capability::StoragePushConstant16});
   if (lane_ || subgroup_)
     capabilities.push_back(spirv::Capability::GroupNonUniform);
   if (lane_)

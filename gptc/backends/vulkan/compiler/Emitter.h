@@ -28,7 +28,8 @@ struct BufferPointer {
   enum class Form {
     Words,   ///< Elements of 32 bits, or words of two or four narrower ones.
     Vectors, ///< Vectors of four of those.
-    Halves   ///< The same as two words of 64 bits.
+    Halves,  ///< The same as two words of 64 bits.
+    Narrow   ///< Elements of 16 bits.
   };
   mlir::Value pointer;
   mlir::Type element;
@@ -52,6 +53,8 @@ public:
   struct Accesses {
     Buffers vectors;  ///< Of which vectors are, at once.
     Buffers elements; ///< Of which single elements or words are.
+    Buffers words;    ///< Of narrower elements, of which words are.
+    Buffers narrow;   ///< Of 16-bit elements, of which single ones are.
   };
 
   /// Begins a module inside of `parent`, whose buffers are accessed as `known`
@@ -70,9 +73,16 @@ public:
   uint32_t tiles = 1;
   uint32_t rowsPerBlock = 0;
   uint32_t innerTiles = 1;
-  /// How buffers were accessed. Where vectors were of a buffer that was not
-  /// known for it, what is emitted is of no use, and to be emitted anew.
+  /// How buffers were accessed.
   const Accesses &accesses() const { return accesses_; }
+  /// Whether that was known. Where vectors were of a buffer that was not known
+  /// for it, what is emitted is of no use; where single elements of 16 bits
+  /// were, it is not what the target can do. Then it is to be emitted anew.
+  bool isSettled() const {
+    return accesses_.vectors.size() == known_.vectors.size() &&
+           (!target.storesNarrow ||
+            accesses_.narrow.size() == known_.narrow.size());
+  }
 
   /// Emits the work of one tile: `body` runs on `invocations` (a power of two)
   /// in each of `tiles` workgroups, unless nothing depends on the tile's rows.
@@ -235,6 +245,7 @@ private:
                                         mlir::spirv::StorageClass storage,
                                         llvm::StringRef builtIn = {});
   Type arrayPointer(Type element, unsigned stride);
+  static void note(Buffers &among, const BufferPointer &buffer);
   Value elementPointer(const BufferPointer &buffer, Value index);
   Value vectorPointer(const BufferPointer &buffer, Value index);
   Value loadThrough(Value pointer, unsigned alignment);
@@ -259,6 +270,7 @@ private:
   llvm::SmallVector<BufferPointer> outputs_;
   BufferPointer scalarsBuffer_;
   Accesses known_, accesses_;
+  bool hasNarrow_ = false; ///< Whether a buffer has that form.
   Value tile_, invocation_;
   int64_t invocations_ = 1;
   int64_t workgroupBytes_ = 0;

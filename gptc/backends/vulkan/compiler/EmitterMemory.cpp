@@ -213,9 +213,13 @@ const BufferPointer &Emitter::input(mlir::BlockArgument argument) const {
   return inputs_.find(argument)->second;
 }
 
+void Emitter::note(Buffers &among, const BufferPointer &buffer) {
+  if (!llvm::is_contained(among, buffer.number))
+    among.push_back(buffer.number);
+}
+
 Value Emitter::elementPointer(const BufferPointer &buffer, Value index) {
-  if (!llvm::is_contained(accesses_.elements, buffer.number))
-    accesses_.elements.push_back(buffer.number);
+  note(accesses_.elements, buffer);
   llvm::SmallVector<Value> path{constant(0), index};
   if (buffer.form == BufferPointer::Form::Vectors)
     path = {constant(0), div(index, 4), rem(index, 4)};
@@ -224,8 +228,7 @@ Value Emitter::elementPointer(const BufferPointer &buffer, Value index) {
 
 /// A pointer to a vector, or null with a note of what is missing.
 Value Emitter::vectorPointer(const BufferPointer &buffer, Value index) {
-  if (!llvm::is_contained(accesses_.vectors, buffer.number))
-    accesses_.vectors.push_back(buffer.number);
+  note(accesses_.vectors, buffer);
   if (buffer.form == BufferPointer::Form::Words)
     return {};
   return spirv::AccessChainOp::create(
@@ -271,6 +274,7 @@ Value Emitter::keep(Value index, Value rate, Value seed, Value site) {
 }
 
 Value Emitter::loadWord(const BufferPointer &buffer, Value wordIndex) {
+  note(accesses_.words, buffer);
   return loadThrough(elementPointer(buffer, wordIndex), 4);
 }
 
@@ -302,8 +306,16 @@ Value Emitter::load(const BufferPointer &buffer, Value index) {
   if (width == 32)
     return loadThrough(elementPointer(buffer, index), 4);
   Bits integer(*this);
+  if (width == 16)
+    note(accesses_.narrow, buffer);
+  if (buffer.form == BufferPointer::Form::Narrow) {
+    Value alone = loadThrough(elementPointer(buffer, index), 2);
+    return integer.widen(
+        spirv::UConvertOp::create(builder, loc, builder.getI32Type(), alone),
+        element);
+  }
   int64_t perWord = elementsPerWord(width);
-  Value word = loadWord(buffer, div(index, perWord));
+  Value word = loadThrough(elementPointer(buffer, div(index, perWord)), 4);
   Value shift = mul(rem(index, perWord), 32 / perWord);
   Value bits = integer.bitAnd(arith::ShRUIOp::create(builder, loc, word, shift),
                               maskOf(width));
@@ -342,6 +354,13 @@ void Emitter::store(Value value, const BufferPointer &buffer, Value index) {
   Bits integer(*this);
   Value bits = width == 16 ? integer.narrow(value, element)
                            : select(value, constant(1), constant(0));
+  if (width == 16)
+    note(accesses_.narrow, buffer);
+  if (buffer.form == BufferPointer::Form::Narrow) {
+    Value alone = spirv::UConvertOp::create(builder, loc,
+                                            builder.getIntegerType(16), bits);
+    return storeThrough(alone, elementPointer(buffer, index), 2);
+  }
   int64_t perWord = elementsPerWord(width);
   Value word = elementPointer(buffer, div(index, perWord));
   Value shift = mul(rem(index, perWord), 32 / perWord);
@@ -362,6 +381,7 @@ void Emitter::store4(llvm::ArrayRef<Value> values, const BufferPointer &buffer,
       storeThrough(gather4(values), pointer, 16);
     return;
   }
+  note(accesses_.words, buffer);
   Bits integer(*this);
   Value word = div(index, 2);
   for (int64_t i : {0, 1}) {

@@ -33,15 +33,23 @@ mlir::LogicalResult approximateMath(spirv::ModuleOp module) {
   return mlir::applyPatternsGreedily(module, std::move(patterns));
 }
 
-/// What the module may use. MLIR knows the ops of matrices from SPIR-V 1.6 on;
-/// the extension asks for no version, and Vulkan 1.2 ends at 1.5.
+/// What the module may use, as MLIR has to be told. It knows the ops of
+/// matrices from SPIR-V 1.6 on; the extension asks for no version, and
+/// Vulkan 1.2 ends at 1.5. Of 16-bit elements behind a pointer it asks for what
+/// integers of 16 bits and push constants with them need, and the module has
+/// neither.
 spirv::VerCapExtAttr environmentOf(spirv::ModuleOp module) {
   spirv::VerCapExtAttr triple = module.getVceTripleAttr();
-  if (module.getMemoryModel() != spirv::MemoryModel::Vulkan)
-    return triple;
-  return spirv::VerCapExtAttr::get(
-      spirv::Version::V_1_6, llvm::to_vector(triple.getCapabilities()),
-      llvm::to_vector(triple.getExtensions()), module.getContext());
+  auto capabilities = llvm::to_vector(triple.getCapabilities());
+  spirv::Version version = triple.getVersion();
+  if (module.getMemoryModel() == spirv::MemoryModel::Vulkan)
+    version = spirv::Version::V_1_6;
+  if (llvm::is_contained(capabilities,
+                         spirv::Capability::StorageBuffer16BitAccess))
+    capabilities.push_back(spirv::Capability::Int16);
+  return spirv::VerCapExtAttr::get(version, capabilities,
+                                   llvm::to_vector(triple.getExtensions()),
+                                   module.getContext());
 }
 
 mlir::LogicalResult convert(spirv::ModuleOp module) {

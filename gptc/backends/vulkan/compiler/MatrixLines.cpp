@@ -76,29 +76,29 @@ void LineEmitter::acrossColumns(Value firstColumn) {
   int64_t block = 4 * halves, whole = shape.depth / block * block;
   auto type = mlir::VectorType::get({4}, e.f32());
   Values sums(size_t(shape.rows * quads), e.zero(type));
-  sums = e.loopWith(
-      e.constant(0), e.constant(whole), block, sums,
-      [&](Value k, mlir::ValueRange carried) {
-        Values next(carried);
-        // [quad][step][half].
-        std::vector<std::array<Values, 4>> weights{size_t(quads)};
-        for (int64_t q = 0; q < quads; ++q)
-          for (int64_t step = 0; step < 4; ++step)
-            weights[size_t(q)][size_t(step)] =
-                load(e.add(k, step * halves), columns[size_t(q)]);
-        Value at = e.add(k, e.mul(neighbour(), halves));
-        for (int64_t row = 0; row < shape.rows; ++row)
-          for (int64_t half = 0; half < halves; ++half) {
-            Value four = rows.load(product, row, e.add(at, half));
-            for (int64_t step = 0; step < 4; ++step) {
-              Value x = e.broadcast(four, step);
-              for (int64_t q = 0; q < quads; ++q)
-                add(next, row, q, x,
-                    weights[size_t(q)][size_t(step)][size_t(half)]);
-            }
-          }
-        return next;
-      });
+  sums =
+      e.loopWith(e.constant(0), e.constant(whole), block, sums,
+                 [&](Value k, mlir::ValueRange carried) {
+                   Values next(carried);
+                   // [quad][step][half].
+                   std::vector<std::array<Values, 4>> weights{size_t(quads)};
+                   for (int64_t q = 0; q < quads; ++q)
+                     for (int64_t step = 0; step < 4; ++step)
+                       weights[size_t(q)][size_t(step)] =
+                           load(e.add(k, step * halves), columns[size_t(q)]);
+                   Value at = e.add(k, e.mul(neighbour(), halves));
+                   for (int64_t row = 0; row < shape.rows; ++row)
+                     for (int64_t half = 0; half < halves; ++half) {
+                       Value four = rows.load(product, row, e.add(at, half));
+                       for (int64_t step = 0; step < 4; ++step) {
+                         Value x = e.broadcast(four, step);
+                         for (int64_t q = 0; q < quads; ++q)
+                           add(next, row, q, x,
+                               weights[size_t(q)][size_t(step)][size_t(half)]);
+                       }
+                     }
+                   return next;
+                 });
   if (whole < shape.depth)
     sums = e.loopWith(
         e.constant(whole), e.constant(shape.depth), halves, sums,
@@ -110,9 +110,8 @@ void LineEmitter::acrossColumns(Value firstColumn) {
               for (int64_t half = 0; half < halves; ++half) {
                 // The padding of pairs is zero, but nothing is behind the row.
                 Value at = e.add(k, half);
-                Value x =
-                    rows.load(product, row,
-                              e.min(at, e.constant(shape.depth - 1)));
+                Value x = rows.load(product, row,
+                                    e.min(at, e.constant(shape.depth - 1)));
                 if (half == 1 && shape.depth % 2 != 0)
                   x = e.select(e.less(at, e.constant(shape.depth)), x,
                                e.number(0.0));
@@ -133,8 +132,7 @@ void LineEmitter::alongDepth(Value firstColumn) {
   constexpr int64_t quads = lineElements / 4;
   Values mine, columns;
   for (int64_t c = 0; c < columnsEach; ++c) {
-    mine.push_back(
-        e.add(e.add(firstColumn, e.invocation()), c * invocations));
+    mine.push_back(e.add(e.add(firstColumn, e.invocation()), c * invocations));
     columns.push_back(e.min(mine.back(), lastColumn(1)));
   }
   auto add = [&](Values &sums, int64_t row, int64_t c, Value x, Value weight) {
@@ -143,28 +141,28 @@ void LineEmitter::alongDepth(Value firstColumn) {
   };
   int64_t whole = shape.depth / lineElements * lineElements;
   Values sums(size_t(shape.rows * columnsEach), e.number(0.0));
-  sums = e.loopWith(
-      e.constant(0), e.constant(whole), lineElements, sums,
-      [&](Value k, mlir::ValueRange carried) {
-        Values next(carried);
-        std::array<Values, quads> weights; // [quad][column].
-        for (int64_t q = 0; q < quads; ++q)
-          for (Value column : columns)
-            weights[size_t(q)].push_back(
-                right.load4({product, column, e.add(k, 4 * q)}));
-        for (int64_t row = 0; row < shape.rows; ++row)
-          for (int64_t q = 0; q < quads; ++q) {
-            Value at = e.add(e.add(k, 4 * q), neighbour());
-            Value four = rows.load(product, row, at);
-            for (int step = 0; step < 4; ++step) {
-              Value x = e.broadcast(four, step);
-              for (int64_t c = 0; c < columnsEach; ++c)
-                add(next, row, c, x,
-                    e.extract(weights[size_t(q)][size_t(c)], step));
-            }
-          }
-        return next;
-      });
+  sums =
+      e.loopWith(e.constant(0), e.constant(whole), lineElements, sums,
+                 [&](Value k, mlir::ValueRange carried) {
+                   Values next(carried);
+                   std::array<Values, quads> weights; // [quad][column].
+                   for (int64_t q = 0; q < quads; ++q)
+                     for (Value column : columns)
+                       weights[size_t(q)].push_back(
+                           right.load4({product, column, e.add(k, 4 * q)}));
+                   for (int64_t row = 0; row < shape.rows; ++row)
+                     for (int64_t q = 0; q < quads; ++q) {
+                       Value at = e.add(e.add(k, 4 * q), neighbour());
+                       Value four = rows.load(product, row, at);
+                       for (int step = 0; step < 4; ++step) {
+                         Value x = e.broadcast(four, step);
+                         for (int64_t c = 0; c < columnsEach; ++c)
+                           add(next, row, c, x,
+                               e.extract(weights[size_t(q)][size_t(c)], step));
+                       }
+                     }
+                   return next;
+                 });
   if (whole < shape.depth)
     sums = e.loopWith(
         e.constant(whole), e.constant(shape.depth), 4, sums,
@@ -205,8 +203,7 @@ bool LineEmitter::emit() {
     return shape.count *
            ceilDiv(shape.columns, invocations * columnsEach * rounds);
   };
-  while (columnsEach > (along ? 1 : 4) &&
-         workgroups(1) < e.target.processors)
+  while (columnsEach > (along ? 1 : 4) && workgroups(1) < e.target.processors)
     columnsEach /= 2;
   int64_t rounds = along ? 4 : 1;
   while (rounds > 1 && workgroups(rounds) < 16 * e.target.processors)

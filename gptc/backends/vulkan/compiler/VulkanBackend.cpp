@@ -69,7 +69,7 @@ Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
     if (emitted->failure.empty())
       emitBody(*emitted);
     module = emitted->finish();
-    settled = emitted->accesses().vectors.size() == known.vectors.size();
+    settled = emitted->isSettled();
     known = emitted->accesses();
     if (!settled)
       module.erase();
@@ -100,16 +100,27 @@ ir::FusionCapabilities fusionCapabilities() {
           /*mostBuffers=*/maxBuffers};
 }
 
-std::vector<bool> multiplyMatrices(mlir::ModuleOp module,
-                                   const VulkanTarget &target) {
-  std::vector<bool> multiply;
-  for (ir::KernelOp kernel : module.getOps<ir::KernelOp>())
-    multiply.push_back(
-        kernel.getFamily() == ir::Family::Contraction &&
-        llvm::any_of(
-            kernel.getBody().front().getOps<ir::MatmulOp>(),
-            [&](ir::MatmulOp op) { return multipliesMatrices(target, op); }));
-  return multiply;
+std::vector<bool> ownKernels(mlir::ModuleOp module,
+                             const VulkanTarget &target) {
+  bool hasMatrices = !target.matrixType.empty();
+  auto isNarrow = [](mlir::Type type) {
+    auto tensor = llvm::dyn_cast<mlir::RankedTensorType>(type);
+    return tensor && tensor.getElementTypeBitWidth() == 16;
+  };
+  std::vector<bool> own;
+  for (ir::KernelOp kernel : module.getOps<ir::KernelOp>()) {
+    mlir::Block &body = kernel.getBody().front();
+    if (hasMatrices)
+      own.push_back(
+          llvm::any_of(body.getOps<ir::MatmulOp>(), [&](ir::MatmulOp op) {
+            return multipliesMatrices(target, op);
+          }));
+    else
+      own.push_back(target.otherwise.empty() ||
+                    llvm::any_of(body.getArgumentTypes(), isNarrow) ||
+                    llvm::any_of(kernel.getSignature().getResults(), isNarrow));
+  }
+  return own;
 }
 
 Expected<std::vector<EncodedKernel>>
@@ -122,11 +133,11 @@ encodeKernels(mlir::ModuleOp module, const VulkanTarget &target,
                     mlir::ub::UBDialect, mlir::vector::VectorDialect>();
   auto kernels = module.getOps<ir::KernelOp>();
   auto count = uint64_t(std::distance(kernels.begin(), kernels.end()));
-  std::vector<bool> multiply = multiplyMatrices(module, target);
+  std::vector<bool> own = ownKernels(module, target);
   for (ir::KernelOp kernel : kernels) {
     if (progress)
       progress(encoded.size(), count);
-    if (!others.empty() && !multiply[encoded.size()]) {
+    if (!others.empty() && !own[encoded.size()]) {
       encoded.push_back(others[encoded.size()]);
       continue;
     }

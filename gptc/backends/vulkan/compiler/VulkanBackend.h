@@ -41,17 +41,17 @@ ir::FusionCapabilities fusionCapabilities();
 /// `program`. Equal modules give equal words. A kernel that cannot be encoded
 /// is an error that names it. They are in
 /// the module's order. Progress is told in kernels. `others`, if not empty, are
-/// those of the target's `otherwise`, and taken as they are where kernels have
-/// no product of its matrices.
+/// those of the target's `otherwise`, and taken as they are where kernels are
+/// not its own.
 Expected<std::vector<EncodedKernel>>
 encodeKernels(mlir::ModuleOp module, const VulkanTarget &target,
               const KernelDump &dump = {}, const Progress &progress = {},
               llvm::ArrayRef<EncodedKernel> others = {});
 
-/// For each kernel of a module whether the target's subgroups multiply matrices
-/// in it.
-std::vector<bool> multiplyMatrices(mlir::ModuleOp module,
-                                   const VulkanTarget &target);
+/// For each kernel of a module whether the target may have another one than its
+/// `otherwise`: of matrices that subgroups multiply, or of elements of 16 bits;
+/// all are its own where there is no `otherwise`.
+std::vector<bool> ownKernels(mlir::ModuleOp module, const VulkanTarget &target);
 
 /// Lowers the scf, arith and math inside of a spirv.module, serializes it and
 /// validates the result for Vulkan 1.2, unless it has cooperative matrices,

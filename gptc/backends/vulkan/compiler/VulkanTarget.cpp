@@ -29,24 +29,35 @@ VulkanTarget withMatrices(VulkanTarget like, const std::string &type,
   return like;
 }
 
-std::vector<VulkanTarget> withMatrices(std::vector<VulkanTarget> targets) {
-  const VulkanTarget hardware = targets.front();
+VulkanTarget withNarrowStorage(VulkanTarget like) {
+  like.otherwise = like.name;
+  like.name += "-16bit";
+  like.required.emplace_back(feature::storage16);
+  like.storesNarrow = true;
+  return like;
+}
+
+/// Adds what is made of the first target by features that not all devices have.
+std::vector<VulkanTarget> withOthers(std::vector<VulkanTarget> targets) {
+  const VulkanTarget narrow = withNarrowStorage(targets.front());
   targets.insert(
       targets.begin(),
-      {withMatrices(hardware, "bf16", {feature::matrixBf16}),
-       withMatrices(hardware, "f16", {feature::float16, feature::matrixF16})});
+      {withMatrices(narrow, "bf16", {feature::matrixBf16}),
+       withMatrices(narrow, "f16", {feature::float16, feature::matrixF16}),
+       narrow});
   return targets;
 }
 
 } // namespace
 
 const std::vector<VulkanTarget> &vulkanTargets() {
-  static const std::vector<VulkanTarget> targets = withMatrices(
+  static const std::vector<VulkanTarget> targets = withOthers(
       {{"hardware",
         {feature::hardware},
         /*usesWorkgroupMemory=*/true,
         /*unrollsLoops=*/true,
         /*loadsHalves=*/false,
+        /*storesNarrow=*/false,
         /*broadcasts=*/false,
         /*reducesInSubgroups=*/false,
         {{128, 128, 16, 8, 8, 1},
@@ -60,11 +71,12 @@ const std::vector<VulkanTarget> &vulkanTargets() {
         /*operationsPerByte=*/10,
         /*loadsAtOnce=*/8},
        {"software-wide",
-        {feature::int64, feature::subgroupBroadcast,
+        {feature::int64, feature::storage16, feature::subgroupBroadcast,
          feature::subgroupArithmetic},
         /*usesWorkgroupMemory=*/false,
         /*unrollsLoops=*/false,
         /*loadsHalves=*/true,
+        /*storesNarrow=*/true,
         /*broadcasts=*/true,
         /*reducesInSubgroups=*/true,
         {{32, 64, 4, 32, 4, 1}, {16, 128, 4, 16, 8, 1}, {8, 32, 4, 4, 4, 1}},
@@ -77,6 +89,7 @@ const std::vector<VulkanTarget> &vulkanTargets() {
         /*usesWorkgroupMemory=*/false,
         /*unrollsLoops=*/false,
         /*loadsHalves=*/false,
+        /*storesNarrow=*/false,
         /*broadcasts=*/false,
         /*reducesInSubgroups=*/false,
         {{8, 128, 4, 8, 16, 1}, {8, 32, 4, 4, 4, 1}},
@@ -137,36 +150,41 @@ std::string describeTargets() {
       "promises the least time is taken: rows x columns, in pieces of that "
       "many steps of k, by\ninvocations of so many rows and columns each, "
       "that many of them sharing out the steps.\n\n"
-      "| variant | asks for | operands of products | loops | tiles |\n"
-      "|---|---|---|---|---|\n";
+      "| variant | asks for | operands of products | single elements of 16 "
+      "bits | "
+      "loops | tiles |\n"
+      "|---|---|---|---|---|---|\n";
   for (const VulkanTarget &target : vulkanTargets()) {
     std::string tiles = describeTiles(target.tiles);
     if (!target.matrixType.empty())
       tiles = fmt::format("of {} in matrices of 16x16: {}; others as `{}`",
                           target.matrixType, describeTiles(target.matrixTiles),
                           target.otherwise);
+    else if (!target.otherwise.empty())
+      tiles = fmt::format("as `{}`", target.otherwise);
     text += fmt::format(
-        "| `{}`{} | {} | {} | {} | {} |\n", target.name,
+        "| `{}`{} | {} | {} | {} | {} | {} |\n", target.name,
         isUnproven(target) ? ", unproven" : "",
         target.required.empty()
             ? "nothing"
             : fmt::format("`{}`", fmt::join(target.required, "`, `")),
         target.usesWorkgroupMemory ? "through workgroup memory"
                                    : "where they are",
+        target.storesNarrow ? "by themselves" : "in words",
         target.unrollsLoops ? "may be unrolled" : "stay loops", tiles);
   }
   text +=
-      "\nA variant with cooperative matrices is in an artifact only where "
-      "there "
-      "are products of many rows whose operands are\nof its type, and shares "
-      "all other kernels with the variant that it names. In its tiles `each` "
-      "is what a subgroup of 32\ncomputes. It is unproven: no device that gptc "
-      "is tested on has such matrices. Its modules are validated, and all "
-      "around "
-      "the\nmatrices is tested with them multiplied element by element; "
-      "whether a driver multiplies them right, only `gptc\ndevices --check` "
-      "can tell on that device. Until it has found everything right there, "
-      "such a variant is used only\nwhere `--backend vulkan:NAME` names it.\n";
+      "\n`hardware-16bit` is in an artifact only where there are elements of "
+      "16 bits, a variant with cooperative matrices only\nwhere there are "
+      "products of many rows whose operands are of its type; both share all "
+      "other kernels with the variant\nthat they name.\n\n"
+      "In the tiles of matrices `each` is what a subgroup of 32 computes. "
+      "Those variants are unproven: no device that gptc\nis tested on has such "
+      "matrices. Their modules are validated, and all around the matrices is "
+      "tested with them multiplied\nelement by element; whether a driver "
+      "multiplies them right, only `gptc devices --check` can tell on that "
+      "device. Until it\nhas found everything right there, such a variant is "
+      "used only where `--backend vulkan:NAME` names it.\n";
   return text;
 }
 

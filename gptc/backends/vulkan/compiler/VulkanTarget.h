@@ -40,6 +40,10 @@ struct VulkanTarget {
   /// bits: a driver that plays device with a processor's gathers takes a load
   /// for each of them, however wide.
   bool loadsHalves = false;
+  /// Whether single elements of 16 bits are loaded and stored as such, of
+  /// buffers that nothing accesses in words. Else storing one changes its part
+  /// of a word by atomic operations.
+  bool storesNarrow = false;
   /// Whether invocations of a subgroup, of which the first four are active,
   /// hand each other what one of them has loaded.
   bool broadcasts = false;
@@ -65,7 +69,8 @@ struct VulkanTarget {
   /// Whether matrices are multiplied element by element, as they are defined:
   /// for tests, on devices that have none.
   bool matricesByDefinition = false;
-  /// The target whose kernels are the same where they have no such product.
+  /// The target, behind this one, whose kernels are the same where they have no
+  /// such product and, for one that stores narrow elements, no such buffers.
   std::string otherwise = {};
 };
 
@@ -73,8 +78,8 @@ struct VulkanTarget {
 inline constexpr int64_t mostInvocations = 256;
 inline constexpr int64_t workgroupMemoryBytes = 32768;
 
-/// The targets of an artifact, best first; those with matrices are in it where
-/// it has products for them.
+/// The targets of an artifact, best first; those that share another's kernels
+/// are in it where some are their own.
 const std::vector<VulkanTarget> &vulkanTargets();
 
 /// The features that variants may ask for and the variants, as the page of

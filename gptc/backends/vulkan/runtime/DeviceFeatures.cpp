@@ -61,6 +61,7 @@ DeviceFeatures::DeviceFeatures(const DeviceSnapshot &device,
   features_.features.shaderInt64 = has(feature::int64);
   features11_.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
   features11_.storageBuffer16BitAccess = has(feature::storage16);
+  features11_.storagePushConstant16 = has(feature::storage16);
   features12_.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
   features12_.bufferDeviceAddress = VK_TRUE;
   features12_.timelineSemaphore = VK_TRUE;

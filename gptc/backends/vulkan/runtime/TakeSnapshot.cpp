@@ -118,7 +118,8 @@ void addFeatures(const Api &api, VkPhysicalDevice device,
     if (there)
       snapshot.features.emplace_back(name);
   };
-  add(features11.storageBuffer16BitAccess, feature::storage16);
+  add(features11.storageBuffer16BitAccess && features11.storagePushConstant16,
+      feature::storage16);
   add(features12.storageBuffer8BitAccess, feature::storage8);
   add(features.features.shaderInt16, feature::int16);
   add(features12.shaderInt8, feature::int8);
