@@ -2,6 +2,7 @@
 
 #include "gptc/backends/vulkan/runtime/VulkanRoof.h"
 
+#include "gptc/backends/vulkan/Features.h"
 #include "gptc/backends/vulkan/runtime/Pipelines.h"
 #include "gptc/backends/vulkan/runtime/Timestamps.h"
 
@@ -14,6 +15,9 @@ namespace {
 
 constexpr uint32_t readKernel[] = {
 #include "gptc/backends/vulkan/runtime/RoofRead.inc"
+};
+constexpr uint32_t readHalvesKernel[] = {
+#include "gptc/backends/vulkan/runtime/RoofReadHalves.inc"
 };
 constexpr uint32_t multiplyKernel[] = {
 #include "gptc/backends/vulkan/runtime/RoofMultiply.inc"
@@ -31,12 +35,15 @@ public:
 
 private:
   Step stepOf(const Pipeline &pipeline) const;
+  /// Reads all of the source, by vectors of an invocation that stand `apart`.
+  Status measureReading(const Pipeline &pipeline, uint32_t each,
+                        uint32_t apart);
   /// Seconds of a step of so many workgroups: the best of several runs.
   Expected<double> secondsOf(const Step &step, uint32_t tiles);
 
   Device &device_;
   PipelineLayout layout_;
-  Pipeline read_, multiply_;
+  Pipeline read_, readHalves_, multiply_;
   Buffer source_, sums_, scalars_;
   uint32_t readTiles_ = 0, multiplyTiles_ = 0;
   double rounds_ = 0;
@@ -49,9 +56,16 @@ Status VulkanRoofMeter::prepare(Transfer &transfer) {
                              std::as_bytes(words));
   };
   GPTC_TRY(read_, compile("roof_read", readKernel));
+  // With words of 64 bits software may read more; others do not need them.
+  const auto &features = device_.snapshot().features;
+  bool software = device_.snapshot().kind == DeviceKind::Software;
+  bool hasInt64 = std::find(features.begin(), features.end(), feature::int64) !=
+                  features.end();
+  if (software && hasInt64) {
+    GPTC_TRY(readHalves_, compile("roof_read_halves", readHalvesKernel));
+  }
   GPTC_TRY(multiply_, compile("roof_multiply", multiplyKernel));
   // Enough for every GPU to be busy for a while; software is slower.
-  bool software = device_.snapshot().kind == DeviceKind::Software;
   uint64_t bytes = uint64_t(software ? 128 : 1024) << 20;
   bytes = std::min(bytes, device_.snapshot().allocationBytes);
   if (uint64_t available = device_.freeBytes(); available > 0)
@@ -114,16 +128,22 @@ Expected<double> VulkanRoofMeter::secondsOf(const Step &step, uint32_t tiles) {
   return std::max(*std::min_element(seconds.begin(), seconds.end()), 1e-9);
 }
 
+Status VulkanRoofMeter::measureReading(const Pipeline &pipeline, uint32_t each,
+                                       uint32_t apart) {
+  Step read = stepOf(pipeline);
+  read.constants.rowsPerSequence = each;
+  read.constants.sequences = apart;
+  GPTC_TRY(double reading, secondsOf(read, readTiles_));
+  roof_.readBytes = std::max(roof_.readBytes, double(source_.size()) / reading);
+  return {};
+}
+
 Status VulkanRoofMeter::measure() {
   // GPUs join the loads of neighbours; of a software device either may be best.
-  for (auto [each, apart] : {std::pair(1u, 256u), std::pair(4u, 1u)}) {
-    Step read = stepOf(read_);
-    read.constants.rowsPerSequence = each;
-    read.constants.sequences = apart;
-    GPTC_TRY(double reading, secondsOf(read, readTiles_));
-    roof_.readBytes =
-        std::max(roof_.readBytes, double(source_.size()) / reading);
-  }
+  GPTC_CHECK(measureReading(read_, 1, 256));
+  GPTC_CHECK(measureReading(read_, 4, 1));
+  if (readHalves_.handle())
+    GPTC_CHECK(measureReading(readHalves_, 4, 1));
   Step step = stepOf(multiply_);
   step.constants.buffers[0] = sums_.address();
   GPTC_TRY(double multiplying, secondsOf(step, multiplyTiles_));
