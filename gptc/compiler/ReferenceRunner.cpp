@@ -139,6 +139,7 @@ public:
   Expected<std::vector<NpyArray>> run(const std::string &entry,
                                       const std::vector<NpyArray> &arguments,
                                       Trace *trace) override;
+  std::span<double> values(const std::string &variable) override;
   void reset() override;
 
 private:
@@ -213,6 +214,16 @@ Status Runner::loadWeights(const Artifact &artifact,
     tensor.values.assign(values.begin(), values.end());
   }
   return {};
+}
+
+std::span<double> Runner::values(const std::string &variable) {
+  auto declared = module->lookupSymbol<ir::VariableOp>(variable);
+  if (!declared)
+    return {};
+  auto [place, fresh] = variables.try_emplace(variable);
+  if (fresh)
+    place->second = zerosOf(declared.getTensorType());
+  return place->second.values;
 }
 
 void Runner::reset() {

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -154,7 +155,10 @@ public:
   virtual Expected<std::vector<NpyArray>>
   run(const std::string &entry, const std::vector<NpyArray> &arguments,
       Trace *trace) = 0;
-  /// Sets caches and counters to zero.
+  /// The values of a variable, row-major, to read or to change, until the next
+  /// run or reset; state begins with zeros. Empty for a name that nothing has.
+  virtual std::span<double> values(const std::string &variable) = 0;
+  /// Sets caches, counters and optimizer state to zero.
   virtual void reset() = 0;
 };
 

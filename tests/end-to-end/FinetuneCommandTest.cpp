@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "tests/support/Command.h"
+#include "tests/support/TinyModel.h"
 
 #include <filesystem>
 #include <gmock/gmock.h>
@@ -193,6 +194,37 @@ TEST_F(Finetune, AnswersInText) {
   }
   EXPECT_EQ(rows, 60U);
   EXPECT_GE(double(right), 0.95 * double(rows)) << text;
+}
+
+TEST_F(Finetune, OnTheReferenceItIsTheCpusInDouble) {
+  folder.write("train.csv", "text,label\nROMEO,a\nsees,b\n");
+  folder.write("dev.csv", "text,label\nROMEO,a\n");
+  std::string tiny = writeTinyModel(folder, "tiny");
+  for (const char *rank : {"", "2"}) {
+    std::vector<double> losses, predicted;
+    for (const char *backend : {"cpu", "reference"}) {
+      std::string output = std::string(backend) + rank;
+      std::vector<std::string> arguments{"finetune",  tiny,
+                                         "--task",    "classification",
+                                         "--train",   folder / "train.csv",
+                                         "--valid",   folder / "dev.csv",
+                                         "--out",     folder / output,
+                                         "--batch",   "1",
+                                         "--context", "8",
+                                         "--epochs",  "1",
+                                         "--backend", backend,
+                                         "--json"};
+      if (*rank)
+        arguments.insert(arguments.end(), {"--lora", rank});
+      losses.push_back(run(arguments)["validation_loss"]);
+      predicted.push_back(
+          predict(output, ".csv", {"--backend", backend})["loss"]);
+    }
+    EXPECT_NEAR(losses[1], losses[0], 1e-4 * losses[0]);
+    EXPECT_NE(losses[1], losses[0]);
+    EXPECT_NEAR(predicted[0], losses[0], 1e-5 * losses[0]);
+    EXPECT_NEAR(predicted[1], losses[1], 1e-5 * losses[1]);
+  }
 }
 
 TEST_F(Finetune, AdaptersLearnAndAreMerged) {

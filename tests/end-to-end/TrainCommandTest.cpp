@@ -1,6 +1,7 @@
 //===- TrainCommandTest.cpp - gptc train as a process ---------------------===//
 
 #include "tests/support/Command.h"
+#include "tests/support/TinyModel.h"
 
 #include <csignal>
 #include <filesystem>
@@ -311,6 +312,72 @@ TEST_F(TrainCommand, WhatMemoryDoesNotHoldIsComputedAgain) {
       << other.err;
 }
 
+TEST_F(TrainCommand, OnTheReferenceARunIsTheCpusInDouble) {
+  expectSuccess({"compile", writeTinyModel(folder, "tiny"), "-o",
+                 folder / "model.gptc", "--target", "cpu,reference", "--entry",
+                 "train_step,accumulate_gradients,score", "--batch", "1",
+                 "--context", "23", "--dropout", "0.1"});
+  auto run = [&](const std::string &output, const std::string &backend,
+                 const std::string &steps, bool resume = false) {
+    std::vector<std::string> more{"--backend",  backend,     "--accumulate",
+                                  "2",          "--warm-up", "0",
+                                  "--schedule", "constant"};
+    if (resume)
+      more.emplace_back("--resume");
+    CommandResult result = gptcCommand(train(output, more, steps));
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.err.find("in double on the reference") !=
+                  std::string::npos,
+              backend == "reference")
+        << result.err;
+  };
+  run("cpu", "cpu", "6");
+  run("whole", "reference", "6");
+  run("parts", "reference", "2");
+  run("parts", "reference", "6", true);
+
+  std::istringstream found(folder.read("whole/log.jsonl")),
+      wanted(folder.read("cpu/log.jsonl"));
+  std::string a, b;
+  size_t steps = 0, validations = 0;
+  for (; std::getline(found, a) && std::getline(wanted, b); ++steps) {
+    auto x = nlohmann::json::parse(a), y = nlohmann::json::parse(b);
+    for (const char *key : {"loss", "gradient_norm", "validation_loss"}) {
+      ASSERT_EQ(x.contains(key), y.contains(key)) << key;
+      if (x.contains(key))
+        EXPECT_NEAR(x[key].get<double>() / y[key].get<double>(), 1, 1e-4)
+            << key << " of step " << steps;
+    }
+    validations += x.contains("validation_loss");
+  }
+  EXPECT_EQ(steps, 6U);
+  EXPECT_EQ(validations, 2U);
+  for (const char *file :
+       {"model.safetensors", "optimizer.safetensors", "exact.safetensors"}) {
+    EXPECT_FALSE(stateFile("whole", file).empty()) << file;
+    EXPECT_TRUE(stateFile("whole", file) == stateFile("parts", file)) << file;
+  }
+  // What is kept in double is not what f32 holds.
+  EXPECT_GT(stateFile("whole", "exact.safetensors").size(),
+            stateFile("whole", "model.safetensors").size());
+  EXPECT_FALSE(stateFile("whole", "model.safetensors") ==
+               stateFile("cpu", "model.safetensors"));
+  // Either goes on from the other's state.
+  run("whole", "cpu", "7", true);
+  run("cpu", "reference", "7", true);
+}
+
+TEST_F(TrainCommand, AModelIsCompiledForTheReferenceWhereItTrainsThere) {
+  CommandResult result = gptcCommand(
+      {"train", writeTinyModel(folder, "tiny"), "--data", folder / "data",
+       "--out", folder / "run", "--batch", "1", "--context", "23", "--steps",
+       "1", "--backend", "reference", "--sample", "JULIET:", "--json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("  | JULIET:"), std::string::npos) << result.err;
+  EXPECT_FALSE(nlohmann::json::parse(result.out).contains("planned_bytes"));
+  expectSuccess({"export", folder / "run", folder / "exported"});
+}
+
 TEST_F(TrainCommand, MistakesAreSentences) {
   auto expectError = [&](const std::vector<std::string> &arguments,
                          const std::string &part) {
@@ -343,7 +410,10 @@ TEST_F(TrainCommand, MistakesAreSentences) {
   expectError(train("other", {"--batch-growth", "100"}),
               "--batch-growth: steps of one batch cannot grow");
   expectError(train("other", {"--backend", "reference"}),
-              "--backend: 'reference' runs single entries");
+              "holds nothing for the reference; compile with --target "
+              "cpu,reference");
+  expectError(train("other", {"--backend", "reference", "--threads", "2"}),
+              "--threads: the reference computes on one thread");
   expectError(train("text.txt"), "cannot create the folder");
   expectError(train("other", {"--batch", "7"}),
               "is compiled already, and --batch is for models; compile it with "

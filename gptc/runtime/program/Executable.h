@@ -70,6 +70,16 @@ public:
   /// Sets caches, counters and optimizer state to zero.
   virtual Status reset() = 0;
 
+  /// Whether variables are in double here, so that their stored bytes are
+  /// rounded.
+  virtual bool isInDouble() const { return false; }
+  /// Their values then, row-major, to read or to change, until anything else is
+  /// called; empty elsewhere.
+  virtual std::span<double> doubles(size_t index) {
+    (void)index;
+    return {};
+  }
+
   /// Bytes of weights that are read where the file is mapped.
   virtual uint64_t mappedBytes() const { return 0; }
   /// Copies mapped weights, about `bytes` more of them, to where they are read

@@ -14,7 +14,6 @@
 #include "gptc/runtime/training/Task.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstring>
 #include <filesystem>
@@ -75,11 +74,71 @@ nlohmann::json describe(const TrainingIdentity &identity) {
           {"source_hash", identity.sourceHash}};
 }
 
-/// The files of a state with weights and with the rest.
-std::array<const char *, 2> hashedFiles(const Artifact &artifact) {
-  bool adapters = artifact.findFile(adaptersFile) != nullptr;
-  return {adapters ? adapterWeights : "model.safetensors",
-          "optimizer.safetensors"};
+constexpr const char *optimizerFile = "optimizer.safetensors";
+/// What rounding to the variables' types would lose.
+constexpr const char *exactFile = "exact.safetensors";
+
+/// The file of a state with weights.
+const char *weightsFile(const Artifact &artifact) {
+  return artifact.findFile(adaptersFile) ? adapterWeights : "model.safetensors";
+}
+
+/// The files of a state with numbers, that of double precision where it is
+/// written.
+std::vector<const char *> hashedFiles(const Executable &program) {
+  std::vector<const char *> files{weightsFile(program.artifact()),
+                                  optimizerFile};
+  if (program.isInDouble())
+    files.push_back(exactFile);
+  return files;
+}
+
+/// Whether a variable's stored bytes are all that it has.
+Expected<bool> isRounded(Executable &program, size_t index) {
+  GPTC_TRY(auto bytes, program.readVariable(index));
+  std::span<const double> values = program.doubles(index);
+  DataType type =
+      toDataType(program.artifact().manifest().variables[index]->type);
+  for (size_t i = 0; i < values.size(); ++i)
+    if (readElement(bytes.data(), type, i) != values[i])
+      return false;
+  return true;
+}
+
+/// Writes variables in double that their own types do not hold.
+Status writeExact(Executable &program, const std::string &path) {
+  std::vector<PendingTensor> tensors;
+  const auto &variables = program.artifact().manifest().variables;
+  for (size_t i = 0; i < variables.size(); ++i) {
+    if (variables[i]->role == artifact::Role::Cache)
+      continue;
+    GPTC_TRY(bool rounded, isRounded(program, i));
+    if (!rounded)
+      tensors.push_back({variables[i]->name, DataType::F64, variables[i]->shape,
+                         [&program, i](const PendingTensor::Sink &sink) {
+                           return sink(std::as_bytes(program.doubles(i)));
+                         }});
+  }
+  return writeSafetensors(path, std::move(tensors));
+}
+
+/// Gives a program in double what rounding took from its variables.
+Status loadExact(const std::string &path, Executable &program) {
+  GPTC_TRY(SafetensorsFile file, SafetensorsFile::open(path));
+  const auto &variables = program.artifact().manifest().variables;
+  for (size_t i = 0; i < variables.size(); ++i) {
+    auto found = file.tensors().find(variables[i]->name);
+    if (found == file.tensors().end())
+      continue;
+    std::span<double> values = program.doubles(i);
+    if (found->second.type != DataType::F64 ||
+        found->second.bytes.size() != values.size_bytes())
+      return failure(ErrorCode::Corrupt,
+                     "'{}' has '{}' in another type or shape", path,
+                     variables[i]->name);
+    std::memcpy(values.data(), found->second.bytes.data(), values.size_bytes());
+  }
+  return {};
 }
 
 /// In parts that are given back when they were read: a state is as large as
@@ -117,12 +176,18 @@ Expected<nlohmann::json> readRecord(const std::string &folder) {
 }
 
 Status checkFiles(const std::string &folder, const nlohmann::json &record,
-                  const Artifact &artifact) {
+                  const Executable &program) {
   auto digests = record.find("sha256");
-  for (const char *name : hashedFiles(artifact)) {
+  auto recorded = [&](const char *name) {
+    return digests != record.end() && digests->is_object() &&
+           digests->contains(name);
+  };
+  for (const char *name : hashedFiles(program)) {
+    // A backend in f32 has left none.
+    if (name == std::string_view(exactFile) && !recorded(name))
+      continue;
     GPTC_TRY(std::string found, digestOf(folder + "/" + name));
-    if (digests == record.end() || !digests->is_object() ||
-        !digests->contains(name) || (*digests)[name] != found)
+    if (!recorded(name) || (*digests)[name] != found)
       return failure(ErrorCode::Corrupt, "'{}/{}' is not what was saved; {}",
                      folder, name, remedyFor(folder));
   }
@@ -197,7 +262,7 @@ Status saveState(const std::string &output, uint64_t step,
     if (file->name != recipeFile && file->name != taskFile &&
         file->name != adaptersFile)
       GPTC_CHECK(writeText(folder / file->name, artifact.text(*file)));
-  std::string weights = folder / hashedFiles(artifact)[0];
+  std::string weights = folder / weightsFile(artifact);
   if (artifact.findFile(adaptersFile)) {
     GPTC_CHECK(writeAdapters(program, weights));
   } else {
@@ -214,13 +279,14 @@ Status saveState(const std::string &output, uint64_t step,
              GPTC_TRY(auto bytes, program.readVariable(i));
              return sink(bytes);
            }});
-  GPTC_CHECK(
-      writeSafetensors(folder / "optimizer.safetensors", std::move(tensors)));
+  GPTC_CHECK(writeSafetensors(folder / optimizerFile, std::move(tensors)));
+  if (program.isInDouble())
+    GPTC_CHECK(writeExact(program, folder / exactFile));
   nlohmann::json json = describe(identity);
   json["step"] = step;
   if (options.validationLoss)
     json["validation_loss"] = *options.validationLoss;
-  for (const char *name : hashedFiles(artifact)) {
+  for (const char *name : hashedFiles(program)) {
     GPTC_TRY(json["sha256"][name], digestOf(folder / name));
   }
   GPTC_CHECK(writeText(folder / "training.json", json.dump(2) + "\n"));
@@ -241,11 +307,11 @@ Status loadState(const std::string &output, uint64_t step,
           "began with, or train into another folder",
           folder, key, json.contains(key) ? json[key].dump() : "unknown",
           value.dump());
-  GPTC_CHECK(checkFiles(folder, json, program.artifact()));
+  GPTC_CHECK(checkFiles(folder, json, program));
   if (program.artifact().findFile(adaptersFile))
     GPTC_CHECK(loadAdapters(folder + "/" + adapterWeights, program));
   GPTC_TRY(SafetensorsFile file,
-           SafetensorsFile::open(folder + "/optimizer.safetensors"));
+           SafetensorsFile::open(folder + "/" + optimizerFile));
   const auto &variables = program.artifact().manifest().variables;
   for (size_t i = 0; i < variables.size(); ++i) {
     if (!isState(*variables[i]))
@@ -255,12 +321,13 @@ Status loadState(const std::string &output, uint64_t step,
     if (found == file.tensors().end() ||
         found->second.type != toDataType(variables[i]->type) ||
         found->second.bytes.size() != bytes)
-      return failure(ErrorCode::Corrupt,
-                     "'{}/optimizer.safetensors' lacks '{}' of {} bytes",
-                     folder, variables[i]->name, bytes);
+      return failure(ErrorCode::Corrupt, "'{}/{}' lacks '{}' of {} bytes",
+                     folder, optimizerFile, variables[i]->name, bytes);
     GPTC_CHECK(program.writeVariable(i, found->second.bytes));
     file.release(found->second.bytes);
   }
+  if (program.isInDouble() && json["sha256"].contains(exactFile))
+    return loadExact(folder + "/" + exactFile, program);
   return {};
 }
 

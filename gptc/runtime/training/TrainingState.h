@@ -4,8 +4,10 @@
 //
 //   model.safetensors       all parameters, as `gptc export` writes them
 //   optimizer.safetensors   all other variables that are no caches, by name
+//   exact.safetensors       from a backend in double: the values of both that
+//                           their types do not hold, in double
 //   training.json           the step, the validation loss, what the run
-//                           depends on, and SHA-256 of both files
+//                           depends on, and SHA-256 of these files
 //
 // with the configuration and the tokenizer that the artifact carries: it is a
 // checkpoint folder like others, which can be compiled, or loaded elsewhere.

@@ -183,14 +183,33 @@ loadProgram(std::shared_ptr<const Artifact> artifact,
   return Program::load(std::move(artifact), load);
 }
 
+/// Refuses what chooses a part of a machine that the reference does not use.
+static Status checkReferenceOptions(const RunOptions &options) {
+  if (!options.cpu.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "--cpu: '{}' is an instruction set of the CPU's code, which "
+                   "the reference has none of; leave it out",
+                   options.cpu);
+  if (!options.device.empty())
+    return failure(ErrorCode::InvalidArgument,
+                   "--device: '{}' names a Vulkan device, which the reference "
+                   "does not use; leave it out",
+                   options.device);
+  if (options.threads != 0)
+    return failure(ErrorCode::InvalidArgument,
+                   "--threads: the reference computes on one thread; leave it "
+                   "out");
+  return {};
+}
+
 Expected<std::unique_ptr<Executable>>
 loadExecutable(std::shared_ptr<const Artifact> artifact,
                const RunOptions &options) {
-  if (options.backend == "reference")
-    return failure(
-        ErrorCode::Unsupported,
-        "--backend: 'reference' runs single entries, for run, score, "
-        "generate and compare; choose cpu or vulkan");
+  if (options.backend == "reference") {
+    GPTC_CHECK(checkReferenceOptions(options));
+    return createReferenceProgram(std::move(artifact), options.checkpoint,
+                                  options.entries);
+  }
   if (!options.usesVulkan(*artifact))
     return loadProgram(std::move(artifact), options);
   if (!options.cpu.empty())
@@ -214,8 +233,10 @@ loadExecutable(std::shared_ptr<const Artifact> artifact,
 Expected<std::unique_ptr<Runner>>
 loadRunner(std::shared_ptr<const Artifact> artifact,
            const RunOptions &options) {
-  if (options.backend == "reference")
+  if (options.backend == "reference") {
+    GPTC_CHECK(checkReferenceOptions(options));
     return createReferenceRunner(std::move(artifact), options.checkpoint);
+  }
   GPTC_TRY(auto program, loadExecutable(std::move(artifact), options));
   return createRunner(std::move(program));
 }

@@ -75,7 +75,7 @@ struct RunOptions {
 Expected<std::unique_ptr<Program>>
 loadProgram(std::shared_ptr<const Artifact> artifact,
             const RunOptions &options);
-/// The same on the CPU or a Vulkan device; the reference is an error.
+/// The same on the backend that is asked for.
 Expected<std::unique_ptr<Executable>>
 loadExecutable(std::shared_ptr<const Artifact> artifact,
                const RunOptions &options);

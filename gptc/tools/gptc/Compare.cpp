@@ -158,8 +158,8 @@ void printText(const Comparison &comparison, Runner *runners[2],
                     comparison.matched, comparison.unmatched));
 }
 
-/// Takes from a side what only the other one can use: a device, or a folder
-/// with weights where it carries its own.
+/// Takes from a side what only the other one can use: a device, threads, or a
+/// folder with weights where it carries its own.
 void shareOptions(RunOptions (&sides)[2],
                   std::array<const Artifact *, 2> artifacts,
                   const std::vector<std::string> &backends) {
@@ -174,6 +174,8 @@ void shareOptions(RunOptions (&sides)[2],
       sides[i].device.clear();
     if (carries[i] && !carries[1 - i])
       sides[i].checkpoint.clear();
+    if (backends[i] == "reference" && backends[1 - i] != "reference")
+      sides[i].threads = 0;
   }
 }
 

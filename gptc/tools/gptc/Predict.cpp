@@ -184,7 +184,7 @@ void addPredict(CLI::App &app, Action &action) {
                    "Tokens of a text's answer, at most (64)")
       ->check(aboveZero());
   command->add_option("--backend", options->run.backend,
-                      "Backend to run on: cpu or vulkan (cpu)");
+                      "Backend to run on: cpu, vulkan or reference (cpu)");
   options->run.addMachine(*command);
   options->run.addCheckpoint(*command);
   command->add_flag("--json", options->json, "Print JSON");

@@ -61,6 +61,19 @@ uint64_t plannedBytes(const Executable &program) {
   return program.weightsBytes() + program.stateBytes() + program.arenaBytes();
 }
 
+/// What a run says of memory before its first step.
+std::string describeMemory(const Executable &program) {
+  if (program.isInDouble())
+    return fmt::format("{} of weights and {} of state, in double on the "
+                       "reference, which plans no arena",
+                       formatBytes(program.weightsBytes()),
+                       formatBytes(program.stateBytes()));
+  return fmt::format(
+      "{} of memory planned ({} of weights, {} of state, {} of arena)",
+      formatBytes(plannedBytes(program)), formatBytes(program.weightsBytes()),
+      formatBytes(program.stateBytes()), formatBytes(program.arenaBytes()));
+}
+
 using Metrics = std::vector<std::pair<std::string, double>>;
 
 /// ", accuracy 0.9312, F1 0.9010".
@@ -193,8 +206,9 @@ Status trainAll(const Options &options, Trainer &trainer, TrainingLog &log,
   summary = {{"steps", trainer.step()},
              {"steps_done", trainer.step() - first},
              {"tokens_per_step", trainer.tokensPerStep()},
-             {"planned_bytes", plannedBytes(trainer.program())},
              {"seconds", secondsSince(begin)}};
+  if (!trainer.program().isInDouble())
+    summary["planned_bytes"] = plannedBytes(trainer.program());
   if (auto peak = peakResident())
     summary["peak_rss_bytes"] = *peak;
   if (trainer.step() > first)
@@ -332,6 +346,8 @@ openTrained(const Options &options, const std::vector<std::string> &entries) {
       request.entries.insert(request.entries.end(), {"prefill", "decode"});
     if (options.run.backend.starts_with("vulkan"))
       request.targets = {"vulkan"};
+    else if (options.run.backend == "reference")
+      request.targets = {"cpu", "reference"};
     GPTC_TRY(CompilerService * compiler, loadCompiler());
     Recomputation recomputed;
     {
@@ -404,13 +420,9 @@ Expected<Json> runTraining(const Options &options,
   if (trainer->step() == 0 || artifact->findFile(adaptersFile))
     GPTC_CHECK(tellOtherWeights(*artifact, options.compile.checkpoint));
   const Executable &program = trainer->program();
-  say(fmt::format(
-      "{}: {} of memory planned ({} of weights, {} of state, {} of "
-      "arena); {} of data, {} tokens a step\n",
-      artifact->manifest().model->name, formatBytes(plannedBytes(program)),
-      formatBytes(program.weightsBytes()), formatBytes(program.stateBytes()),
-      formatBytes(program.arenaBytes()), trainer->source().size(),
-      trainer->tokensPerStep()));
+  say(fmt::format("{}: {}; {} of data, {} tokens a step\n",
+                  artifact->manifest().model->name, describeMemory(program),
+                  trainer->source().size(), trainer->tokensPerStep()));
   say(recipe + "\n");
   if (trainer->step() > 0)
     say(fmt::format("going on after step {}\n", trainer->step()));
@@ -460,7 +472,8 @@ void TrainingRunOptions::add(CLI::App &command) {
   command.add_flag("--resume", trainer.resume,
                    "Go on after the newest saved state");
   command.add_option("--backend", run.backend,
-                     "Backend to train on: cpu or vulkan (cpu)");
+                     "Backend to train on: cpu, vulkan, or reference, which "
+                     "is slow and in double (cpu)");
   run.addMachine(command);
   command.add_flag("--json", json, "Print JSON");
 }
