@@ -213,25 +213,81 @@ std::string typeOf(const Checkpoint &checkpoint) {
   return any ? "bf16" : "f32";
 }
 
-/// What would train within the budget of a request that does not: the largest
-/// batch, or context, of half as many and so on.
+/// Whether a model trains within a budget as a request has it.
+Expected<bool> trainsWithin(uint64_t budget, const ModelSource &source,
+                            const CompileRequest &request) {
+  Graph graph;
+  GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
+  GPTC_TRY(uint64_t least,
+           leastPeak(moduleOf(graph), info, budget, request.progress));
+  return least <= budget;
+}
+
+/// What would train within the budget of a request that does not: gradients
+/// that are not clipped, or the largest batch, or context, of half as many and
+/// so on, clipped if any of them is.
 Expected<std::string> whatWouldFit(const ModelSource &source,
                                    CompileRequest request) {
   uint64_t budget = std::exchange(request.memory, 0);
   uint64_t context = source.definition.info.context;
   request.batch = std::max<uint64_t>(request.batch, 1);
   request.context = request.context ? request.context : context;
-  while (request.batch > 1 || request.context > 16) {
-    (request.batch > 1 ? request.batch : request.context) /= 2;
-    Graph graph;
-    GPTC_TRY(ModuleInfo info, buildModel(graph, source, request));
-    GPTC_TRY(uint64_t least,
-             leastPeak(moduleOf(graph), info, budget, request.progress));
-    if (least <= budget)
-      return fmt::format("--batch {} --context {} would fit", request.batch,
-                         request.context);
+  std::string option;
+  auto clipNone = [&]() -> Expected<bool> {
+    request.clip = 0;
+    option = "--clip 0 ";
+    return trainsWithin(budget, source, request);
+  };
+  const auto given = request.clip;
+  if (given != 0.0) {
+    GPTC_TRY(bool enough, clipNone());
+    if (enough)
+      return std::string("--clip 0 would fit, without which all gradients are "
+                         "there at once");
+    request.clip = given;
+    option.clear();
   }
-  return std::string("no batch and context of this model fits");
+  std::vector<std::pair<uint64_t, uint64_t>> smaller;
+  for (uint64_t batch = request.batch, tokens = request.context;
+       batch > 1 || tokens > 16; smaller.emplace_back(batch, tokens))
+    (batch > 1 ? batch : tokens) /= 2;
+  auto fits = [&](size_t i) -> Expected<bool> {
+    std::tie(request.batch, request.context) = smaller[i];
+    return trainsWithin(budget, source, request);
+  };
+  bool any = false;
+  if (!smaller.empty()) {
+    GPTC_TRY(any, fits(smaller.size() - 1));
+    if (!any && given != 0.0) {
+      GPTC_TRY(any, clipNone());
+    }
+  }
+  if (!any)
+    return std::string("no batch and context of this model fits");
+  size_t from = 0, least = smaller.size() - 1;
+  while (from < least) {
+    size_t middle = (from + least) / 2;
+    GPTC_TRY(bool enough, fits(middle));
+    if (enough)
+      least = middle;
+    else
+      from = middle + 1;
+  }
+  return fmt::format("{}--batch {} --context {} would fit", option,
+                     smaller[least].first, smaller[least].second);
+}
+
+/// The fewest bytes that variables may take: of parameters that are not trained
+/// 16 bits a number where products are narrow.
+uint64_t leastOfVariables(mlir::ModuleOp module, const ModuleInfo &info) {
+  uint64_t bytes = 0;
+  for (auto variable : module.getOps<ir::VariableOp>()) {
+    uint64_t own = ir::bytesOf(variable.getTensorType());
+    bool narrowed =
+        info.type != "f32" && variable.getRole() == ir::Role::Parameter;
+    bytes += narrowed ? own / 2 : own;
+  }
+  return bytes;
 }
 
 /// The first entry that computes gradients, or null.
@@ -268,11 +324,19 @@ Expected<Recomputation> fitRequest(mlir::ModuleOp module,
     return failure(ErrorCode::InvalidArgument,
                    "--memory: what is computed again for want of memory are "
                    "parts of training; add an entry that trains, train_step");
+  constexpr double mebibyte = 1024 * 1024;
+  // Told without a plan, of which that of a large model takes seconds.
+  if (uint64_t least = leastOfVariables(module, info); least > request.memory)
+    return failure(ErrorCode::InvalidArgument,
+                   "--memory: {:.1f} MiB are not enough: weights and what is "
+                   "kept beside them take {:.1f} MiB of '{}' alone, so that "
+                   "no batch and context of this model fits",
+                   double(request.memory) / mebibyte, double(least) / mebibyte,
+                   info.name);
   GPTC_TRY(Fit fit, fitMemory(module, info, request.memory, request.progress));
   if (fit.peak <= request.memory)
     return std::move(fit.recomputed);
   GPTC_TRY(std::string remedy, whatWouldFit(source, request));
-  constexpr double mebibyte = 1024 * 1024;
   return failure(ErrorCode::InvalidArgument,
                  "--memory: {:.1f} MiB are not enough: with layers computed "
                  "again in the backward pass '{}' takes at least {:.1f} MiB; "

@@ -6,6 +6,8 @@
 #include "gptc/compiler/Variants.h"
 #include "llvm/ADT/MapVector.h"
 
+#include <map>
+
 namespace gptc {
 
 namespace {
@@ -62,10 +64,10 @@ public:
       if (peak <= budget)
         break;
       below = chosen;
-      GPTC_TRY(uint64_t tried, peakOf(choice));
+      GPTC_TRY(uint64_t found, peakOf(choice));
       chosen = choice;
-      if (tried < peak) {
-        peak = tried;
+      if (found < peak) {
+        peak = found;
         least = choice;
       }
     }
@@ -77,8 +79,8 @@ public:
   Status findCheapest(uint64_t budget) {
     while (below + 1 < chosen) {
       size_t middle = (below + chosen) / 2;
-      GPTC_TRY(uint64_t tried, peakOf(middle));
-      (tried > budget ? below : chosen) = middle;
+      GPTC_TRY(uint64_t found, peakOf(middle));
+      (found > budget ? below : chosen) = middle;
     }
     return {};
   }
@@ -86,8 +88,10 @@ public:
   /// Chooses it in the module.
   Expected<Fit> choose() {
     uint64_t useful = info.flopsOfEntries();
+    setChoice(chosen);
     GPTC_TRY(peak, peakOf(chosen));
     Fit fit{choiceOf(chosen), peak};
+    uint64_t flops = tried.at(chosen).flops;
     fit.recomputed.usefulFlops = useful;
     fit.recomputed.flops = flops > useful ? flops - useful : 0;
     return fit;
@@ -101,7 +105,11 @@ private:
   const TextProgress &progress;
   std::vector<std::string> layers;
   size_t below = 0, chosen = 0;
-  uint64_t flops = 0; ///< Of all entries, what is computed twice included.
+  struct Tried {
+    uint64_t peak = 0;
+    uint64_t flops = 0; ///< Of all entries, what is computed twice included.
+  };
+  std::map<size_t, Tried> tried; ///< By choice: none is planned twice.
 
   Recomputation choiceOf(size_t choice) const {
     Recomputation made;
@@ -135,19 +143,27 @@ private:
   }
 
   Expected<uint64_t> peakOf(size_t choice) {
+    auto [place, fresh] = tried.try_emplace(choice);
+    if (fresh) {
+      GPTC_TRY(place->second, plan(choice));
+    }
+    return place->second.peak;
+  }
+
+  Expected<Tried> plan(size_t choice) {
     setChoice(choice);
-    Recomputation made = choiceOf(choice);
+    Recomputation parts = choiceOf(choice);
     if (progress)
       progress(fmt::format("planning: of {} layers {} are computed again, {} "
                            "in part",
-                           layers.size(), made.whole.size(),
-                           made.light.size()));
+                           layers.size(), parts.whole.size(),
+                           parts.light.size()));
     GPTC_TRY(auto dump, Dump::create(""));
     mlir::OwningOpRef<mlir::ModuleOp> gradients = module.clone();
     GPTC_CHECK(advance(*gradients, Phase::Gradient, info.type, *dump));
-    flops = 0;
-    gradients->walk([&](mlir::Operation *op) { flops += ir::flopsOf(op); });
-    uint64_t most = 0;
+    Tried made;
+    gradients->walk(
+        [&](mlir::Operation *op) { made.flops += ir::flopsOf(op); });
     for (const std::string &name : info.targets) {
       mlir::OwningOpRef<mlir::ModuleOp> lowered = gradients->clone();
       GPTC_CHECK(advance(*lowered, Phase::Program, info.type, *dump,
@@ -158,9 +174,9 @@ private:
         variables += ir::bytesOf(variable.getTensorType());
       for (const auto &program : target->programs)
         arena = std::max(arena, program->arena_bytes);
-      most = std::max(most, variables + arena);
+      made.peak = std::max(made.peak, variables + arena);
     }
-    return most;
+    return made;
   }
 };
 

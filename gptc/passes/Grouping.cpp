@@ -118,7 +118,9 @@ bool isReadOnlyBy(Value value, Operation *reader) {
 }
 
 void remarkRefused(Operation *op, llvm::StringRef into, llvm::StringRef why) {
-  op->emitRemark() << "not fused into " << into << ": " << why;
+  // Not the op's own, which would print and verify all of the function for
+  // each.
+  mlir::emitRemark(op->getLoc()) << "not fused into " << into << ": " << why;
 }
 
 } // namespace

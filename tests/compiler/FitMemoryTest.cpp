@@ -75,6 +75,58 @@ TEST(FitMemory, SaysWhatWouldFit) {
               testing::HasSubstr("no batch and context of this model fits"));
 }
 
+TEST(FitMemory, SaysThatGradientsWouldFitIfTheyWereNotClipped) {
+  // Of so few tokens gradients are most of what is in the arena.
+  auto request = [](uint64_t memory, std::optional<double> clip) {
+    CompileRequest request = training(memory);
+    request.batch = 1;
+    request.context = 16;
+    request.clip = clip;
+    return request;
+  };
+  auto clipped = planModel(request(0, {})), free = planModel(request(0, 0.0));
+  ASSERT_TRUE(clipped) << clipped.error().message();
+  ASSERT_TRUE(free) << free.error().message();
+  uint64_t budget = free->peakBytes();
+  ASSERT_LT(budget + (1 << 20), clipped->peakBytes());
+  auto refused = planModel(request(budget, {}));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(),
+              testing::HasSubstr("MiB; --clip 0 would fit, without which"));
+  auto fits = planModel(request(budget, 0.0));
+  EXPECT_TRUE(fits) << fits.error().message();
+  // Less is enough for fewer tokens alone.
+  CompileRequest both = request(budget, {});
+  both.batch = 4;
+  both.context = 128;
+  auto smaller = planModel(both);
+  ASSERT_FALSE(smaller);
+  EXPECT_THAT(
+      smaller.error().message(),
+      testing::ContainsRegex("MiB; --clip 0 --batch 1 --context [0-9]+ "));
+}
+
+TEST(FitMemory, OfWeightsThatAreMoreThanAllNothingIsPlanned) {
+  CompileRequest request;
+  request.model = "gpt3-175b";
+  request.entries = {"train_step"};
+  request.memory = uint64_t(80) << 30;
+  size_t plans = 0;
+  request.progress = [&](const std::string &text) {
+    plans += text.starts_with("planning: ");
+  };
+  auto plan = planModel(request);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plans, 0U);
+  // Three times 4 bytes of each parameter.
+  EXPECT_THAT(plan.error().message(),
+              testing::HasSubstr("--memory: 81920.0 MiB are not enough: "
+                                 "weights and what is kept beside them take "
+                                 "1998187.2 MiB of 'gpt3-175b' alone"));
+  EXPECT_THAT(plan.error().message(),
+              testing::HasSubstr("no batch and context of this model fits"));
+}
+
 TEST(FitMemory, HoldsForEachTarget) {
   CompileRequest request = training();
   request.targets = {"cpu", "vulkan"};
