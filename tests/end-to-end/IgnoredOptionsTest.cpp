@@ -178,6 +178,37 @@ TEST_F(IgnoredOptions, AKeyWithoutJson) {
   EXPECT_EQ(prepare(lines).code, 0);
 }
 
+TEST_F(IgnoredOptions, ASeparatorWithoutText) {
+  auto text = folder->write("b.txt", "To be.\n--\nOr not.\n");
+  auto lines = folder->write("b.jsonl", "{\"text\": \"To be.\"}\n");
+  auto prepare = [&](std::vector<std::string> inputs) {
+    inputs.insert(inputs.begin(), "prepare");
+    inputs.insert(inputs.end(), {"--separator", "--", "-o", *folder / "lines",
+                                 "--tokenizer", shakespeare});
+    return gptcCommand(inputs);
+  };
+  expectFailure(
+      prepare({lines}),
+      "the separator '--' is for text, and all inputs are JSON lines");
+  expectFailure(prepare({text, "--format", "jsonl"}), "the separator '--'");
+  EXPECT_FALSE(fs::exists(*folder / "lines"));
+  EXPECT_EQ(prepare({lines, text}).code, 0);
+}
+
+TEST_F(IgnoredOptions, LabelsOfTasksThatHaveNone) {
+  auto table = folder->write(
+      "c.csv", "context,answer_0,answer_1,label,prompt,answer\na,b,c,0,a,b\n");
+  auto finetune = [&](const std::string &task, const std::string &labels) {
+    return gptcCommand({"finetune", shakespeare, "--task", task, "--train",
+                        table, "--out", *folder / "run", "--labels", labels});
+  };
+  for (const char *labels : {"numbers", "classes"})
+    expectFailure(finetune("multiple-choice", labels),
+                  "--labels says whether labels are classes or numbers, and "
+                  "those of multiple-choice are the numbers of answers");
+  expectFailure(finetune("text", "numbers"), "those of text are texts");
+}
+
 TEST_F(IgnoredOptions, NumbersSayWhichOnesAreExpected) {
   expectFailure(generate({"--threads", "4294967297"}),
                 "'4294967297' is no whole number from 0 to 1024");

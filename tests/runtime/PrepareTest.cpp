@@ -321,6 +321,8 @@ TEST_F(Prepare, InputsThatAreNoTextAreRefused) {
               FailsWith(ErrorCode::InvalidArgument, "empty.txt:1: the file"));
   EXPECT_THAT(prepare(optionsFor({folder.write("blank.jsonl", "\n\n")})),
               FailsWith(ErrorCode::InvalidArgument, "hold no documents"));
+  EXPECT_THAT(prepare(optionsFor({folder.write("blank.txt", "\n \n")})),
+              FailsWith(ErrorCode::InvalidArgument, "hold no documents"));
   EXPECT_FALSE(fs::exists(folder / "data"));
 }
 

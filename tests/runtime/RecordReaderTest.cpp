@@ -126,6 +126,28 @@ TEST(RecordReader, WhiteSpaceIsNoRecordHoweverLongItIs) {
   }
 }
 
+TEST(RecordReader, AFileOfWhiteSpaceIsNoRecord) {
+  RecordKind text = RecordKind::Text;
+  for (size_t block : {4, 1000}) {
+    for (size_t length : {1, 3, 5, 500})
+      EXPECT_TRUE(
+          recordsOf(std::string(length, '\n'), text, "", {block, 600}, 7)
+              .empty());
+    // All of it where anything else is in it, and an empty one to be told of.
+    std::string late = std::string(500, ' ') + "a ";
+    std::string joined;
+    for (const Found &piece : recordsOf(late, text, "", {block, 600}, 7))
+      joined += piece.text;
+    EXPECT_EQ(joined, late);
+    EXPECT_EQ(recordsOf("", text, "", {block, 600}).size(), 1U);
+  }
+  // Of more than a document may have no more is held than that.
+  std::string large(700, '\t'), joined;
+  for (const Found &piece : recordsOf(large, text, "", {4, 600}, 7))
+    joined += piece.text;
+  EXPECT_EQ(joined, large);
+}
+
 TEST(RecordReader, RecordsDoNotDependOnBlocksAndCanBeTakenUpAnywhere) {
   std::string text;
   for (int i = 0; i < 200; ++i)

@@ -59,19 +59,25 @@ RecordKind kindOf(const std::string &path, const PrepareOptions &options) {
   return options.separator ? RecordKind::Separated : RecordKind::Text;
 }
 
-/// A key that nothing is read by is a mistake.
-Status checkKey(const PrepareOptions &options) {
-  bool any =
-      std::any_of(options.inputs.begin(), options.inputs.end(),
-                  [&](const std::string &path) {
-                    return kindOf(path, options) == RecordKind::JsonLines;
-                  });
-  if (any || options.key == PrepareOptions().key)
-    return {};
-  return failure(ErrorCode::InvalidArgument,
-                 "the key '{}' is for JSON lines, and no input is one by its "
-                 "name; say --format jsonl, or drop the key",
-                 options.key);
+/// A key or a separator that nothing is read by is a mistake.
+Status checkUses(const PrepareOptions &options) {
+  auto isJson = [&](const std::string &path) {
+    return kindOf(path, options) == RecordKind::JsonLines;
+  };
+  const auto &inputs = options.inputs;
+  if (options.key != PrepareOptions().key &&
+      std::none_of(inputs.begin(), inputs.end(), isJson))
+    return failure(ErrorCode::InvalidArgument,
+                   "the key '{}' is for JSON lines, and no input is one by its "
+                   "name; say --format jsonl, or drop the key",
+                   options.key);
+  if (options.separator && std::all_of(inputs.begin(), inputs.end(), isJson))
+    return failure(ErrorCode::InvalidArgument,
+                   "the separator '{}' is for text, and all inputs are JSON "
+                   "lines, in which each line is a document; drop it, or say "
+                   "--format text",
+                   *options.separator);
+  return {};
 }
 
 tl::unexpected<Error> noMemory() {
@@ -95,7 +101,7 @@ public:
 
   Expected<PrepareSummary> run() {
     GPTC_CHECK(checkOptions(options));
-    GPTC_CHECK(checkKey(options));
+    GPTC_CHECK(checkUses(options));
     GPTC_CHECK(examineInputs());
     GPTC_TRY(team, ThreadTeam::create(options.threads));
     makeHeader();

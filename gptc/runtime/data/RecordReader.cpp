@@ -74,10 +74,32 @@ Expected<RecordBlock> RecordReader::next() {
   return block;
 }
 
+Expected<bool> RecordReader::isAllBlank() {
+  if (buffer_.empty())
+    return false; // Which is told as a mistake.
+  for (size_t looked = 0; isBlank(std::string_view(buffer_).substr(looked));) {
+    if (atEnd_)
+      return true;
+    // More than a document between separators may have is kept as it is.
+    if (buffer_.size() > limits_.longest)
+      return false;
+    looked = buffer_.size();
+    GPTC_CHECK(fill());
+  }
+  return false;
+}
+
 Expected<RecordBlock> RecordReader::nextPiece() {
   while (!atEnd_ && buffer_.size() <= limits_.block)
     GPTC_CHECK(fill());
   RecordBlock block;
+  if (byte_ == 0) {
+    GPTC_TRY(finished_, isAllBlank());
+    if (finished_) {
+      take(block, buffer_.size(), 0);
+      return block;
+    }
+  }
   Record record;
   record.byte = byte_;
   record.first = byte_ == 0;

@@ -68,6 +68,8 @@ public:
 private:
   Expected<RecordBlock> nextPiece();
   Expected<RecordBlock> nextLines();
+  /// Whether the stream is white space alone, and some; reads as far as it is.
+  Expected<bool> isAllBlank();
   Status fill();
   bool isSeparator(std::string_view line) const;
   /// Adds what ends at `end` of the buffer, if it is more than white space.

@@ -109,6 +109,12 @@ Expected<TaskFormat> formatOf(const std::string &path, const std::string &task,
                      task);
     kind = *found;
   }
+  if (labels != LabelKind::Natural &&
+      (!kind || *kind == Task::Kind::MultipleChoice))
+    return failure(ErrorCode::InvalidArgument,
+                   "--labels says whether labels are classes or numbers, and "
+                   "those of {} are {}; leave it out",
+                   task, kind ? "the numbers of answers" : "texts");
   format.texts = defaultTexts(kind);
   format.label = kind ? "label" : "answer";
   bool chooses = kind && *kind == Task::Kind::MultipleChoice;

@@ -37,7 +37,7 @@ enum class LabelKind { Natural, Classes, Numbers };
 /// default ones, in their order, as "text=sentence". Labels of a similarity
 /// that are all numbers are numbers, and an error where some are; all others
 /// are classes, sorted by name or by value where they are whole numbers, unless
-/// `labels` says otherwise.
+/// `labels` says otherwise, which it may not of text and multiple choice.
 /// Errors name the file, and the line where it is a line's.
 Expected<TaskFormat> formatOf(const std::string &path, const std::string &task,
                               const std::vector<std::string> &names,
