@@ -206,18 +206,27 @@ TEST_F(TrainCommand, ThePeakIsThePlannedOne) {
   expectSuccess({"compile", folder / "wide", "--init-seed", "1", "-o",
                  folder / "wide.gptc", "--entry", "train_step,score", "--batch",
                  "1", "--context", "23"});
-  for (std::vector<std::string> more :
-       {std::vector<std::string>{}, {"--resume"}}) {
+  auto expectPlanned = [&](const std::string &artifact,
+                           std::vector<std::string> more) {
     more.emplace_back("--json");
-    auto arguments = train("wide-run", more, more.size() == 1 ? "2" : "3");
-    arguments[1] = folder / "wide.gptc";
+    auto arguments =
+        train(artifact + "-run", more, more.size() == 1 ? "2" : "3");
+    arguments[1] = folder / (artifact + ".gptc");
     CommandResult result = gptcCommand(arguments);
     ASSERT_EQ(result.code, 0) << result.err;
     auto summary = nlohmann::json::parse(result.out);
     auto planned = summary["planned_bytes"].get<double>();
     EXPECT_GT(planned, 170e6); // Of which 118 MB are moments.
     EXPECT_LT(summary["peak_rss_bytes"].get<double>(), planned + (30 << 20));
-  }
+  };
+  expectPlanned("wide", {});
+  expectPlanned("wide", {"--resume"});
+  // Embedded weights are copied, and not resident a second time.
+  expectSuccess({"compile", folder / "wide", "--init-seed", "1", "-o",
+                 folder / "embedded.gptc", "--entry", "train_step,score",
+                 "--batch", "1", "--context", "23", "--embed-weights", "--cpu",
+                 "x86-64-v3"});
+  expectPlanned("embedded", {});
 }
 
 TEST_F(TrainCommand, AnInterruptedRunSavesAndSaysHowToGoOn) {

@@ -211,8 +211,7 @@ Status Program::loadVariables(const std::string &folder,
     case InitialValues::Kind::Zero:
       break;
     case InitialValues::Kind::Embedded: {
-      auto bytes = values.embedded(i);
-      std::memcpy(storages_[i].data(), bytes.data(), bytes.size());
+      copyMapped(values.embedded(i), storages_[i].data());
       break;
     }
     case InitialValues::Kind::Source: {
@@ -359,16 +358,21 @@ void Program::moveWeights(uint64_t bytes) {
   }
 }
 
+void Program::copyMapped(std::span<const std::byte> from, std::byte *to) {
+  constexpr uint64_t piece = uint64_t(2) << 20;
+  team_->forEach((from.size() + piece - 1) / piece, [&](uint64_t i) {
+    auto part =
+        from.subspan(i * piece).first(std::min(piece, from.size() - i * piece));
+    std::memcpy(to + i * piece, part.data(), part.size());
+    releaseMapped(part.data(), part.size());
+  });
+}
+
 void Program::moveVariable(size_t index) {
   std::span<std::byte> &storage = storages_[index];
   std::byte *from = storage.data();
   std::byte *to = variables_.data() + chosen_.offsetOf(index);
-  constexpr uint64_t piece = uint64_t(2) << 20;
-  team_->forEach((storage.size() + piece - 1) / piece, [&](uint64_t i) {
-    uint64_t bytes = std::min(piece, storage.size() - i * piece);
-    std::memcpy(to + i * piece, from + i * piece, bytes);
-    releaseMapped(from + i * piece, bytes);
-  });
+  copyMapped(storage, to);
   for (Entry &entry : entries_)
     std::replace(entry.buffers.begin(), entry.buffers.end(),
                  static_cast<void *>(from), static_cast<void *>(to));

@@ -140,6 +140,9 @@ private:
   Status checkMemory() const;
   Status loadVariables(const std::string &checkpoint, const Progress &progress);
   Status loadEntry(const artifact::ProgramT &program);
+  /// Copies what is mapped and gives its pages back, so that both are never
+  /// resident.
+  void copyMapped(std::span<const std::byte> from, std::byte *to);
   void moveVariable(size_t index);
   static void runProduct(const Step &step, uint32_t tile, std::byte *scratch,
                          unsigned thread);
