@@ -231,6 +231,9 @@ TEST_P(VulkanProgram, MeasuresTheDevice) {
   ASSERT_TRUE(program);
   auto meter = program->createRoofMeter();
   ASSERT_TRUE(meter) << meter.error().message();
+  ASSERT_TRUE((*meter)->measureArithmetic());
+  EXPECT_GT((*meter)->roof().f32, 1e6);
+  EXPECT_EQ((*meter)->roof().readBytes, 0);
   for (int i = 0; i < 2; ++i)
     ASSERT_TRUE((*meter)->measure());
   EXPECT_GT((*meter)->roof().readBytes, 1e6);

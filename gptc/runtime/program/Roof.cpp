@@ -147,17 +147,31 @@ template <typename Work> double secondsOf(Work &&work) {
 
 class CpuRoofMeter : public RoofMeter {
 public:
-  CpuRoofMeter(ThreadTeam &team, Region memory)
-      : team_(&team), memory_(std::move(memory)) {}
+  explicit CpuRoofMeter(ThreadTeam &team) : team_(&team) {}
   Status measure() override;
+  Status measureArithmetic() override;
 
 private:
+  Status takeMemory();
   double readPeak();
   double peakOf(void (*loop)(uint64_t), uint64_t operations);
 
   ThreadTeam *team_;
-  Region memory_; ///< What is read: far more than caches hold.
+  Region memory_; ///< What is read: far more than caches hold. Empty before.
 };
+
+Status CpuRoofMeter::takeMemory() {
+  constexpr uint64_t unit = uint64_t(2) << 20;
+  uint64_t bytes = uint64_t(512) << 20;
+  // Far more than the caches, and less than what is free.
+  if (uint64_t available = availableMemory(); available != 0)
+    bytes = std::clamp(available / 4 / unit * unit, 16 * unit, bytes);
+  GPTC_TRY(memory_, Region::create(bytes, "measuring bandwidth"));
+  team_->forEach(bytes / unit, [&](uint64_t i) {
+    std::memset(memory_.data() + i * unit, 1, unit);
+  });
+  return {};
+}
 
 /// Bytes per second that all threads read: the best of several runs.
 double CpuRoofMeter::readPeak() {
@@ -194,20 +208,29 @@ double CpuRoofMeter::peakOf(void (*loop)(uint64_t), uint64_t operations) {
   return best;
 }
 
-Status CpuRoofMeter::measure() {
-  roof_.readBytes = std::max(roof_.readBytes, readPeak());
+void raise(std::optional<double> &best, double found) {
+  best = std::max(best.value_or(0), found);
+}
+
+Status CpuRoofMeter::measureArithmetic() {
   bool wide = has({"avx512f"});
   double f32 = wide                   ? peakOf(multiplyWide, 16 * 2)
                : has({"avx2", "fma"}) ? peakOf(multiplyNarrow, 8 * 2)
                                       : peakOf(multiplyPlain, 4 * 2);
   roof_.f32 = std::max(roof_.f32, f32);
-  auto raise = [](std::optional<double> &best, double found) {
-    best = std::max(best.value_or(0), found);
-  };
   if (wide && has({"avx512_bf16"}))
     raise(roof_.bf16, peakOf(multiplyBF16, 32 * 2));
   if (has({"amx_tile", "amx_bf16"}) && mayUseTiles())
     raise(roof_.bf16, peakOf(multiplyTiles, 16 * 16 * 32 * 2));
+  return {};
+}
+
+Status CpuRoofMeter::measure() {
+  if (memory_.size() == 0)
+    GPTC_CHECK(takeMemory());
+  roof_.readBytes = std::max(roof_.readBytes, readPeak());
+  GPTC_CHECK(measureArithmetic());
+  bool wide = has({"avx512f"});
   if (wide && has({"avx512_vnni"}))
     raise(roof_.int8, peakOf(multiplyInt8Wide, 64 * 2));
   else if (has({"avx2", "avx_vnni"}))
@@ -217,17 +240,8 @@ Status CpuRoofMeter::measure() {
 
 } // namespace
 
-Expected<std::unique_ptr<RoofMeter>> createRoofMeter(ThreadTeam &team) {
-  constexpr uint64_t unit = uint64_t(2) << 20;
-  uint64_t bytes = uint64_t(512) << 20;
-  // Far more than the caches, and less than what is free.
-  if (uint64_t available = availableMemory(); available != 0)
-    bytes = std::clamp(available / 4 / unit * unit, 16 * unit, bytes);
-  GPTC_TRY(Region memory, Region::create(bytes, "measuring bandwidth"));
-  team.forEach(bytes / unit, [&](uint64_t i) {
-    std::memset(memory.data() + i * unit, 1, unit);
-  });
-  return std::make_unique<CpuRoofMeter>(team, std::move(memory));
+std::unique_ptr<RoofMeter> createRoofMeter(ThreadTeam &team) {
+  return std::make_unique<CpuRoofMeter>(team);
 }
 
 } // namespace gptc

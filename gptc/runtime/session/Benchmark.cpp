@@ -177,13 +177,17 @@ Expected<MeasuredEntry> benchmark(Executable &program, uint32_t index,
   return measured;
 }
 
-void rate(MeasuredEntry &entry, const Executable &program, const Roof &roof) {
+double peakOfProducts(const Executable &program, const Roof &roof) {
   const std::vector<std::string> &features = program.features();
   bool narrow = program.target().type == artifact::ElementType::BF16 &&
                 roof.bf16 &&
                 std::find(features.begin(), features.end(), "avx512_bf16") !=
                     features.end();
-  double products = narrow ? *roof.bf16 : roof.f32;
+  return narrow ? *roof.bf16 : roof.f32;
+}
+
+void rate(MeasuredEntry &entry, const Executable &program, const Roof &roof) {
+  double products = peakOfProducts(program, roof);
   rateWork(entry.work, products, roof.readBytes);
   for (MeasuredKernel &kernel : entry.kernels)
     rateWork(kernel.work,

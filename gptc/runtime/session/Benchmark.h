@@ -57,6 +57,10 @@ Expected<uint64_t> benchmarkPosition(const Artifact &artifact, uint32_t entry,
 Expected<MeasuredEntry> benchmark(Executable &program, uint32_t entry,
                                   const BenchmarkOptions &options);
 
+/// Operations per second that a roof allows a program's products: of narrow
+/// numbers where it multiplies such and the machine has instructions for them.
+double peakOfProducts(const Executable &program, const Roof &roof);
+
 /// Sets the shares of the roof of an entry of the program and of its kernels.
 void rate(MeasuredEntry &entry, const Executable &program, const Roof &roof);
 

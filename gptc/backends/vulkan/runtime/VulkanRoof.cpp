@@ -29,12 +29,24 @@ constexpr size_t repeats = 6;
 
 class VulkanRoofMeter : public RoofMeter {
 public:
-  explicit VulkanRoofMeter(Device &device) : device_(device) {}
-  Status prepare(Transfer &transfer);
+  VulkanRoofMeter(Device &device, Transfer &transfer)
+      : device_(device), transfer_(transfer) {}
+  Status prepare();
   Status measure() override;
+  Status measureArithmetic() override;
 
 private:
-  Step stepOf(const Pipeline &pipeline) const;
+  /// Makes a buffer of zeros.
+  Expected<Buffer> clearBuffer(uint64_t bytes);
+  /// Makes what reading is measured with, where it is not there.
+  Status prepareReading();
+  Expected<Pipeline> compile(const char *name,
+                             std::span<const uint32_t> words) {
+    return Pipeline::compile(device_, layout_.handle(), VK_NULL_HANDLE, name,
+                             std::as_bytes(words));
+  }
+  Step stepOf(const Pipeline &pipeline, const Buffer &from,
+              const Buffer &to) const;
   /// Reads all of the source, by vectors of an invocation that stand `apart`.
   Status measureReading(const Pipeline &pipeline, uint32_t each,
                         uint32_t apart);
@@ -42,19 +54,45 @@ private:
   Expected<double> secondsOf(const Step &step, uint32_t tiles);
 
   Device &device_;
+  Transfer &transfer_;
   PipelineLayout layout_;
   Pipeline read_, readHalves_, multiply_;
-  Buffer source_, sums_, scalars_;
+  Buffer source_, readSums_, sums_, scalars_;
   uint32_t readTiles_ = 0, multiplyTiles_ = 0;
   double rounds_ = 0;
 };
 
-Status VulkanRoofMeter::prepare(Transfer &transfer) {
+Expected<Buffer> VulkanRoofMeter::clearBuffer(uint64_t bytes) {
+  GPTC_TRY(Buffer buffer, Buffer::create(device_, bytes, MemoryUse::Device,
+                                         "measuring the device"));
+  Status cleared = transfer_.clear(buffer, 0, bytes);
+  // Also after an error: a buffer must not go while the device copies.
+  Status finished = transfer_.finish();
+  GPTC_CHECK(cleared);
+  GPTC_CHECK(finished);
+  return buffer;
+}
+
+Status VulkanRoofMeter::prepare() {
   GPTC_TRY(layout_, PipelineLayout::create(device_));
-  auto compile = [&](const char *name, std::span<const uint32_t> words) {
-    return Pipeline::compile(device_, layout_.handle(), VK_NULL_HANDLE, name,
-                             std::as_bytes(words));
-  };
+  GPTC_TRY(multiply_, compile("roof_multiply", multiplyKernel));
+  // Enough for every GPU to be busy for a while; software is slower.
+  bool software = device_.snapshot().kind == DeviceKind::Software;
+  multiplyTiles_ = software ? 64 : 8192;
+  rounds_ = software ? 2048 : 1024;
+  GPTC_TRY(sums_, clearBuffer(multiplyTiles_ * bytesOfSums));
+  GPTC_TRY(scalars_, clearBuffer(sizeof(uint64_t)));
+  auto rounds = uint64_t(rounds_);
+  Status written =
+      transfer_.write(scalars_, 0, std::as_bytes(std::span(&rounds, 1)));
+  Status finished = transfer_.finish();
+  GPTC_CHECK(written);
+  return finished;
+}
+
+Status VulkanRoofMeter::prepareReading() {
+  if (source_.size() > 0)
+    return {};
   GPTC_TRY(read_, compile("roof_read", readKernel));
   // With words of 64 bits software may read more; others do not need them.
   const auto &features = device_.snapshot().features;
@@ -64,36 +102,23 @@ Status VulkanRoofMeter::prepare(Transfer &transfer) {
   if (software && hasInt64) {
     GPTC_TRY(readHalves_, compile("roof_read_halves", readHalvesKernel));
   }
-  GPTC_TRY(multiply_, compile("roof_multiply", multiplyKernel));
-  // Enough for every GPU to be busy for a while; software is slower.
   uint64_t bytes = uint64_t(software ? 128 : 1024) << 20;
   bytes = std::min(bytes, device_.snapshot().allocationBytes);
   if (uint64_t available = device_.freeBytes(); available > 0)
     bytes = std::min(bytes, std::max(available / 4, 16 * bytesRead));
   readTiles_ = uint32_t(bytes / bytesRead);
-  multiplyTiles_ = software ? 64 : 8192;
-  rounds_ = software ? 2048 : 1024;
-  GPTC_TRY(source_, Buffer::create(device_, readTiles_ * bytesRead,
-                                   MemoryUse::Device, "measuring bandwidth"));
-  GPTC_TRY(sums_,
-           Buffer::create(device_,
-                          std::max(readTiles_, multiplyTiles_) * bytesOfSums,
-                          MemoryUse::Device, "measuring"));
-  GPTC_TRY(scalars_, Buffer::create(device_, sizeof(uint64_t),
-                                    MemoryUse::Device, "measuring"));
-  GPTC_CHECK(transfer.clear(source_, 0, source_.size()));
-  GPTC_CHECK(transfer.clear(sums_, 0, sums_.size()));
-  auto rounds = uint64_t(rounds_);
-  GPTC_CHECK(transfer.write(scalars_, 0, std::as_bytes(std::span(&rounds, 1))));
-  return transfer.finish();
+  GPTC_TRY(readSums_, clearBuffer(readTiles_ * bytesOfSums));
+  GPTC_TRY(source_, clearBuffer(readTiles_ * bytesRead));
+  return {};
 }
 
-Step VulkanRoofMeter::stepOf(const Pipeline &pipeline) const {
+Step VulkanRoofMeter::stepOf(const Pipeline &pipeline, const Buffer &from,
+                             const Buffer &to) const {
   Step step;
   step.pipeline = pipeline.handle();
   step.constants.scalars = step.constants.lengths = scalars_.address();
-  step.constants.buffers[0] = source_.address();
-  step.constants.buffers[1] = sums_.address();
+  step.constants.buffers[0] = from.address();
+  step.constants.buffers[1] = to.address();
   return step;
 }
 
@@ -130,7 +155,7 @@ Expected<double> VulkanRoofMeter::secondsOf(const Step &step, uint32_t tiles) {
 
 Status VulkanRoofMeter::measureReading(const Pipeline &pipeline, uint32_t each,
                                        uint32_t apart) {
-  Step read = stepOf(pipeline);
+  Step read = stepOf(pipeline, source_, readSums_);
   read.constants.rowsPerSequence = each;
   read.constants.sequences = apart;
   GPTC_TRY(double reading, secondsOf(read, readTiles_));
@@ -139,13 +164,17 @@ Status VulkanRoofMeter::measureReading(const Pipeline &pipeline, uint32_t each,
 }
 
 Status VulkanRoofMeter::measure() {
+  GPTC_CHECK(prepareReading());
   // GPUs join the loads of neighbours; of a software device either may be best.
   GPTC_CHECK(measureReading(read_, 1, 256));
   GPTC_CHECK(measureReading(read_, 4, 1));
   if (readHalves_.handle())
     GPTC_CHECK(measureReading(readHalves_, 4, 1));
-  Step step = stepOf(multiply_);
-  step.constants.buffers[0] = sums_.address();
+  return measureArithmetic();
+}
+
+Status VulkanRoofMeter::measureArithmetic() {
+  Step step = stepOf(multiply_, sums_, sums_);
   GPTC_TRY(double multiplying, secondsOf(step, multiplyTiles_));
   roof_.f32 = std::max(roof_.f32, rounds_ * operationsOfRound * multiplyTiles_ /
                                       multiplying);
@@ -156,12 +185,8 @@ Status VulkanRoofMeter::measure() {
 
 Expected<std::unique_ptr<RoofMeter>> createRoofMeter(Device &device,
                                                      Transfer &transfer) {
-  auto meter = std::make_unique<VulkanRoofMeter>(device);
-  Status prepared = meter->prepare(transfer);
-  // Also after an error: the buffers must not go while the device copies.
-  Status finished = transfer.finish();
-  GPTC_CHECK(prepared);
-  GPTC_CHECK(finished);
+  auto meter = std::make_unique<VulkanRoofMeter>(device, transfer);
+  GPTC_CHECK(meter->prepare());
   return meter;
 }
 
