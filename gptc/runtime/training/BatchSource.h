@@ -5,6 +5,7 @@
 
 #include "gptc/runtime/program/Executable.h"
 
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -35,6 +36,9 @@ public:
   virtual uint64_t batch() const = 0;   ///< Sequences of a batch.
   virtual uint64_t context() const = 0; ///< Tokens of a sequence.
   virtual uint64_t trainingTokens() const = 0;
+  /// What else it must have again, by name: under dataDigest what tells its
+  /// data from other data of the same size.
+  virtual std::map<std::string, std::string> details() const = 0;
   /// What an epoch has, as "8470 windows".
   virtual std::string size() const = 0;
   /// Batches that see everything at least once.
@@ -47,7 +51,12 @@ public:
   /// sequences or examples of it; nothing where there is none, or no entry to
   /// run.
   virtual Expected<std::optional<Validation>> validate(uint64_t most) = 0;
+  /// Why validate() gives nothing, as a sentence that says what to do; empty
+  /// where it measures.
+  virtual std::string whyNoValidation() const = 0;
 };
+
+inline constexpr const char *dataDigest = "data_digest";
 
 /// Windows of a folder of `gptc prepare`, for entries that take `tokens` and
 /// `targets` [B, T]. Its validation part is measured by the entry `score`.

@@ -1,5 +1,6 @@
 //===- PreparedBatches.cpp - Batches of prepared text ---------------------===//
 
+#include "gptc/runtime/base/Counted.h"
 #include "gptc/runtime/data/Batches.h"
 #include "gptc/runtime/data/TokenizerDigest.h"
 #include "gptc/runtime/session/TextGeneration.h"
@@ -32,14 +33,19 @@ public:
   uint64_t trainingTokens() const override {
     return data_->tokens(DataPart::Training);
   }
+  std::map<std::string, std::string> details() const override {
+    // Each shard's header has the digests of its tokens and of the one before.
+    return {{dataDigest, Sha256::hex(data_->shards().back().header().self)}};
+  }
   std::string size() const override {
-    return fmt::format("{} windows", batches_->windows());
+    return counted(batches_->windows(), "window");
   }
   uint64_t batchesPerEpoch() const override {
     return batches_->stepsPerEpoch();
   }
   Expected<double> read(uint64_t index, uint32_t entry) override;
   Expected<std::optional<Validation>> validate(uint64_t most) override;
+  std::string whyNoValidation() const override;
 
 private:
   struct Entry {
@@ -184,6 +190,18 @@ Expected<std::optional<Validation>> PreparedBatches::validate(uint64_t most) {
   }
   return std::optional<Validation>(
       {sum / double(std::max<uint64_t>(count, 1)), {}});
+}
+
+std::string PreparedBatches::whyNoValidation() const {
+  if (score_.tokens.empty())
+    return fmt::format("'{}' has no entry score to validate with; compile with "
+                       "--entry train_step,score",
+                       program_->artifact().path());
+  if (!validation_)
+    return fmt::format("'{}' keeps nothing apart to validate with; prepare it "
+                       "with --validation 0.05",
+                       data_->folder());
+  return "";
 }
 
 } // namespace

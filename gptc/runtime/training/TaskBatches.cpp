@@ -1,9 +1,11 @@
 //===- TaskBatches.cpp - Batches of examples ------------------------------===//
 
+#include "gptc/runtime/base/Counted.h"
 #include "gptc/runtime/data/Permutation.h"
 #include "gptc/runtime/training/TaskPrediction.h"
 
 #include <algorithm>
+#include <fmt/ranges.h>
 
 namespace gptc {
 
@@ -22,14 +24,28 @@ public:
   uint64_t batch() const override { return batch_ * sequences(); }
   uint64_t context() const override { return context_; }
   uint64_t trainingTokens() const override { return training_->tokens(); }
+  std::map<std::string, std::string> details() const override {
+    return {{"classes", fmt::format("{}", fmt::join(format_.classes, ", "))},
+            {dataDigest, Sha256::hex(training_->digest())}};
+  }
   std::string size() const override {
-    return fmt::format("{} examples", training_->size());
+    return counted(training_->size(), "example");
   }
   uint64_t batchesPerEpoch() const override {
     return (training_->size() + batch_ - 1) / batch_;
   }
   Expected<double> read(uint64_t index, uint32_t entry) override;
   Expected<std::optional<Validation>> validate(uint64_t most) override;
+  std::string whyNoValidation() const override {
+    if (!validation_)
+      return "there is nothing to validate with; name a table with --valid";
+    return predictor_ || !likelihoods_.empty()
+               ? ""
+               : fmt::format(
+                     "'{}' has no entry score to validate with; compile "
+                     "with --entry train_step,score",
+                     program_->artifact().path());
+  }
 
 private:
   struct Entry {
@@ -172,7 +188,7 @@ Expected<double> TaskBatches::read(uint64_t index, uint32_t entry) {
 }
 
 Expected<std::optional<Validation>> TaskBatches::validate(uint64_t most) {
-  if (!validation_ || (!predictor_ && likelihoods_.empty()))
+  if (!whyNoValidation().empty())
     return std::optional<Validation>();
   size_t count = std::min<uint64_t>(most, validation_->size());
   return format_.task ? validateTask(*format_.task, count)

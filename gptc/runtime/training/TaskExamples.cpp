@@ -199,6 +199,14 @@ uint64_t TaskExamples::tokens() const {
   return count;
 }
 
+Sha256::Digest TaskExamples::digest() const {
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(ids_)));
+  hash.update(std::as_bytes(std::span(ends_)));
+  hash.update(std::as_bytes(std::span(labels_)));
+  return hash.finish();
+}
+
 uint64_t TaskExamples::write(size_t example, uint64_t vocabulary,
                              const SequencePlaces &places) const {
   uint64_t count = 0;

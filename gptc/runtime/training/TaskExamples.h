@@ -3,6 +3,7 @@
 #ifndef GPTC_RUNTIME_TRAINING_TASKEXAMPLES_H
 #define GPTC_RUNTIME_TRAINING_TASKEXAMPLES_H
 
+#include "gptc/runtime/base/Sha256.h"
 #include "gptc/runtime/data/Table.h"
 #include "gptc/runtime/text/Tokenizer.h"
 #include "gptc/runtime/training/TaskFormat.h"
@@ -45,6 +46,8 @@ public:
   uint64_t longerThan(uint64_t context) const;
   /// Tokens of all sequences.
   uint64_t tokens() const;
+  /// Of all texts and labels.
+  Sha256::Digest digest() const;
   /// The ids of a text.
   std::span<const int32_t> text(size_t example, size_t index) const;
 

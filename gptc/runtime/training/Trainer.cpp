@@ -26,6 +26,9 @@ Trainer::create(std::shared_ptr<const Artifact> artifact,
   LoadOptions load = options.load;
   if (options.resume) {
     GPTC_TRY(trainer->step_, newestState(options.output));
+    // Before weights are read that may not be of its shapes.
+    if (trainer->step_ > 0)
+      GPTC_CHECK(checkProgram(options.output, trainer->step_, *artifact));
     if (trainer->step_ > 0 && !artifact->findFile(adaptersFile))
       load.checkpoint = statePath(options.output, trainer->step_);
   }
@@ -70,7 +73,7 @@ Status Trainer::open() {
   identity_ = {source_->seed(),     source_->batch(),
                source_->context(),  source_->trainingTokens(),
                options_.accumulate, options_.growth,
-               manifest.source_hash};
+               source_->details()};
   sizes_ = StepSizes(options_.growth, options_.accumulate,
                      source_->batch() * source_->context());
   sizes_.advance(step_);

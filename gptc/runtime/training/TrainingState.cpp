@@ -10,6 +10,7 @@
 #include "gptc/runtime/tensors/Safetensors.h"
 #include "gptc/runtime/tensors/SafetensorsWriter.h"
 #include "gptc/runtime/training/Adapters.h"
+#include "gptc/runtime/training/BatchSource.h"
 #include "gptc/runtime/training/CarriedRecipe.h"
 #include "gptc/runtime/training/Task.h"
 
@@ -63,15 +64,101 @@ Status writeText(const std::string &path, std::string_view text) {
   return file.commit();
 }
 
-nlohmann::json describe(const TrainingIdentity &identity) {
-  return {{"seed", identity.seed},
-          {"batch", identity.batch},
-          {"context", identity.context},
-          {"training_tokens", identity.trainingTokens},
-          {"accumulate", identity.accumulate},
-          {"growth_first_tokens", identity.growth.firstTokens},
-          {"growth_tokens", identity.growth.overTokens},
-          {"source_hash", identity.sourceHash}};
+using Json = nlohmann::ordered_json;
+
+/// In the order in which differences are told.
+Json describe(const TrainingIdentity &identity) {
+  Json json{{"seed", identity.seed},
+            {"batch", identity.batch},
+            {"context", identity.context},
+            {"training_tokens", identity.trainingTokens},
+            {"accumulate", identity.accumulate},
+            {"growth_first_tokens", identity.growth.firstTokens},
+            {"growth_tokens", identity.growth.overTokens}};
+  for (const auto &[key, value] : identity.details)
+    json[key] = value;
+  return json;
+}
+
+/// What an artifact is, in the order in which differences are told.
+Json describe(const Artifact &artifact) {
+  const artifact::ManifestT &manifest = artifact.manifest();
+  Json json{{"model", manifest.model->name},
+            {"batch", manifest.model->batch},
+            {"context", manifest.model->capacity}};
+  for (auto [key, name] :
+       {std::pair("task", taskFile), std::pair("lora", adaptersFile),
+        std::pair("recipe", recipeFile)})
+    if (const artifact::FileT *file = artifact.findFile(name)) {
+      Json carried = Json::parse(artifact.text(*file), nullptr, false);
+      if (!carried.is_discarded())
+        json[key] = std::move(carried);
+    }
+  json["entries"] = Json::array();
+  for (const auto &entry : manifest.entries)
+    json["entries"].push_back(entry->name);
+  json["targets"] = Json::array();
+  uint64_t arena = 0;
+  for (const auto &target : manifest.targets) {
+    json["targets"].push_back(target->name);
+    if (!target->storages.empty() && !json.contains("dtype"))
+      json["dtype"] = toString(toDataType(target->type));
+    for (const auto &program : target->programs)
+      arena = std::max(arena, program->arena_bytes);
+  }
+  json["parameters"] = manifest.model->parameters;
+  json["arena_bytes"] = arena;
+  json["checkpoint"] = manifest.source->checkpoint;
+  json["checkpoint_digest"] = manifest.source->digest;
+  json["init_seed"] = manifest.source->init_seed;
+  json["embedded_weights"] = manifest.source->embedded;
+  json["compiler_version"] = manifest.compiler_version;
+  return json;
+}
+
+/// What says so of an artifact, where it is not its name.
+std::string optionOf(const std::string &what) {
+  static const std::map<std::string, std::string> options{
+      {"batch", "--batch"},
+      {"context", "--context"},
+      {"dtype", "--dtype"},
+      {"targets", "--target or --backend"},
+      {"entries", "--entry, --accumulate and --sample"},
+      {"arena_bytes", "--memory"},
+      {"task outputs", "--outputs, or the labels of the data"},
+      {"task auxiliary", "--auxiliary"},
+      {"lora rank", "--lora"},
+      {"lora alpha", "--lora-alpha"},
+      {"parameters", "--lora-targets, or the model"},
+      {"recipe dropout", "--dropout"},
+      {"recipe clip", "--clip"}};
+  auto found = options.find(what);
+  return found == options.end() ? "" : fmt::format(" ({})", found->second);
+}
+
+/// "task outputs 2, and this run has 3 (--outputs)": the first thing in which
+/// two artifacts differ; empty where nothing that is told does.
+std::string differenceOf(const Json &before, const Json &now,
+                         const std::string &within = "") {
+  auto textOf = [](const Json &in, const std::string &key) {
+    return in.contains(key) ? in[key].dump() : std::string("none");
+  };
+  for (const Json *of : {&now, &before})
+    for (const auto &[key, value] : of->items()) {
+      if (before.contains(key) && now.contains(key) &&
+          before[key].is_object() && now[key].is_object()) {
+        std::string inner =
+            differenceOf(before[key], now[key], within + key + " ");
+        if (!inner.empty())
+          return inner;
+        continue;
+      }
+      std::string was = textOf(before, key), is = textOf(now, key);
+      if (was != is)
+        return fmt::format("{}{} {}, and this run has {}{}", within, key, was,
+                           is, optionOf(within + key));
+    }
+  return "";
 }
 
 constexpr const char *optimizerFile = "optimizer.safetensors";
@@ -162,7 +249,7 @@ std::string remedyFor(const std::string &folder) {
 }
 
 /// A state's training.json.
-Expected<nlohmann::json> readRecord(const std::string &folder) {
+Expected<Json> readRecord(const std::string &folder) {
   std::string path = folder + "/training.json";
   auto text = readTextFile(path);
   if (!text)
@@ -172,10 +259,35 @@ Expected<nlohmann::json> readRecord(const std::string &folder) {
   if (!json || !json->is_object())
     return failure(ErrorCode::Corrupt, "'{}' is no record of a state; {}", path,
                    remedyFor(folder));
-  return std::move(*json);
+  return Json(*json);
 }
 
-Status checkFiles(const std::string &folder, const nlohmann::json &record,
+Status checkIdentity(const std::string &folder, const Json &record,
+                     const TrainingIdentity &identity) {
+  const Json wanted = describe(identity);
+  for (const auto &[key, value] : wanted.items()) {
+    auto found = record.find(key);
+    // A state of before these were told has none.
+    if (found != record.end() ? *found == value
+                              : identity.details.contains(key))
+      continue;
+    if (key == dataDigest)
+      return failure(ErrorCode::InvalidArgument,
+                     "'{}' was saved on other data, of as many tokens; go on "
+                     "with the data that it began with, or train into another "
+                     "folder",
+                     folder);
+    return failure(
+        ErrorCode::InvalidArgument,
+        "'{}' was saved with {} {}, and this run has {}; go on with what it "
+        "began with, or train into another folder",
+        folder, key, found == record.end() ? "unknown" : found->dump(),
+        value.dump());
+  }
+  return {};
+}
+
+Status checkFiles(const std::string &folder, const Json &record,
                   const Executable &program) {
   auto digests = record.find("sha256");
   auto recorded = [&](const char *name) {
@@ -227,20 +339,59 @@ Status prune(const std::string &output, uint64_t keep) {
 
 } // namespace
 
-Expected<uint64_t> bestState(const std::string &output) {
+namespace {
+
+struct BestState {
+  uint64_t step = 0;
+  double loss = std::numeric_limits<double>::infinity();
+};
+
+Expected<BestState> findBest(const std::string &output) {
   GPTC_TRY(std::vector<uint64_t> states, statesOf(output));
-  uint64_t best = 0;
-  double least = std::numeric_limits<double>::infinity();
+  BestState best;
   for (uint64_t step : states) {
-    GPTC_TRY(nlohmann::json record, readRecord(statePath(output, step)));
+    GPTC_TRY(Json record, readRecord(statePath(output, step)));
     auto loss = record.find("validation_loss");
-    if (loss == record.end() || !loss->is_number() ||
-        !(loss->get<double>() < least))
-      continue;
-    least = loss->get<double>();
-    best = step;
+    if (loss != record.end() && loss->is_number() &&
+        loss->get<double>() < best.loss)
+      best = {step, loss->get<double>()};
   }
   return best;
+}
+
+} // namespace
+
+Expected<uint64_t> bestState(const std::string &output) {
+  GPTC_TRY(BestState best, findBest(output));
+  return best.step;
+}
+
+Expected<std::optional<double>> bestLoss(const std::string &output) {
+  GPTC_TRY(BestState best, findBest(output));
+  return best.step == 0 ? std::nullopt : std::optional(best.loss);
+}
+
+Status checkProgram(const std::string &output, uint64_t step,
+                    const Artifact &artifact) {
+  std::string folder = statePath(output, step);
+  GPTC_TRY(Json record, readRecord(folder));
+  const std::string &now = artifact.manifest().source_hash;
+  auto before = record.find("source_hash");
+  if (before != record.end() && *before == now)
+    return {};
+  std::string difference;
+  if (auto program = record.find("program");
+      program != record.end() && program->is_object())
+    difference = differenceOf(*program, describe(artifact));
+  if (difference.empty())
+    difference = fmt::format(
+        "source_hash {}, and this run has \"{}\": it was compiled with other "
+        "options",
+        before == record.end() ? "unknown" : before->dump(), now);
+  return failure(ErrorCode::InvalidArgument,
+                 "'{}' was saved with {}; go on with what it began with, or "
+                 "train into another folder",
+                 folder, difference);
 }
 
 std::string statePath(const std::string &output, uint64_t step) {
@@ -282,7 +433,9 @@ Status saveState(const std::string &output, uint64_t step,
   GPTC_CHECK(writeSafetensors(folder / optimizerFile, std::move(tensors)));
   if (program.isInDouble())
     GPTC_CHECK(writeExact(program, folder / exactFile));
-  nlohmann::json json = describe(identity);
+  Json json = describe(identity);
+  json["source_hash"] = artifact.manifest().source_hash;
+  json["program"] = describe(artifact);
   json["step"] = step;
   if (options.validationLoss)
     json["validation_loss"] = *options.validationLoss;
@@ -297,16 +450,8 @@ Status saveState(const std::string &output, uint64_t step,
 Status loadState(const std::string &output, uint64_t step,
                  const TrainingIdentity &identity, Executable &program) {
   std::string folder = statePath(output, step);
-  GPTC_TRY(nlohmann::json json, readRecord(folder));
-  nlohmann::json wanted = describe(identity);
-  for (const auto &[key, value] : wanted.items())
-    if (!json.contains(key) || json[key] != value)
-      return failure(
-          ErrorCode::InvalidArgument,
-          "'{}' was saved with {} {}, and this run has {}; go on with what it "
-          "began with, or train into another folder",
-          folder, key, json.contains(key) ? json[key].dump() : "unknown",
-          value.dump());
+  GPTC_TRY(Json json, readRecord(folder));
+  GPTC_CHECK(checkIdentity(folder, json, identity));
   GPTC_CHECK(checkFiles(folder, json, program));
   if (program.artifact().findFile(adaptersFile))
     GPTC_CHECK(loadAdapters(folder + "/" + adapterWeights, program));

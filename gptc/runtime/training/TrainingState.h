@@ -7,7 +7,8 @@
 //   exact.safetensors       from a backend in double: the values of both that
 //                           their types do not hold, in double
 //   training.json           the step, the validation loss, what the run
-//                           depends on, and SHA-256 of these files
+//                           depends on, what its artifact is, and SHA-256 of
+//                           these files
 //
 // with the configuration and the tokenizer that the artifact carries: it is a
 // checkpoint folder like others, which can be compiled, or loaded elsewhere.
@@ -23,18 +24,20 @@
 
 #include "gptc/runtime/training/StepSizes.h"
 
+#include <map>
 #include <optional>
 
 namespace gptc {
 
-/// What must be the same where a run goes on.
+/// What must be the same where a run goes on, beside its artifact.
 struct TrainingIdentity {
   uint64_t seed = 0;
   uint64_t batch = 0, context = 0;
   uint64_t trainingTokens = 0;
   uint64_t accumulate = 1; ///< Batches of a whole step.
   BatchGrowth growth;
-  std::string sourceHash; ///< Of the artifact.
+  /// BatchSource::details().
+  std::map<std::string, std::string> details;
 
   bool operator==(const TrainingIdentity &) const = default;
 };
@@ -48,6 +51,14 @@ std::string statePath(const std::string &output, uint64_t step);
 /// The number of the state with the lowest validation loss, the earlier of
 /// equal ones; 0 where none has one.
 Expected<uint64_t> bestState(const std::string &output);
+
+/// The lowest validation loss of a folder's states; nothing where none has one.
+Expected<std::optional<double>> bestLoss(const std::string &output);
+
+/// InvalidArgument where another artifact made the state of a step: the
+/// sentence says in what the two differ.
+Status checkProgram(const std::string &output, uint64_t step,
+                    const Artifact &artifact);
 
 struct SaveOptions {
   uint64_t keep = 2; ///< Newest states that stay, beside the best.
