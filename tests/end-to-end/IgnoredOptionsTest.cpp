@@ -209,6 +209,34 @@ TEST_F(IgnoredOptions, LabelsOfTasksThatHaveNone) {
   expectFailure(finetune("text", "numbers"), "those of text are texts");
 }
 
+TEST_F(IgnoredOptions, ValidationWithoutAnythingToValidateWith) {
+  TemporaryFolder own;
+  auto text = own.write("a.txt", std::string(600, 'a'));
+  expectSuccess(gptcCommand(
+      {"prepare", text, "-o", own / "data", "--tokenizer", shakespeare}));
+  auto compile = [&](const std::string &entries) {
+    expectSuccess(
+        gptcCommand({"compile", shakespeare, "-o", own / "a.gptc", "--cpu",
+                     "x86-64-v3", "--context", "16", "--entry", entries}));
+  };
+  auto train = [&](const std::string &data, const std::string &option) {
+    return gptcCommand({"train", own / "a.gptc", "--data", own / data, "--out",
+                        own / "run", "--steps", "1", option, "2"});
+  };
+  compile("train_step,score");
+  for (const char *option : {"--validate-every", "--validation-windows"})
+    expectFailure(train("data", option),
+                  std::string(option) + ": '" + (own / "data") +
+                      "' keeps nothing apart to "
+                      "validate with; prepare it with --validation 0.05, or "
+                      "leave it out");
+  compile("train_step");
+  expectFailure(train("data", "--validate-every"),
+                "has no entry score to validate with; compile with --entry "
+                "train_step,score");
+  EXPECT_FALSE(fs::exists(own / "run/program.gptc"));
+}
+
 TEST_F(IgnoredOptions, NumbersSayWhichOnesAreExpected) {
   expectFailure(generate({"--threads", "4294967297"}),
                 "'4294967297' is no whole number from 0 to 1024");

@@ -186,13 +186,63 @@ TEST_F(TrainCommand, ARunThatCannotGoOnLeavesTheFolderAsItWas) {
 TEST_F(TrainCommand, WithoutValidationProgressIsToldAllTheSame) {
   expectSuccess({"prepare", folder / "text.txt", "-o", folder / "all",
                  "--tokenizer", model});
-  auto arguments = train("run");
-  arguments[3] = folder / "all";
-  CommandResult result = gptcCommand(arguments);
+  // A line comes with each state then.
+  CommandResult result = gptcCommand({"train", folder / "model.gptc", "--data",
+                                      folder / "all", "--out", folder / "run",
+                                      "--steps", "6", "--save-every", "3"});
   ASSERT_EQ(result.code, 0) << result.err;
   for (const char *line : {"\nstep 3/6: loss ", "\nstep 6/6: loss "})
     EXPECT_NE(result.err.find(line), std::string::npos) << result.err;
   EXPECT_EQ(result.err.find("validation"), std::string::npos) << result.err;
+}
+
+TEST_F(TrainCommand, TellsTheShareOfThePeakAndTheTimeThatIsLeft) {
+  CommandResult result = gptcCommand(train("run", {"--json"}));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(std::regex_search(
+      result.err,
+      std::regex("\nstep 3/6: loss [0-9.]+, norm [0-9.]+, rate [0-9.e-]+, "
+                 "[0-9]+ tokens/s, [0-9]+% of peak, validation [0-9.]+, "
+                 "[0-9]+ s left\n")))
+      << result.err;
+  double peak = nlohmann::json::parse(result.out)["peak_gflop_s"];
+  EXPECT_GT(peak, 0.5);
+  std::istringstream log(folder.read("run/log.jsonl"));
+  size_t lines = 0;
+  for (std::string text; std::getline(log, text); ++lines) {
+    auto line = nlohmann::json::parse(text);
+    double rate = line["gflop_s"];
+    EXPECT_NEAR(line["share_of_peak"].get<double>() * peak, rate, 1e-6 * rate);
+  }
+  EXPECT_EQ(lines, 6U);
+}
+
+TEST_F(TrainCommand, AValidationThatIsBetterThanAllBeforeSavesAState) {
+  // Steps so large that later states are worse.
+  CommandResult result =
+      gptcCommand({"train", folder / "model.gptc", "--data", folder / "data",
+                   "--out", folder / "run", "--steps", "6", "--learning-rate",
+                   "0.03", "--schedule", "constant", "--save-every", "1000",
+                   "--validate-every", "1", "--keep", "1", "--json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  std::istringstream log(folder.read("run/log.jsonl"));
+  double least = std::numeric_limits<double>::infinity();
+  uint64_t best = 0;
+  for (std::string text; std::getline(log, text);) {
+    auto line = nlohmann::json::parse(text);
+    if (line["validation_loss"] < least) {
+      least = line["validation_loss"];
+      best = line["step"];
+    }
+  }
+  ASSERT_GT(best, 0U);
+  ASSERT_LT(best, 6U) << "nothing is shown";
+  EXPECT_EQ(nlohmann::json::parse(result.out)["best_state"],
+            folder / ("run/step-0000000" + std::to_string(best)));
+  size_t states = 0;
+  for (const auto &entry : fs::directory_iterator(folder / "run"))
+    states += entry.path().filename().string().starts_with("step-");
+  EXPECT_EQ(states, 2U);
 }
 
 TEST_F(TrainCommand, OtherDataOfTheSameSizeAreNotGoneOnWith) {
@@ -442,7 +492,7 @@ TEST_F(TrainCommand, MistakesAreSentences) {
       << sampled.err;
   EXPECT_FALSE(fs::exists(folder / "unsampled/log.jsonl"));
   expectSuccess(train("run", {}, "1"));
-  expectError(train("run"), "holds a run of 1 steps; go on with --resume");
+  expectError(train("run"), "holds a run of 1 step; go on with --resume");
   expectError(train("other", {"--schedule", "steep"}),
               "choose constant, linear or cosine");
   expectError(train("other", {"--schedule", "constant", "--last-rate", "0.5"}),

@@ -17,9 +17,11 @@ using testing::HasSubstr;
 using testing::Not;
 
 LoggedStep stepOf(uint64_t number) {
-  LoggedStep step{number, 5.0 / double(number), 1.5, 1e-4, 1000, 2, {}, {}};
+  LoggedStep step{number, 5.0 / double(number), 1.5, 1e-4, 1000, 2, {}, {}, {}};
   if (number % 3 == 0)
     step.validationLoss = 4.25;
+  if (number % 2 == 0)
+    step.shareOfPeak = 0.125;
   return step;
 }
 
@@ -35,11 +37,15 @@ TEST(TrainingLog, WritesBothFilesStepByStep) {
   ASSERT_TRUE(log.write(stepOf(1)));
   EXPECT_EQ(read(folder / "log.csv"),
             "step,loss,gradient_norm,learning_rate,tokens_per_s,gflop_s,"
-            "validation_loss,metrics\n1,5,1.5,0.0001,1000,2,,\n");
+            "share_of_peak,validation_loss,metrics\n"
+            "1,5,1.5,0.0001,1000,2,,,\n");
   ASSERT_TRUE(log.write(stepOf(2)));
   ASSERT_TRUE(log.write(stepOf(3)));
-  EXPECT_THAT(read(folder / "log.csv"), HasSubstr("\n3,1.6666666666666667,"
-                                                  "1.5,0.0001,1000,2,4.25,\n"));
+  EXPECT_THAT(read(folder / "log.csv"),
+              HasSubstr("\n2,2.5,1.5,0.0001,1000,2,0.125,,\n3,"
+                        "1.6666666666666667,1.5,0.0001,1000,2,,4.25,\n"));
+  EXPECT_THAT(read(folder / "log.jsonl"),
+              HasSubstr("\"gflop_s\":2.0,\"share_of_peak\":0.125}"));
   EXPECT_THAT(read(folder / "log.jsonl"),
               HasSubstr("\"validation_loss\":4.25"));
 }
@@ -59,6 +65,7 @@ TEST(TrainingLog, GoesOnAfterAState) {
   ASSERT_VALUE(auto log, TrainingLog::open(folder / "", 4));
   EXPECT_EQ(log.steps().size(), 4U);
   EXPECT_EQ(log.steps()[2].validationLoss, 4.25);
+  EXPECT_EQ(log.steps()[1].shareOfPeak, 0.125);
   for (uint64_t i = 5; i <= 7; ++i)
     ASSERT_TRUE(log.write(stepOf(i)));
   EXPECT_EQ(read(folder / "log.csv"), unbroken);

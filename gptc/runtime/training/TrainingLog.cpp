@@ -16,7 +16,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char *header = "step,loss,gradient_norm,learning_rate,"
-                               "tokens_per_s,gflop_s,validation_loss,metrics\n";
+                               "tokens_per_s,gflop_s,share_of_peak,"
+                               "validation_loss,metrics\n";
 
 std::string toJson(const LoggedStep &step) {
   Json line = {{"step", step.step},
@@ -25,6 +26,8 @@ std::string toJson(const LoggedStep &step) {
                {"learning_rate", step.learningRate},
                {"tokens_per_s", step.tokensPerSecond},
                {"gflop_s", step.gflopPerSecond}};
+  if (step.shareOfPeak)
+    line["share_of_peak"] = *step.shareOfPeak;
   if (step.validationLoss)
     line["validation_loss"] = *step.validationLoss;
   for (const auto &[name, value] : step.metrics)
@@ -33,14 +36,16 @@ std::string toJson(const LoggedStep &step) {
 }
 
 std::string toCsv(const LoggedStep &step) {
-  std::string validation =
-      step.validationLoss ? fmt::format("{}", *step.validationLoss) : "";
+  auto orNothing = [](const std::optional<double> &number) {
+    return number ? fmt::format("{}", *number) : std::string();
+  };
   std::string metrics;
   for (const auto &[name, value] : step.metrics)
     metrics += fmt::format("{}{}={}", metrics.empty() ? "" : " ", name, value);
-  return fmt::format("{},{},{},{},{},{},{},{}\n", step.step, step.loss,
+  return fmt::format("{},{},{},{},{},{},{},{},{}\n", step.step, step.loss,
                      step.gradientNorm, step.learningRate, step.tokensPerSecond,
-                     step.gflopPerSecond, validation, metrics);
+                     step.gflopPerSecond, orNothing(step.shareOfPeak),
+                     orNothing(step.validationLoss), metrics);
 }
 
 /// A line of the log; nothing for one that is none.
@@ -60,7 +65,10 @@ std::optional<LoggedStep> parseLine(std::string_view text) {
                   number("tokens_per_s"),
                   number("gflop_s"),
                   std::nullopt,
+                  std::nullopt,
                   {}};
+  if (line.contains("share_of_peak"))
+    step.shareOfPeak = number("share_of_peak");
   if (line.contains("validation_loss"))
     step.validationLoss = number("validation_loss");
   if (auto metrics = line.find("metrics");

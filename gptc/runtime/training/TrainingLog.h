@@ -23,6 +23,9 @@ struct LoggedStep {
   double learningRate = 0;
   double tokensPerSecond = 0;
   double gflopPerSecond = 0; ///< Useful operations.
+  /// Of the operations per second that the machine's products may reach, the
+  /// share that were useful; nothing where that is not measured.
+  std::optional<double> shareOfPeak;
   std::optional<double> validationLoss;
   /// Of the same validation: "accuracy" for one.
   std::vector<std::pair<std::string, double>> metrics;

@@ -2,6 +2,7 @@
 
 #include "TrainingRun.h"
 
+#include "gptc/runtime/base/Counted.h"
 #include "gptc/runtime/base/File.h"
 #include "gptc/runtime/data/CsvWriter.h"
 #include "gptc/runtime/session/TextGeneration.h"
@@ -155,8 +156,9 @@ Status run(const Options &options) {
   if (options.json)
     printJson(json);
   else
-    print(fmt::format("Wrote {} predictions of '{}' into {}{}\n", table.rows(),
-                      state, options.output, measures));
+    print(fmt::format("Wrote {} of '{}' into {}{}\n",
+                      counted(table.rows(), "prediction"), state,
+                      options.output, measures));
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include "CommandLine.h"
 
+#include "gptc/runtime/base/Counted.h"
 #include "gptc/runtime/data/Prepare.h"
 
 #include <chrono>
@@ -52,10 +53,6 @@ private:
   double shown = 0, firstSeconds = 0;
   uint64_t firstBytes = 0;
 };
-
-std::string counted(uint64_t count, const char *what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
 
 /// What a user should know, whatever the form of the results.
 void sayNotes(const Options &options, const PrepareSummary &summary,

@@ -10,10 +10,19 @@ struct Options {
   TrainingRunOptions run;
   std::string data;
   uint64_t seed = 0;
+  std::optional<uint64_t> validateEvery, validateWith;
 };
 
-Status run(const Options &options) {
+Status run(Options &options) {
   const TrainerOptions &trainer = options.run.trainer;
+  if (options.validateEvery) {
+    options.run.validationOption = "--validate-every";
+    options.run.validateEvery = *options.validateEvery;
+  }
+  if (options.validateWith) {
+    options.run.validationOption = "--validation-windows";
+    options.run.validateWith = *options.validateWith;
+  }
   GPTC_TRY(auto folder, TrainingFolder::take(trainer.output, trainer.resume));
   GPTC_TRY(auto artifact, openTrained(options.run, {"train_step", "score"}));
   GPTC_TRY(Json summary,
@@ -70,11 +79,11 @@ void addTrain(CLI::App &app, Action &action) {
                    "Steps from one saved state to the next (100)")
       ->check(aboveZero());
   command
-      ->add_option("--validate-every", options->run.validateEvery,
+      ->add_option("--validate-every", options->validateEvery,
                    "Steps from one validation to the next (100)")
       ->check(aboveZero());
   command
-      ->add_option("--validation-windows", options->run.validateWith,
+      ->add_option("--validation-windows", options->validateWith,
                    "Windows of the validation data, at most (64)")
       ->check(aboveZero());
   command->add_option("--sample", options->run.sample,

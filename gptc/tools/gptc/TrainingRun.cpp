@@ -2,7 +2,10 @@
 
 #include "TrainingRun.h"
 
+#include "gptc/runtime/base/Counted.h"
 #include "gptc/runtime/base/File.h"
+#include "gptc/runtime/program/Roof.h"
+#include "gptc/runtime/session/Benchmark.h"
 #include "gptc/runtime/session/TextGeneration.h"
 #include "gptc/runtime/training/Adapters.h"
 #include "gptc/runtime/training/CarriedRecipe.h"
@@ -147,82 +150,171 @@ std::vector<std::string> shapingOptions(const CompileRequest &request) {
   return given;
 }
 
-/// Does the steps that are left, and says on a terminal how it goes.
-Status trainAll(const Options &options, Trainer &trainer, TrainingLog &log,
-                Json &summary) {
-  bool terminal = ::isatty(STDERR_FILENO);
-  Clock::time_point begin = Clock::now();
-  uint64_t first = trainer.step();
-  auto save = [&](std::optional<double> loss) -> Status {
-    GPTC_CHECK(trainer.save(loss));
-    const Artifact &artifact = trainer.program().artifact();
-    return writePlots(options.trainer.output, artifact.manifest().model->name,
-                      log.steps());
-  };
-  TrainedStep last;
-  std::optional<Validation> validation;
+/// Useful operations per second that are told shares of; nothing on the
+/// reference, which has no peak.
+Expected<std::optional<double>> measurePeak(Executable &program) {
+  if (program.isInDouble())
+    return std::optional<double>();
+  GPTC_TRY(auto meter, program.createRoofMeter());
+  GPTC_CHECK(meter->measureArithmetic());
+  return std::optional(peakOfProducts(program, meter->roof()));
+}
+
+/// "25 s", "12 min", "3.5 h".
+std::string formatSeconds(double seconds) {
+  return seconds < 120    ? fmt::format("{:.0f} s", seconds)
+         : seconds < 7200 ? fmt::format("{:.0f} min", seconds / 60)
+                          : fmt::format("{:.1f} h", seconds / 3600);
+}
+
+/// The steps of a run that are left.
+class Steps {
+public:
+  Steps(const Options &options, Trainer &trainer, TrainingLog &log,
+        std::optional<double> peak, std::optional<double> best)
+      : options_(options), trainer_(trainer), log_(log), peak_(peak),
+        best_(best), first_(trainer.step()),
+        tellEvery_(trainer.source().whyNoValidation().empty()
+                       ? options.validateEvery
+                       : options.saveEvery) {}
+
+  /// Does them, and says on a terminal how it goes.
+  Status run();
+  Expected<Json> summarize() const;
+
+private:
+  Expected<LoggedStep> doStep();
+  Status validate(LoggedStep &line);
+  void tell(const LoggedStep &line) const;
+  Status save(std::optional<double> loss);
+  bool isLast(const LoggedStep &line) const {
+    return line.step == options_.steps || interrupted;
+  }
+
+  const Options &options_;
+  Trainer &trainer_;
+  TrainingLog &log_;
+  std::optional<double> peak_; ///< Operations per second.
+  std::optional<double> best_; ///< Validation loss of a state.
+  const uint64_t first_;       ///< Steps that were done before.
+  const uint64_t tellEvery_;   ///< Steps from one line to the next.
+  const bool terminal_ = ::isatty(STDERR_FILENO);
+  const Clock::time_point begin_ = Clock::now();
+  std::optional<double> loss_; ///< Of the last step.
+  std::optional<Validation> validation_;
+};
+
+Expected<LoggedStep> Steps::doStep() {
+  Clock::time_point start = Clock::now();
+  GPTC_TRY(TrainedStep done, trainer_.train());
+  double seconds = secondsSince(start);
+  LoggedStep line;
+  line.step = done.step;
+  line.loss = done.loss;
+  line.gradientNorm = done.gradientNorm;
+  line.learningRate = done.learningRate;
+  line.tokensPerSecond = double(done.tokens) / seconds;
+  line.gflopPerSecond = double(done.flops) / seconds * 1e-9;
+  if (peak_)
+    line.shareOfPeak = double(done.flops) / seconds / *peak_;
+  loss_ = done.loss;
+  return line;
+}
+
+Status Steps::validate(LoggedStep &line) {
+  GPTC_TRY(auto found, trainer_.validate(options_.validateWith));
+  if (!found)
+    return {};
+  line.validationLoss = found->loss;
+  line.metrics = found->metrics;
+  validation_ = std::move(found);
+  return {};
+}
+
+void Steps::tell(const LoggedStep &line) const {
+  bool stays = isLast(line) || line.step % tellEvery_ == 0;
+  if (!stays && !terminal_)
+    return;
+  std::string text = fmt::format(
+      "step {}/{}: loss {:.4f}, norm {:.3f}, rate {:.2e}, {:.0f} tokens/s",
+      line.step, options_.steps, line.loss, line.gradientNorm,
+      line.learningRate, line.tokensPerSecond);
+  if (line.shareOfPeak)
+    text += fmt::format(", {:.0f}% of peak", 100 * *line.shareOfPeak);
+  if (line.validationLoss)
+    text += fmt::format(", validation {:.4f}{}", *line.validationLoss,
+                        formatMetrics(line.metrics));
+  if (!isLast(line))
+    text += fmt::format(
+        ", {} left",
+        formatSeconds(secondsSince(begin_) / double(line.step - first_) *
+                      double(options_.steps - line.step)));
+  say(fmt::format("{}{}{}", terminal_ ? "\r\033[K" : "", text,
+                  stays ? "\n" : ""));
+}
+
+Status Steps::save(std::optional<double> loss) {
+  GPTC_CHECK(trainer_.save(loss));
+  if (loss && !(best_ && *best_ <= *loss))
+    best_ = loss;
+  const Artifact &artifact = trainer_.program().artifact();
+  return writePlots(options_.trainer.output, artifact.manifest().model->name,
+                    log_.steps());
+}
+
+Status Steps::run() {
   bool saved = true;
-  while (trainer.step() < options.steps && !interrupted) {
-    Clock::time_point start = Clock::now();
-    GPTC_TRY(last, trainer.train());
-    double seconds = secondsSince(start);
-    double tokensPerSecond = double(last.tokens) / seconds;
-    LoggedStep line{last.step,         last.loss,
-                    last.gradientNorm, last.learningRate,
-                    tokensPerSecond,   double(last.flops) / seconds * 1e-9,
-                    std::nullopt,      {}};
-    bool end = last.step == options.steps || interrupted;
-    if (end || last.step % options.validateEvery == 0) {
-      GPTC_TRY(auto found, trainer.validate(options.validateWith));
-      if (found) {
-        validation = found;
-        line.validationLoss = found->loss;
-        line.metrics = found->metrics;
-      }
-    }
-    GPTC_CHECK(log.write(line));
-    double left = secondsSince(begin) / double(last.step - first) *
-                  double(options.steps - last.step);
-    std::string text = fmt::format(
-        "step {}/{}: loss {:.4f}, norm {:.3f}, rate {:.2e}, {:.0f} tokens/s",
-        last.step, options.steps, last.loss, last.gradientNorm,
-        last.learningRate, tokensPerSecond);
-    if (line.validationLoss)
-      text += fmt::format(", validation {:.4f}{}", *line.validationLoss,
-                          formatMetrics(line.metrics));
-    // Also without data for validation: a log shall not be empty for hours.
-    if (end || last.step % options.validateEvery == 0)
-      say(fmt::format("{}{}\n", terminal ? "\r\033[K" : "", text));
-    else if (terminal)
-      say(fmt::format("\r\033[K{}, {:.0f} s left", text, left));
-    if (line.validationLoss && !options.sample.empty())
-      GPTC_CHECK(writeSample(trainer, options.sample));
-    saved = end || last.step % options.saveEvery == 0;
+  while (trainer_.step() < options_.steps && !interrupted) {
+    GPTC_TRY(LoggedStep line, doStep());
+    if (isLast(line) || line.step % options_.validateEvery == 0)
+      GPTC_CHECK(validate(line));
+    GPTC_CHECK(log_.write(line));
+    tell(line);
+    if (line.validationLoss && !options_.sample.empty())
+      GPTC_CHECK(writeSample(trainer_, options_.sample));
+    // What is better than all before shall be there when the run is over.
+    bool better =
+        line.validationLoss && !(best_ && *best_ <= *line.validationLoss);
+    saved = isLast(line) || better || line.step % options_.saveEvery == 0;
     if (saved)
       GPTC_CHECK(save(line.validationLoss));
   }
-  if (!saved)
-    GPTC_CHECK(save(std::nullopt));
-  summary = {{"steps", trainer.step()},
-             {"steps_done", trainer.step() - first},
-             {"tokens_per_step", trainer.tokensPerStep()},
-             {"seconds", secondsSince(begin)}};
-  if (!trainer.program().isInDouble())
-    summary["planned_bytes"] = plannedBytes(trainer.program());
+  return saved ? Status() : save(std::nullopt);
+}
+
+Expected<Json> Steps::summarize() const {
+  const std::string &output = options_.trainer.output;
+  Json summary = {{"steps", trainer_.step()},
+                  {"steps_done", trainer_.step() - first_},
+                  {"tokens_per_step", trainer_.tokensPerStep()},
+                  {"seconds", secondsSince(begin_)}};
+  if (!trainer_.program().isInDouble())
+    summary["planned_bytes"] = plannedBytes(trainer_.program());
+  if (peak_)
+    summary["peak_gflop_s"] = *peak_ * 1e-9;
   if (auto peak = peakResident())
     summary["peak_rss_bytes"] = *peak;
-  if (trainer.step() > first)
-    summary["loss"] = last.loss;
-  if (validation)
-    summary["validation_loss"] = validation->loss;
-  if (validation && !validation->metrics.empty())
-    summary["metrics"] = toJson(validation->metrics);
-  GPTC_TRY(uint64_t best, bestState(options.trainer.output));
+  if (loss_)
+    summary["loss"] = *loss_;
+  if (validation_)
+    summary["validation_loss"] = validation_->loss;
+  if (validation_ && !validation_->metrics.empty())
+    summary["metrics"] = toJson(validation_->metrics);
+  GPTC_TRY(uint64_t best, bestState(output));
   if (best > 0)
-    summary["best_state"] = statePath(options.trainer.output, best);
-  if (trainer.step() > 0)
-    summary["state"] = statePath(options.trainer.output, trainer.step());
-  return {};
+    summary["best_state"] = statePath(output, best);
+  if (trainer_.step() > 0)
+    summary["state"] = statePath(output, trainer_.step());
+  return summary;
+}
+
+/// Refuses an option of validation where there is nothing to validate with.
+Status checkValidation(const Options &options, const BatchSource &source) {
+  std::string why = source.whyNoValidation();
+  if (options.validationOption.empty() || why.empty())
+    return {};
+  return failure(ErrorCode::InvalidArgument, "{}: {}, or leave it out",
+                 options.validationOption, why);
 }
 
 /// Tokens of an artifact's batch, or 0.
@@ -274,8 +366,8 @@ Expected<std::string> chooseSchedule(const Options &options,
                    "--schedule linear or cosine",
                    *options.lastRate);
   std::string told = fmt::format(
-      "learning rate {:.3g} after {} steps, {} to {:.3g}{}", schedule.peak,
-      schedule.warmUp, toString(schedule.fall),
+      "learning rate {:.3g} after {}, {} to {:.3g}{}", schedule.peak,
+      counted(schedule.warmUp, "step"), toString(schedule.fall),
       schedule.fall == Schedule::Fall::Constant ? schedule.peak
                                                 : schedule.peak * schedule.last,
       recipe ? fmt::format("; recipe {} ({})", recipe->name, recipe->source)
@@ -311,9 +403,9 @@ Expected<TrainingFolder> TrainingFolder::take(const std::string &path,
   if (newest > 0 && !resume)
     return failure(
         ErrorCode::InvalidArgument,
-        "'{}' holds a run of {} steps; go on with --resume, or train "
-        "into another folder",
-        path, newest);
+        "'{}' holds a run of {}; go on with --resume, or train into another "
+        "folder",
+        path, counted(newest, "step"));
   return folder;
 }
 
@@ -413,6 +505,7 @@ Expected<Json> runTraining(const Options &options,
   };
   GPTC_TRY(std::string recipe, chooseSchedule(options, *artifact, how));
   GPTC_TRY(auto trainer, Trainer::create(artifact, how, std::move(source)));
+  GPTC_CHECK(checkValidation(options, trainer->source()));
   GPTC_CHECK(keepArtifact(artifact->path(), output));
   for (const auto &[name, text] : options.files)
     GPTC_CHECK(writeText(output + "/" + name, text));
@@ -432,16 +525,20 @@ Expected<Json> runTraining(const Options &options,
   GPTC_TRY(TrainingLog log, TrainingLog::open(output, trainer->step()));
   std::signal(SIGINT, [](int) { interrupted = 1; });
   std::signal(SIGTERM, [](int) { interrupted = 1; });
-  Json summary;
-  GPTC_CHECK(trainAll(options, *trainer, log, summary));
+  GPTC_TRY(std::optional<double> peak, measurePeak(trainer->program()));
+  GPTC_TRY(std::optional<double> best, bestLoss(output));
+  Steps steps(options, *trainer, log, peak, best);
+  GPTC_CHECK(steps.run());
+  GPTC_TRY(Json summary, steps.summarize());
   if (options.json)
     printJson(summary);
   else if (trainer->step() < options.steps)
-    print(fmt::format("Stopped after {} of {} steps; the same command with "
+    print(fmt::format("Stopped after {} of {}; the same command with "
                       "--resume goes on\n",
-                      trainer->step(), options.steps));
+                      trainer->step(), counted(options.steps, "step")));
   else
-    print(fmt::format("Trained {} steps; the model is in {}\n", trainer->step(),
+    print(fmt::format("Trained {}; the model is in {}\n",
+                      counted(trainer->step(), "step"),
                       statePath(output, trainer->step())));
   return summary;
 }

@@ -25,6 +25,9 @@ struct TrainingRunOptions {
   uint64_t steps = 1000, saveEvery = 100, validateEvery = 100;
   /// Windows or examples of the data for validation, at most.
   uint64_t validateWith = 64;
+  /// An option that says how to validate, where one was given: it is an error
+  /// where there is nothing to validate with.
+  std::string validationOption;
   /// Texts to put into the folder beside the artifact, by name.
   std::map<std::string, std::string> files;
   bool json = false;
