@@ -308,6 +308,47 @@ Tensor selectRow(const Tensor &x, const Tensor &indices, Where where) {
       GraphState::unwrap(x), GraphState::unwrap(indices)));
 }
 
+TopK topK(const Tensor &x, int64_t k, const TopKOptions &options, Where where) {
+  std::vector<Tensor> operands{x};
+  if (options.carried.valid())
+    operands.push_back(options.carried);
+  GraphState *state = GraphState::of(operands, where);
+  if (!state || !state->floating("topK", x, where))
+    return {};
+  Shape shape = x.shape();
+  auto complain = [&](const std::string &what) {
+    x.graph()->report("topK: " + what, where);
+    return TopK();
+  };
+  if (shape.empty() || k < 1 || k > ir::TopKOp::mostK || options.pieces < 1 ||
+      options.pieces > shape.back())
+    return complain(fmt::format(
+        "needs a row, a k of 1 to {} and no more pieces than elements of a "
+        "row, found {}, k {} and {} pieces",
+        ir::TopKOp::mostK, x.type().toString(), k, options.pieces));
+  TensorType index{DataType::I32, shape};
+  if (options.carried.valid() && options.carried.type() != index)
+    return complain(fmt::format("{} takes carried indices {}, found {}",
+                                x.type().toString(), index.toString(),
+                                options.carried.type().toString()));
+  shape.back() = options.pieces * k;
+  TensorType values{x.type().element, shape};
+  if (!state->representable(fmt::format("topK: k {} of {} pieces of {} cannot "
+                                        "make",
+                                        k, options.pieces, x.type().toString()),
+                            values, where))
+    return {};
+  mlir::OpBuilder &builder = state->builder;
+  auto op = ir::TopKOp::create(
+      builder, state->location(), state->lower(values),
+      state->lower({DataType::I32, shape}), GraphState::unwrap(x),
+      options.carried.valid() ? GraphState::unwrap(options.carried)
+                              : mlir::Value(),
+      builder.getI64IntegerAttr(options.pieces), builder.getI64IntegerAttr(k),
+      options.finite ? builder.getUnitAttr() : mlir::UnitAttr());
+  return {state->wrap(op.getValues()), state->wrap(op.getIndices())};
+}
+
 Tensor logLikelihood(const Tensor &logits, const Tensor &targets, Where where) {
   return logLikelihoodAs("logLikelihood", logits, targets, where);
 }

@@ -118,6 +118,20 @@ Tensor selectRow(const Tensor &x, const Tensor &indices,
 Tensor iota(Graph &graph, const Shape &shape, int64_t dimension,
             Where where = Where::current());
 
+struct TopKOptions {
+  int64_t pieces = 1;  ///< That each row is cut into, each giving its own.
+  Tensor carried;      ///< The index of each element; without it, its place.
+  bool finite = false; ///< -inf comes first, as what is no number does.
+};
+struct TopK {
+  Tensor values;  ///< [..., pieces * k], of each piece the largest first.
+  Tensor indices; ///< i32, and -1 where a piece has fewer than k elements.
+};
+/// The k largest elements along the last dimension, at most 256; of equal ones
+/// the first. What is no number comes before all numbers.
+TopK topK(const Tensor &x, int64_t k, const TopKOptions &options = {},
+          Where where = Where::current());
+
 /// log softmax(logits)[target]; 0 where the target is negative.
 Tensor logLikelihood(const Tensor &logits, const Tensor &targets,
                      Where where = Where::current());

@@ -14,6 +14,8 @@ uint64_t ScatterAddOp::getFlops() {
   return getRows().getType().getNumElements();
 }
 
+uint64_t TopKOp::getFlops() { return getX().getType().getNumElements(); }
+
 mlir::LogicalResult GatherOp::verify() {
   auto table = getTable().getType();
   if (table.getRank() != 2)
@@ -79,6 +81,28 @@ mlir::LogicalResult ScatterAddOp::verify() {
       result.getElementType() != rows.getElementType())
     return emitOpError() << "(scatter_add_c2) has the result " << result
                          << " for rows " << rows;
+  return mlir::success();
+}
+
+mlir::LogicalResult TopKOp::verify() {
+  auto x = getX().getType();
+  if (x.getRank() == 0 || getCount() < 1 || getCount() > mostK ||
+      getPieceCount() < 1 || getPieceCount() > getRowLength())
+    return emitOpError() << "(top_k_c1) cannot take " << getCount()
+                         << " of each of " << getPieceCount() << " pieces of "
+                         << x;
+  if (getCarried() && getCarried().getType().getShape() != x.getShape())
+    return emitOpError() << "(top_k_c2) has carried indices "
+                         << getCarried().getType() << " for " << x;
+  llvm::SmallVector<int64_t> shape(x.getShape());
+  shape.back() = getPieceCount() * getCount();
+  auto values = RankedTensorType::get(shape, x.getElementType());
+  auto indices = values.clone(mlir::IntegerType::get(getContext(), 32));
+  if (getValues().getType() != values || getIndices().getType() != indices)
+    return emitOpError() << "(top_k_c3) has the results "
+                         << getValues().getType() << " and "
+                         << getIndices().getType() << ", expected " << values
+                         << " and " << indices;
   return mlir::success();
 }
 

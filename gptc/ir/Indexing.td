@@ -109,4 +109,57 @@ def Gptc_IotaOp : Gptc_PureOp<"iota"> {
   let hasVerifier = 1;
 }
 
+def Gptc_TopKOp : Gptc_PureOp<"top_k"> {
+  let summary = "The k largest elements of each piece of each row, and where they are.";
+  let description = [{
+    `x` is [..., N]. Each row is cut into `pieces` of ceil(N / pieces) elements,
+    of which the last ones may have fewer, or none. Of each piece the k largest
+    stand side by side in `values` [..., pieces * k], the largest first, and of
+    equal ones the first in the row first; `indices` says where in the row they
+    are. With `carried` an element's index is the one that it brings along, and
+    an element whose index is negative counts as none. So a second top_k, over
+    what the first one found in the pieces, finds those of the whole row. Where
+    a piece has fewer than k elements, -inf and the index -1 follow them.
+
+    What is no number comes before all numbers: it is never passed over. With
+    `finite`, so does -inf, so that whoever looks at the first of `values` alone
+    knows whether all elements are finite. There is no gradient: what is chosen
+    jumps, and gathering with the indices gives the values one.
+
+    Constraints:
+    - (top_k_c1) `x` has a dimension, k is 1 to 256, and there are 1 to N pieces.
+    - (top_k_c2) `carried` has the shape of `x`.
+    - (top_k_c3) `values` is [..., pieces * k] with the element type of `x`, and
+      `indices` the same in i32.
+
+    Examples:
+    ```mlir
+    %v, %i = gptc.top_k %x pieces 4 k 2 : tensor<1x11xf32> -> tensor<1x8xf32>, tensor<1x8xi32>
+    %w, %j = gptc.top_k %v carried %i pieces 1 k 2 : tensor<1x8xf32>, tensor<1x8xi32> -> tensor<1x2xf32>, tensor<1x2xi32>
+    ```
+  }];
+  let arguments = (ins Gptc_FloatTensor:$x, Optional<Gptc_IndexTensor>:$carried,
+                       I64Attr:$pieces, I64Attr:$k, UnitAttr:$finite);
+  let results = (outs Gptc_FloatTensor:$values, Gptc_IndexTensor:$indices);
+  let assemblyFormat = [{
+    $x (`carried` $carried^)? `pieces` $pieces `k` $k (`finite` $finite^)? attr-dict
+    `:` type($x) (`,` type($carried)^)? `->` type($values) `,` type($indices)
+  }];
+  let extraClassDeclaration = [{
+    /// The most that k may be.
+    static constexpr int64_t mostK = 256;
+    int64_t getRowLength() { return getX().getType().getShape().back(); }
+    int64_t getRows() {
+      return getX().getType().getNumElements() / getRowLength();
+    }
+    /// Elements of a piece that is whole.
+    int64_t getPieceLength() {
+      return (getRowLength() + getPieceCount() - 1) / getPieceCount();
+    }
+    int64_t getPieceCount() { return int64_t(getPieces()); }
+    int64_t getCount() { return int64_t(getK()); }
+  }];
+  let hasVerifier = 1;
+}
+
 #endif // GPTC_IR_INDEXING_TD

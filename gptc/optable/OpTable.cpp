@@ -21,6 +21,7 @@ const std::vector<OpCase> &opTable() {
     addIndexingCases(made);
     addVariableCases(made);
     addRandomCases(made);
+    addTopKCases(made);
     return made;
   }();
   return table;

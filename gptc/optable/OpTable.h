@@ -142,6 +142,7 @@ void addAttentionCases(std::vector<OpCase> &table);
 void addIndexingCases(std::vector<OpCase> &table);
 void addVariableCases(std::vector<OpCase> &table);
 void addRandomCases(std::vector<OpCase> &table);
+void addTopKCases(std::vector<OpCase> &table);
 
 inline constexpr DataType floatTypes[] = {DataType::F32, DataType::BF16,
                                           DataType::F16, DataType::F64};

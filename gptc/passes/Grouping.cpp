@@ -310,6 +310,8 @@ void Grouping::place(Operation *op) {
     return;
   } else if (llvm::isa<ir::ScatterAddOp, ir::ConcatOp>(op)) {
     create(Family::Gather, op, 0, 0);
+  } else if (llvm::isa<ir::TopKOp>(op)) {
+    create(Family::Rowwise, op, 0, 0);
   } else if (llvm::isa<ir::GatherOp, ir::SelectRowOp>(op)) {
     RowSpace space = rowSpaceOf(op);
     create(Family::Gather, op, space.rows, space.columns);

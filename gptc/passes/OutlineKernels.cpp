@@ -102,7 +102,8 @@ void findSharing(ir::KernelOp kernel) {
                     [&](Value value) {
                       return value.getType() == values[0].getType();
                     }) &&
-       llvm::none_of(body, llvm::IsaPred<ir::ReduceOp, ir::LogLikelihoodOp>));
+       llvm::none_of(
+           body, llvm::IsaPred<ir::ReduceOp, ir::LogLikelihoodOp, ir::TopKOp>));
   if (together && tied.empty())
     for (mlir::BlockArgument input : body.getArguments())
       if (input.getType() == values[0].getType() &&

@@ -269,6 +269,17 @@ const std::vector<Mistake> &mistakes() {
          dropout(x, 0.1, graph.scalarArgument("seed", DataType::F32));
        },
        "dropout: the seed of dropout is a scalar of i32"},
+      {"TopKOfTooMany",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { topK(x, 257); }),
+       "topK: needs a row, a k of 1 to 256 and no more pieces than elements of "
+       "a row, found f32[2, 3], k 257 and 1 pieces"},
+      {"TopKOfTooManyPieces",
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { topK(x, 1, {4}); }),
+       "topK: needs a row, a k of 1 to 256 and no more pieces than elements of "
+       "a row, found f32[2, 3], k 1 and 4 pieces"},
+      {"TopKCarried",
+       with(f32({2, 3}), i32({3}), [](auto x, auto y) { topK(x, 1, {1, y}); }),
+       "topK: f32[2, 3] takes carried indices i32[2, 3], found i32[3]"},
       {"LogLikelihoodTargets",
        with(f32({2, 3, 7}), i32({2}),
             [](auto x, auto y) { logLikelihood(x, y); }),
@@ -442,6 +453,9 @@ const std::vector<Mistake> &mistakes() {
       {"SelectRowOfIntegers",
        with(i32({1, 2, 3}), i32({2}), [](auto x, auto y) { selectRow(x, y); }),
        "selectRow: needs a floating point tensor, found i32[1, 2, 3]; cast it"},
+      {"TopKOfIntegers",
+       with(i32({2, 3}), i32({2}), [](auto x, auto) { topK(x, 1); }),
+       "topK: needs a floating point tensor, found i32[2, 3]; cast it"},
       {"LogLikelihoodOfIntegers",
        with(i32({2, 3}), i32({2}), [](auto x, auto y) { logLikelihood(x, y); }),
        "logLikelihood: needs a floating point tensor, found i32[2, 3]; cast "

@@ -77,3 +77,43 @@ func.func @scatter_add_c2(%rows: tensor<3x5xf32>, %i: tensor<3xi32>) {
   %0 = gptc.scatter_add %rows, %i : tensor<3x5xf32>, tensor<3xi32> -> tensor<7x6xf32>
   return
 }
+
+// -----
+
+func.func @top_k_c1_scalar(%x: tensor<f32>) {
+  // expected-error @+1 {{(top_k_c1) cannot take 1 of each of 1 pieces of 'tensor<f32>'}}
+  %0:2 = gptc.top_k %x pieces 1 k 1 : tensor<f32> -> tensor<f32>, tensor<i32>
+  return
+}
+
+// -----
+
+func.func @top_k_c1_k(%x: tensor<2x300xf32>) {
+  // expected-error @+1 {{(top_k_c1) cannot take 257 of each of 1 pieces of 'tensor<2x300xf32>'}}
+  %0:2 = gptc.top_k %x pieces 1 k 257 : tensor<2x300xf32> -> tensor<2x257xf32>, tensor<2x257xi32>
+  return
+}
+
+// -----
+
+func.func @top_k_c1_pieces(%x: tensor<2x3xf32>) {
+  // expected-error @+1 {{(top_k_c1) cannot take 1 of each of 4 pieces of 'tensor<2x3xf32>'}}
+  %0:2 = gptc.top_k %x pieces 4 k 1 : tensor<2x3xf32> -> tensor<2x4xf32>, tensor<2x4xi32>
+  return
+}
+
+// -----
+
+func.func @top_k_c2(%x: tensor<2x3xf32>, %i: tensor<3xi32>) {
+  // expected-error @+1 {{(top_k_c2) has carried indices 'tensor<3xi32>' for 'tensor<2x3xf32>'}}
+  %0:2 = gptc.top_k %x carried %i pieces 1 k 2 : tensor<2x3xf32>, tensor<3xi32> -> tensor<2x2xf32>, tensor<2x2xi32>
+  return
+}
+
+// -----
+
+func.func @top_k_c3(%x: tensor<2x3xf32>) {
+  // expected-error @+1 {{(top_k_c3) has the results 'tensor<2x2xf32>' and 'tensor<2x4xi32>', expected 'tensor<2x4xf32>' and 'tensor<2x4xi32>'}}
+  %0:2 = gptc.top_k %x pieces 2 k 2 : tensor<2x3xf32> -> tensor<2x2xf32>, tensor<2x4xi32>
+  return
+}

@@ -423,3 +423,20 @@ func.func @buffers(%a: tensor<4x8xf32>, %b: tensor<4x8xf32>, %c: tensor<4x8xf32>
   %3 = arith.addf %2, %e : tensor<4x8xf32>
   return %3 : tensor<4x8xf32>
 }
+
+// What is chosen from a product's rows is a kernel of its own, and what is made
+// of it another.
+// CHECK-LABEL: func.func @top_k
+// FEW-LABEL: func.func @top_k
+// CHECK: %[[P:.*]] = gptc.group contraction
+// CHECK: gptc.group rowwise ({{.*}} = %[[P]] :
+// CHECK-NEXT: gptc.top_k
+// CHECK-NEXT: gptc.yield
+// CHECK: gptc.group rowwise
+// CHECK-NEXT: arith.negf
+func.func @top_k(%x: tensor<2x4xf32>, %w: tensor<4x9xf32>) -> (tensor<2x9xf32>, tensor<2x3xf32>, tensor<2x3xi32>) {
+  %0 = gptc.matmul %x, %w : tensor<2x4xf32>, tensor<4x9xf32> -> tensor<2x9xf32>
+  %v, %i = gptc.top_k %0 pieces 1 k 3 : tensor<2x9xf32> -> tensor<2x3xf32>, tensor<2x3xi32>
+  %1 = arith.negf %v : tensor<2x3xf32>
+  return %0, %1, %i : tensor<2x9xf32>, tensor<2x3xf32>, tensor<2x3xi32>
+}

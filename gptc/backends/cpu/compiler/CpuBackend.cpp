@@ -20,6 +20,10 @@ void emitBody(Emitter &emitter) {
         return emitAttentionBackward(emitter, backward);
     return emitAttention(emitter);
   case ir::Family::Rowwise:
+    for (mlir::Operation &op : body)
+      if (auto topK = llvm::dyn_cast<ir::TopKOp>(op))
+        return emitTopK(emitter, topK);
+    return emitRowwise(emitter);
   case ir::Family::Columnwise:
     return emitRowwise(emitter);
   case ir::Family::Gather:

@@ -13,6 +13,7 @@ void emitRowwise(Emitter &emitter);
 void emitCacheAppend(Emitter &emitter, ir::CacheAppendOp append);
 void emitScatterAdd(Emitter &emitter, ir::ScatterAddOp scatter);
 void emitConcat(Emitter &emitter, ir::ConcatOp concat);
+void emitTopK(Emitter &emitter, ir::TopKOp topK);
 /// All of a contraction, or what surrounds its product where that is left to
 /// oneDNN: before the product for a tile, after it for one panel of it.
 enum class ContractionPart { Whole, Before, After };

@@ -3,6 +3,8 @@
 #include "gptc/backends/reference/compiler/Operations.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace gptc::reference {
 
@@ -62,6 +64,56 @@ HostTensor evaluate(ir::IotaOp op, Operands) {
     at(result, index) = double(index[op.getDimension()]);
   });
   return result;
+}
+
+namespace {
+
+constexpr double lowest = -std::numeric_limits<double>::infinity();
+
+/// Where an element comes: 0 before all numbers, 1 among them, 2 after them.
+int classOf(double value, double index, bool finite) {
+  if (index < 0)
+    return 2;
+  return std::isnan(value) || (finite && value == lowest) ? 0 : 1;
+}
+
+} // namespace
+
+std::vector<HostTensor> evaluate(ir::TopKOp op, Operands operands) {
+  HostTensor values = zerosOf(op.getValues().getType());
+  HostTensor indices = zerosOf(op.getIndices().getType());
+  std::fill(values.values.begin(), values.values.end(), lowest);
+  std::fill(indices.values.begin(), indices.values.end(), -1);
+  int64_t length = op.getRowLength(), piece = op.getPieceLength();
+  int64_t pieces = op.getPieceCount(), count = op.getCount();
+  for (int64_t block = 0; block < op.getRows() * pieces; ++block) {
+    int64_t row = block / pieces * length;
+    int64_t begin = std::min(block % pieces * piece, length);
+    int64_t end = std::min(begin + piece, length);
+    std::vector<int64_t> order;
+    for (int64_t i = begin; i < end; ++i)
+      order.push_back(i);
+    auto valueOf = [&](int64_t i) {
+      return operands[0]->values[size_t(row + i)];
+    };
+    auto indexOf = [&](int64_t i) {
+      return op.getCarried() ? operands[1]->values[size_t(row + i)] : double(i);
+    };
+    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+      int first = classOf(valueOf(a), indexOf(a), op.getFinite());
+      int second = classOf(valueOf(b), indexOf(b), op.getFinite());
+      if (first != second)
+        return first < second;
+      bool isEqual = first != 1 || valueOf(a) == valueOf(b);
+      return isEqual ? a < b : valueOf(a) > valueOf(b);
+    });
+    for (int64_t i = 0; i < std::min(count, end - begin); ++i)
+      if (indexOf(order[size_t(i)]) >= 0) {
+        values.values[size_t(block * count + i)] = valueOf(order[size_t(i)]);
+        indices.values[size_t(block * count + i)] = indexOf(order[size_t(i)]);
+      }
+  }
+  return {std::move(values), std::move(indices)};
 }
 
 } // namespace gptc::reference

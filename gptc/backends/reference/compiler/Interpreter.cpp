@@ -97,6 +97,8 @@ Status Run::execute(mlir::Operation *op) {
     results = evaluate(attention, operands);
   else if (auto backward = llvm::dyn_cast<ir::AttentionBackwardOp>(op))
     results = evaluate(backward, operands);
+  else if (auto topK = llvm::dyn_cast<ir::TopKOp>(op))
+    results = evaluate(topK, operands);
   if (!results.empty()) {
     if (onResult)
       onResult(op, results[0]);

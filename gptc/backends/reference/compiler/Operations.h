@@ -43,6 +43,8 @@ HostTensor evaluate(ir::ScatterAddOp op, Operands operands);
 HostTensor evaluate(ir::SelectRowOp op, Operands operands);
 HostTensor evaluate(ir::CacheAppendOp op, Operands operands);
 HostTensor evaluate(ir::IotaOp op, Operands operands);
+/// Values and indices.
+std::vector<HostTensor> evaluate(ir::TopKOp op, Operands operands);
 HostTensor evaluate(ir::KeepMaskOp op, Operands operands);
 
 /// The mask's element at an index in row-major order.

@@ -14,6 +14,7 @@ void emitColumnwise(Emitter &emitter);
 void emitCacheAppend(Emitter &emitter, ir::CacheAppendOp append);
 void emitScatterAdd(Emitter &emitter, ir::ScatterAddOp scatter);
 void emitConcat(Emitter &emitter, ir::ConcatOp concat);
+void emitTopK(Emitter &emitter, ir::TopKOp topK);
 void emitContraction(Emitter &emitter);
 void emitAttention(Emitter &emitter, ir::AttentionOp op);
 void emitAttentionBackward(Emitter &emitter, ir::AttentionBackwardOp op);

@@ -27,6 +27,9 @@ void emitBody(Emitter &emitter) {
     emitter.failure = "no attention";
     return;
   case ir::Family::Rowwise:
+    for (mlir::Operation &op : body)
+      if (auto topK = llvm::dyn_cast<ir::TopKOp>(op))
+        return emitTopK(emitter, topK);
     return emitRowwise(emitter);
   case ir::Family::Columnwise:
     return emitColumnwise(emitter);
