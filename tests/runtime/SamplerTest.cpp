@@ -168,6 +168,125 @@ TEST(Sampler, EqualSeedsDrawEqualTokens) {
   EXPECT_NE(draw(0), draw(0x9e3779b97f4a7c15));
 }
 
+/// The `count` largest logits, as a backend gives them.
+struct Chosen {
+  std::vector<float> logits;
+  std::vector<int32_t> ids;
+  operator Candidates() const { return {logits, ids}; }
+};
+Chosen choose(const std::vector<float> &logits, size_t count) {
+  std::vector<int32_t> order(logits.size());
+  for (size_t i = 0; i < order.size(); ++i)
+    order[i] = int32_t(i);
+  std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    auto rank = [&](int32_t id) {
+      float x = logits[size_t(id)];
+      return std::isnan(x) || x == -infinity ? infinity : x;
+    };
+    return rank(a) != rank(b) ? rank(a) > rank(b) : a < b;
+  });
+  Chosen chosen;
+  for (size_t i = 0; i < count; ++i) {
+    chosen.ids.push_back(i < order.size() ? order[i] : -1);
+    chosen.logits.push_back(i < order.size() ? logits[size_t(order[i])]
+                                             : -infinity);
+  }
+  return chosen;
+}
+
+/// Logits of -125 to 125 on so many levels: on few of them many are equal.
+std::vector<float> logitsOn(int levels, size_t vocabulary, uint32_t seed) {
+  std::vector<float> logits;
+  for (uint32_t state = seed * 2654435761U + 1; logits.size() < vocabulary;) {
+    state = state * 1664525 + 1013904223;
+    logits.push_back(250 * float(int(state >> 8) % levels) / float(levels) -
+                     125);
+  }
+  return logits;
+}
+
+TEST(Sampler, CandidatesDrawWhatAllLogitsDraw) {
+  constexpr size_t vocabulary = 3001, count = 64;
+  constexpr int many = 1 << 22;
+  std::vector<SamplingOptions> cases;
+  for (float penalty : {1.F, 1.3F, 3.F, 0.8F})
+    for (uint32_t k : {0, 1, 2, 40, 63, 64, 100})
+      for (float topP : {1.F, 0.7F})
+        cases.push_back({.temperature = k == 0 && topP == 1 ? 0.F : 0.9F,
+                         .topK = k,
+                         .topP = topP,
+                         .repetitionPenalty = penalty});
+  size_t decided = 0, asked = 0;
+  for (SamplingOptions options : cases)
+    for (uint32_t seed = 0; seed < 8; ++seed) {
+      options.seed = seed;
+      Sampler all(options, vocabulary), few(options, vocabulary);
+      std::vector<int32_t> history{5, 5, 2999, -1, 70000};
+      for (uint32_t step = 0; step < 12; ++step) {
+        bool ties = step % 3 == 0;
+        auto logits = logitsOn(ties ? 40 : many, vocabulary, 100 * seed + step);
+        // What has been said is likely again.
+        for (size_t i = 0; i < history.size(); ++i)
+          if (history[i] >= 0 && size_t(history[i]) < vocabulary)
+            logits[size_t(history[i])] = 130 + float(i);
+        int32_t expected = all.sample(logits, history);
+        auto found = few.sample(choose(logits, count), history);
+        decided += found.has_value();
+        auto needed = few.candidatesFor(history);
+        // As many as are asked for do, unless they are equal.
+        if (needed && *needed <= count && !ties) {
+          ++asked;
+          EXPECT_TRUE(found) << options.topK << ", step " << step;
+        }
+        // The state of a sampler that could not decide is as it was.
+        EXPECT_EQ(found ? *found : few.sample(logits, history), expected)
+            << options.topK << " of penalty " << options.repetitionPenalty
+            << ", seed " << seed << ", step " << step;
+        history.push_back(expected);
+      }
+    }
+  EXPECT_GT(asked, 1000U);
+  EXPECT_GT(decided, asked);
+}
+
+TEST(Sampler, CandidatesDoNotDecideWhatTheyMayHide) {
+  std::vector<float> logits = logitsOn(1 << 22, 500, 1);
+  Sampler greedy({}, 500);
+  EXPECT_TRUE(greedy.sample(choose(logits, 8), {}));
+  EXPECT_FALSE(greedy.sample(Candidates(), {}));
+  // All are equal: others may be as well.
+  EXPECT_FALSE(greedy.sample(choose(std::vector<float>(500, 1.F), 8), {}));
+  // The largest were seen, and come behind others that are not there.
+  Sampler penalizing({.repetitionPenalty = 100}, 500);
+  Chosen chosen = choose(logits, 8);
+  EXPECT_FALSE(penalizing.sample(chosen, chosen.ids));
+  // Fewer than top-k keeps, or fewer than there are.
+  Sampler drawing({.temperature = 1, .topK = 9}, 500);
+  EXPECT_FALSE(drawing.sample(chosen, {}));
+  EXPECT_FALSE(greedy.sample(choose({3, 2, 1}, 8), {}));
+  for (float odd : {nan, infinity, -infinity}) {
+    logits[123] = odd;
+    EXPECT_FALSE(greedy.sample(choose(logits, 8), {})) << odd;
+  }
+}
+
+TEST(Sampler, SaysHowManyCandidatesDecide) {
+  std::vector<int32_t> history{3, 3, 4, -1, 99};
+  using Count = std::optional<size_t>;
+  auto needed = [&](const SamplingOptions &options) {
+    return Sampler(options, 50).candidatesFor(history);
+  };
+  EXPECT_EQ(needed({}), Count(2));
+  EXPECT_EQ(needed({.temperature = 1, .topK = 40}), Count(41));
+  EXPECT_EQ(needed({.repetitionPenalty = 1.5F}), Count(4));
+  EXPECT_EQ(needed({.temperature = 1, .topK = 5, .repetitionPenalty = 1.5F}),
+            Count(8));
+  EXPECT_EQ(needed({.temperature = 1}), Count());
+  EXPECT_EQ(needed({.temperature = 1, .topK = 50}), Count());
+  EXPECT_EQ(needed({.temperature = 1, .topP = 0.5F}), Count());
+  EXPECT_EQ(needed({.repetitionPenalty = 0.5F}), Count());
+}
+
 TEST(Sampler, DrawsTheSameOnEveryMachine) {
   std::vector<float> logits(64);
   for (size_t i = 0; i < logits.size(); ++i)

@@ -151,8 +151,8 @@ Sampler::Sampler(const SamplingOptions &options, size_t vocabulary)
   uint64_t state = options.seed;
   random_ = nextRandom(state);
   bool draws = options.temperature > 0;
-  if (options.repetitionPenalty != 1) {
-    penalized_.resize(vocabulary);
+  if (penalizes()) {
+    seen_.resize(vocabulary);
     scores_.resize(vocabulary);
   }
   if (draws) {
@@ -160,6 +160,7 @@ Sampler::Sampler(const SamplingOptions &options, size_t vocabulary)
     if (options.topK > 0 && options.topK < vocabulary) {
       values_.resize(options.topK);
       ids_.resize(vocabulary);
+      kept_.resize(vocabulary);
     }
     if (options.topP < 1)
       order_.resize(vocabulary);
@@ -169,9 +170,10 @@ Sampler::Sampler(const SamplingOptions &options, size_t vocabulary)
 int32_t Sampler::sample(std::span<const float> logits,
                         std::span<const int32_t> history) {
   std::span<const float> scores = logits;
-  if (options_.repetitionPenalty != 1) {
+  if (penalizes()) {
     std::copy(logits.begin(), logits.end(), scores_.begin());
-    penalize(history);
+    forEachSeen(history,
+                [&](size_t id) { scores_[id] = penalized(scores_[id]); });
     scores = scores_;
   }
   if (options_.temperature == 0)
@@ -180,19 +182,89 @@ int32_t Sampler::sample(std::span<const float> logits,
   float largest = largestOf(scores);
   if (largest == lowest)
     return 0;
-  size_t count = scores.size();
-  if (!ids_.empty()) {
-    float below = std::nextafter(thresholdOfTopK(scores), lowest);
-    count = 0;
-    forEachAbove(scores, below,
-                 [&](size_t id) { ids_[count++] = uint32_t(id); });
+  if (ids_.empty())
+    return draw(scores, {}, largest);
+  float below = std::nextafter(thresholdOfTopK(scores), lowest);
+  size_t count = 0;
+  forEachAbove(scores, below, [&](size_t id) {
+    ids_[count] = uint32_t(id);
+    kept_[count++] = scores[id];
+  });
+  return draw(std::span(kept_).first(count), std::span(ids_).first(count),
+              largest);
+}
+
+std::optional<size_t> Sampler::candidatesFor(std::span<const int32_t> history) {
+  bool isGreedy = options_.temperature == 0;
+  if ((!isGreedy && ids_.empty()) || options_.repetitionPenalty < 1)
+    return std::nullopt;
+  size_t seen = 0;
+  if (penalizes())
+    forEachSeen(history, [&](size_t) { ++seen; });
+  // All that is chosen, pushed down or not, and one that is less likely.
+  return (isGreedy ? 1 : options_.topK) + seen + 1;
+}
+
+std::optional<int32_t> Sampler::sample(const Candidates &candidates,
+                                       std::span<const int32_t> history) {
+  size_t count = candidates.ids.size();
+  bool isGreedy = options_.temperature == 0;
+  // A penalty below 1 makes more likely what is not among the candidates.
+  if (count == 0 || count > mostCandidates ||
+      (!isGreedy && (ids_.empty() || options_.topK > count)) ||
+      options_.repetitionPenalty < 1)
+    return std::nullopt;
+  std::array<uint32_t, mostCandidates> places;
+  std::iota(places.begin(), places.begin() + ptrdiff_t(count), 0);
+  std::sort(places.begin(), places.begin() + ptrdiff_t(count),
+            [&](uint32_t a, uint32_t b) {
+              return candidates.ids[a] < candidates.ids[b];
+            });
+  if (candidates.ids[places[0]] < 0)
+    return std::nullopt;
+  std::array<float, mostCandidates> buffer;
+  std::array<uint32_t, mostCandidates> ids;
+  for (size_t i = 0; i < count; ++i) {
+    buffer[i] = candidates.logits[places[i]];
+    ids[i] = uint32_t(candidates.ids[places[i]]);
+    if (!std::isfinite(buffer[i]))
+      return std::nullopt;
   }
+  std::span<float> scores = std::span(buffer).first(count);
+  if (penalizes())
+    forEachSeen(history, [&](size_t id) {
+      auto *at = std::lower_bound(ids.begin(), ids.begin() + count, id);
+      if (at != ids.begin() + count && *at == id)
+        scores[size_t(at - ids.begin())] =
+            penalized(scores[size_t(at - ids.begin())]);
+    });
+  // No other token is more likely than the last candidate.
+  float least = candidates.logits.back();
+  float largest = largestOf(scores);
+  float threshold = isGreedy ? largest : thresholdOfTopK(scores);
+  if (!(threshold > least))
+    return std::nullopt;
+  if (isGreedy)
+    return int32_t(ids[size_t(greedy(scores))]);
+  size_t kept = 0;
+  for (size_t i = 0; i < count; ++i)
+    if (scores[i] >= threshold) {
+      scores[kept] = scores[i];
+      ids[kept++] = ids[i];
+    }
+  return draw(scores.first(kept), std::span(ids).first(kept), largest);
+}
+
+/// Draws one of some scores, of which the largest is known; their ids are their
+/// places where none are given.
+int32_t Sampler::draw(std::span<const float> scores,
+                      std::span<const uint32_t> ids, float largest) {
+  size_t count = scores.size();
   for (size_t i = 0; i < count; i += lanes) {
     size_t here = std::min(lanes, count - i);
     std::array<float, lanes> block;
     block.fill(lowest);
-    for (size_t j = 0; j < here; ++j)
-      block[j] = scores[ids_.empty() ? i + j : ids_[i + j]];
+    std::copy_n(scores.begin() + ptrdiff_t(i), here, block.begin());
     std::copy_n(weigh(block, largest, options_.temperature).begin(), here,
                 weights_.begin() + ptrdiff_t(i));
   }
@@ -207,27 +279,30 @@ int32_t Sampler::sample(std::span<const float> logits,
   }
   auto drawn = uint64_t(
       static_cast<unsigned __int128>(nextRandom(random_)) * total >> 64);
-  size_t candidate = 0;
-  while (drawn >= weights[candidate])
-    drawn -= weights[candidate++];
-  return int32_t(ids_.empty() ? candidate : ids_[candidate]);
+  size_t place = 0;
+  while (drawn >= weights[place])
+    drawn -= weights[place++];
+  return int32_t(ids.empty() ? place : ids[place]);
 }
 
-void Sampler::penalize(std::span<const int32_t> history) {
+float Sampler::penalized(float score) const {
+  return score < 0 ? score * options_.repetitionPenalty
+                   : score / options_.repetitionPenalty;
+}
+
+template <typename Visit>
+void Sampler::forEachSeen(std::span<const int32_t> history, Visit visit) {
   auto inside = [&](int32_t id) {
-    return id >= 0 && size_t(id) < scores_.size();
+    return id >= 0 && size_t(id) < seen_.size();
   };
-  for (int32_t id : history) {
-    if (!inside(id) || penalized_[size_t(id)] != 0)
-      continue;
-    penalized_[size_t(id)] = 1;
-    float &score = scores_[size_t(id)];
-    score = score < 0 ? score * options_.repetitionPenalty
-                      : score / options_.repetitionPenalty;
-  }
+  for (int32_t id : history)
+    if (inside(id) && seen_[size_t(id)] == 0) {
+      seen_[size_t(id)] = 1;
+      visit(size_t(id));
+    }
   for (int32_t id : history)
     if (inside(id))
-      penalized_[size_t(id)] = 0;
+      seen_[size_t(id)] = 0;
 }
 
 /// The smallest score that top-k keeps; -inf where there are fewer than k.

@@ -4,9 +4,9 @@
 #define GPTC_RUNTIME_TEXT_SAMPLER_H
 
 #include "gptc/runtime/base/Error.h"
+#include "gptc/runtime/text/Candidates.h"
 
-#include <cstdint>
-#include <span>
+#include <optional>
 #include <vector>
 
 namespace gptc {
@@ -48,24 +48,45 @@ public:
   int32_t sample(std::span<const float> logits,
                  std::span<const int32_t> history);
 
+  /// How many candidates decide at most which token follows the history, unless
+  /// logits are equal; nothing where it takes all logits.
+  std::optional<size_t> candidatesFor(std::span<const int32_t> history);
+  /// What sample() of all logits would return, where the candidates decide it;
+  /// else nothing, as if it had not been called. They do not where not all are
+  /// finite, which the logits then show.
+  std::optional<int32_t> sample(const Candidates &candidates,
+                                std::span<const int32_t> history);
+
+  /// With more candidates none is looked at.
+  static constexpr size_t mostCandidates = 256;
+
 private:
-  void penalize(std::span<const int32_t> history);
+  bool penalizes() const { return options_.repetitionPenalty != 1; }
+  /// Calls `visit` with each token of the history that the vocabulary has,
+  /// once.
+  template <typename Visit>
+  void forEachSeen(std::span<const int32_t> history, Visit visit);
+  float penalized(float score) const;
   float thresholdOfTopK(std::span<const float> scores);
+  int32_t draw(std::span<const float> scores, std::span<const uint32_t> ids,
+               float largest);
   void keepTopP(std::span<uint64_t> weights, uint64_t total);
 
   SamplingOptions options_;
   uint64_t random_;
   /// Logits after the penalty, [vocabulary].
   std::vector<float> scores_;
-  /// Of each candidate, ids upwards: relative probability in units of 2^-40 of
-  /// the largest, and its id where top-k chose them, [vocabulary].
+  /// Of each token that may be drawn, ids upwards: relative probability in
+  /// units of 2^-40 of the largest, and, where top-k chose them, id and score,
+  /// [vocabulary].
   std::vector<uint64_t> weights_;
   std::vector<uint32_t> ids_;
+  std::vector<float> kept_;
   /// The largest scores, [k], and candidates being selected from, [vocabulary].
   std::vector<float> values_;
   std::vector<uint32_t> order_;
-  /// Whether the penalty was applied; all zero between calls, [vocabulary].
-  std::vector<uint8_t> penalized_;
+  /// Whether the history has the token; all zero between calls, [vocabulary].
+  std::vector<uint8_t> seen_;
 };
 
 } // namespace gptc
