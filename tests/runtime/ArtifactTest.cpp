@@ -299,6 +299,14 @@ ImplementationT &implementation(ManifestT &m) {
 }
 ProductT &product(ManifestT &m) { return *implementation(m).product; }
 
+/// A result that the target gives beside the entry's.
+void addResult(ManifestT &m, const std::string &name) {
+  auto result = std::make_unique<ParameterT>();
+  result->name = name;
+  result->shape = {3, 4};
+  program(m).results.push_back(std::move(result));
+}
+
 const std::vector<Damage> &damages() {
   static const std::vector<Damage> list = {
       {"describes no model", [](ManifestT &m) { m.model.reset(); }},
@@ -312,6 +320,23 @@ const std::vector<Damage> &damages() {
        [](ManifestT &m) { m.entries[0]->arguments[0]->scalar = true; }},
       {"element type",
        [](ManifestT &m) { m.entries[0]->results[0]->type = ElementType(99); }},
+      {"its result 'logits' is the entry's as well",
+       [](ManifestT &m) { addResult(m, "logits"); }},
+      {"result 0 has no name", [](ManifestT &m) { addResult(m, ""); }},
+      {"its result 'top' is a scalar",
+       [](ManifestT &m) {
+         addResult(m, "top");
+         program(m).results[0]->scalar = true;
+         program(m).results[0]->shape.clear();
+       }},
+      {"refers to parameter 2 of 2",
+       [](ManifestT &m) {
+         addResult(m, "top");
+         BufferT &buffer = *program(m).buffers.back();
+         buffer.space = BufferSpace::Result;
+         buffer.offset = 0;
+         buffer.index = 2;
+       }},
       {"more than 8", [](ManifestT &m) { m.variables[0]->shape.assign(9, 1); }},
       {"size zero", [](ManifestT &m) { m.variables[0]->shape = {5, 0}; }},
       {"too large",

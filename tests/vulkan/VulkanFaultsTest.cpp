@@ -64,8 +64,8 @@ void intercept(Api &api){
 #undef GPTC_STAND
 }
 
-/// Loads, runs, until commands are recorded anew, takes times, reads and
-/// writes.
+/// Loads, runs, until commands are recorded anew, takes times, reads, also a
+/// result that was left on the device, and writes.
 Status useAll(const std::shared_ptr<const Artifact> &artifact,
               const VulkanOptions &options) {
   GPTC_TRY(auto program, loadVulkanProgram(artifact, options));
@@ -77,6 +77,9 @@ Status useAll(const std::shared_ptr<const Artifact> &artifact,
   GPTC_TRY(auto bytes, program->readVariable(0));
   std::vector<std::byte> copy(bytes.begin(), bytes.end());
   GPTC_CHECK(program->writeVariable(0, copy));
+  program->want(0, {});
+  GPTC_CHECK(program->run(0));
+  GPTC_CHECK(program->bring(0, 0));
   return program->reset();
 }
 

@@ -110,6 +110,26 @@ TEST_P(VulkanProgram, RunsAgainAndAgain) {
     EXPECT_GE(time, 0);
 }
 
+/// Results that nobody wants stay on a device whose memory is its own.
+TEST_P(VulkanProgram, BringsResultsThatWereNotWanted) {
+  SampleProgram sample(1000);
+  auto program = load(sample, options());
+  ASSERT_TRUE(program);
+  setX(*program, 3);
+  program->want(0, {});
+  ASSERT_TRUE(program->run(0));
+  if (GetParam())
+    EXPECT_EQ(program->resultAs<float>(0, 0)[1], 0);
+  ASSERT_TRUE(program->bring(0, 0));
+  checkY(*program, 3, 1);
+  constexpr size_t all[] = {0};
+  program->want(0, all);
+  ASSERT_TRUE(program->run(0));
+  checkY(*program, 3, 2);
+  ASSERT_TRUE(program->bring(0, 0));
+  checkY(*program, 3, 2);
+}
+
 /// Counts what is handed over to a device, which waits on top of what it does.
 struct Handover {
   static inline uint32_t submissions = 0;

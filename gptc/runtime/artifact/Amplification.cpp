@@ -61,6 +61,7 @@ void addParameters(Meter &meter,
 }
 
 void addProgram(Meter &meter, const artifact::Program &program) {
+  addParameters(meter, program.results());
   meter.each(program.buffers(), [](const artifact::Buffer &) {});
   meter.each(program.dispatches(), [&](const artifact::Dispatch &dispatch) {
     meter.add(dispatch.buffers());

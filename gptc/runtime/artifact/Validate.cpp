@@ -45,20 +45,6 @@ private:
   std::unordered_set<std::string> seen_;
 };
 
-Status checkParameters(const std::vector<std::unique_ptr<ParameterT>> &list,
-                       const std::string &entry, const char *kind) {
-  Names names;
-  for (const auto &parameter : list) {
-    GPTC_CHECK(names.add(parameter->name, kind));
-    std::string what =
-        fmt::format("{} '{}' of entry '{}'", kind, parameter->name, entry);
-    GPTC_CHECK(checkTensor(parameter->shape, parameter->type, what));
-    if (parameter->scalar && !parameter->shape.empty())
-      return wrong("{} is a scalar with a shape", what);
-  }
-  return {};
-}
-
 Status checkVariable(const VariableT &variable) {
   std::string what = fmt::format("variable '{}'", variable.name);
   GPTC_CHECK(checkTensor(variable.shape, variable.type, what));
@@ -100,6 +86,21 @@ Status checkModel(const ManifestT &manifest) {
 }
 } // namespace
 
+Status
+gptc::validateParameters(const std::vector<std::unique_ptr<ParameterT>> &list,
+                         const std::string &entry, const char *kind) {
+  Names names;
+  for (const auto &parameter : list) {
+    GPTC_CHECK(names.add(parameter->name, kind));
+    std::string what =
+        fmt::format("{} '{}' of entry '{}'", kind, parameter->name, entry);
+    GPTC_CHECK(checkTensor(parameter->shape, parameter->type, what));
+    if (parameter->scalar && !parameter->shape.empty())
+      return wrong("{} is a scalar with a shape", what);
+  }
+  return {};
+}
+
 Status gptc::validateBlob(const BlobT *blob, const std::string &what,
                           uint64_t manifestEnd, uint64_t fileBytes) {
   if (!blob)
@@ -120,8 +121,8 @@ Status gptc::validateManifest(const ManifestT &manifest, uint64_t manifestEnd,
   Names entries, variables, files, targets;
   for (const auto &entry : manifest.entries) {
     GPTC_CHECK(entries.add(entry->name, "entry"));
-    GPTC_CHECK(checkParameters(entry->arguments, entry->name, "argument"));
-    GPTC_CHECK(checkParameters(entry->results, entry->name, "result"));
+    GPTC_CHECK(validateParameters(entry->arguments, entry->name, "argument"));
+    GPTC_CHECK(validateParameters(entry->results, entry->name, "result"));
   }
   for (const auto &variable : manifest.variables) {
     GPTC_CHECK(variables.add(variable->name, "variable"));

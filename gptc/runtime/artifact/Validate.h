@@ -24,6 +24,11 @@ Status validateTarget(const artifact::ManifestT &manifest,
                       const artifact::TargetT &target, uint64_t manifestEnd,
                       uint64_t fileBytes);
 
+/// Checks the arguments or results, as `kind` says, of an entry.
+Status validateParameters(
+    const std::vector<std::unique_ptr<artifact::ParameterT>> &list,
+    const std::string &entry, const char *kind);
+
 /// Checks that a blob is there, page aligned and inside of the file.
 Status validateBlob(const artifact::BlobT *blob, const std::string &what,
                     uint64_t manifestEnd, uint64_t fileBytes);

@@ -24,6 +24,7 @@ private:
   bool isVulkan() const { return target_.name == "vulkan"; }
   Status checkStorages();
   Status checkProgram(const ProgramT &program);
+  Status checkResults(const ProgramT &program);
   Status checkBuffer(const ProgramT &program, const BufferT &buffer);
   Status checkDispatch(const ProgramT &program, const DispatchT &dispatch);
   Status checkScalar(const EntryT &entry, const ScalarT &scalar);
@@ -128,15 +129,33 @@ Status TargetValidator::checkStorages() {
   return {};
 }
 
+Status TargetValidator::checkResults(const ProgramT &program) {
+  const EntryT &entry = *manifest_.entries[program.entry];
+  GPTC_CHECK(validateParameters(program.results, entry.name, "result"));
+  for (const auto &result : program.results) {
+    if (result->scalar)
+      return wrong("its result '{}' is a scalar", result->name);
+    for (const auto &other : entry.results)
+      if (other->name == result->name)
+        return wrong("its result '{}' is the entry's as well", result->name);
+  }
+  return {};
+}
+
 Status TargetValidator::checkBuffer(const ProgramT &program,
                                     const BufferT &buffer) {
   const EntryT &entry = *manifest_.entries[program.entry];
   uint64_t available = 0;
   auto ofParameter =
-      [&](const std::vector<std::unique_ptr<ParameterT>> &list) -> Status {
-    if (buffer.index >= list.size())
-      return wrong("refers to parameter {} of {}", buffer.index, list.size());
-    available = denseBytes(list[buffer.index]->shape, list[buffer.index]->type);
+      [&](const std::vector<std::unique_ptr<ParameterT>> &list,
+          const std::vector<std::unique_ptr<ParameterT>> &more) -> Status {
+    size_t count = list.size() + more.size();
+    if (buffer.index >= count)
+      return wrong("refers to parameter {} of {}", buffer.index, count);
+    const ParameterT &parameter = buffer.index < list.size()
+                                      ? *list[buffer.index]
+                                      : *more[buffer.index - list.size()];
+    available = denseBytes(parameter.shape, parameter.type);
     return {};
   };
   switch (buffer.space) {
@@ -152,10 +171,10 @@ Status TargetValidator::checkBuffer(const ProgramT &program,
     available = target_.storages[buffer.index]->bytes;
     break;
   case BufferSpace::Argument:
-    GPTC_CHECK(ofParameter(entry.arguments));
+    GPTC_CHECK(ofParameter(entry.arguments, {}));
     break;
   case BufferSpace::Result:
-    GPTC_CHECK(ofParameter(entry.results));
+    GPTC_CHECK(ofParameter(entry.results, program.results));
     break;
   default:
     return wrong("lies in the unknown space {}",
@@ -233,6 +252,7 @@ Status TargetValidator::checkDispatch(const ProgramT &program,
 Status TargetValidator::checkProgram(const ProgramT &program) {
   if (program.arena_bytes > uint64_t(1) << 48)
     return wrong("its arena has {} bytes", program.arena_bytes);
+  GPTC_CHECK(checkResults(program));
   for (size_t i = 0; i < program.buffers.size(); ++i)
     if (auto status = checkBuffer(program, *program.buffers[i]); !status)
       return wrong("buffer {} {}", i, status.error().message());

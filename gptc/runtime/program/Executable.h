@@ -46,6 +46,20 @@ public:
     return {reinterpret_cast<T *>(bytes.data()), bytes.size() / sizeof(T)};
   }
 
+  /// Says which results, by their numbers, runs of an entry are to leave in
+  /// their memory; others hold anything until bring(). At first these are all
+  /// of the artifact's, and not those that the target adds to them
+  /// (ProgramT::results, whose numbers go on).
+  virtual void want(uint32_t entry, std::span<const size_t> results) {
+    (void)entry, (void)results;
+  }
+  /// Brings a result of the latest run of an entry to its memory, if it is not
+  /// there. Nothing else may have run since.
+  virtual Status bring(uint32_t entry, size_t result) {
+    (void)entry, (void)result;
+    return {};
+  }
+
   /// Runs an entry that the target has. `seconds`, if not empty, receives the
   /// time of each dispatch; every dispatch is then waited for.
   virtual Status run(uint32_t entry, std::span<double> seconds = {}) = 0;

@@ -239,7 +239,8 @@ Status Program::loadEntry(const artifact::ProgramT &program) {
     return parameter.scalar ? sizeof(Scalars)
                             : denseBytes(parameter.shape, parameter.type);
   };
-  for (const auto *list : {&description.arguments, &description.results})
+  for (const auto *list :
+       {&description.arguments, &description.results, &program.results})
     for (const auto &parameter : *list)
       bytes += alignedTo64(sizeOfParameter(*parameter));
   GPTC_TRY(entry.memory, Region::create(bytes, "arguments and results"));
@@ -252,6 +253,7 @@ Status Program::loadEntry(const artifact::ProgramT &program) {
   };
   place(description.arguments, entry.arguments);
   place(description.results, entry.results);
+  place(program.results, entry.results);
 
   size_t buffers = 0, scalars = 0;
   uint64_t mostFlops = 0;

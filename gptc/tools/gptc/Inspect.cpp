@@ -150,7 +150,11 @@ std::string placeOf(const ManifestT &manifest, const ProgramT &program,
   case BufferSpace::Argument:
     return "argument " + entry.arguments[buffer.index]->name;
   case BufferSpace::Result:
-    return "result " + entry.results[buffer.index]->name;
+    return "result " +
+           (buffer.index < entry.results.size()
+                ? entry.results[buffer.index]
+                : program.results[buffer.index - entry.results.size()])
+               ->name;
   }
   return "";
 }

@@ -137,7 +137,7 @@ private:
   /// Records copies with a barrier behind them.
   void copy(const std::vector<Copy> &copies) {
     for (const Copy &one : copies) {
-      VkBufferCopy region{0, 0, one.bytes};
+      VkBufferCopy region{one.offset, one.offset, one.bytes};
       api_.vkCmdCopyBuffer(command_, one.from->handle(), one.to->handle(), 1,
                            &region);
     }

@@ -54,10 +54,11 @@ struct Step {
   std::vector<Range> reads, writes;
 };
 
-/// A copy between a buffer of the device and one of the host.
+/// A copy between a buffer of the device and one of the host, from an offset to
+/// the same one.
 struct Copy {
   const Buffer *from = nullptr, *to = nullptr;
-  uint64_t bytes = 0;
+  uint64_t offset = 0, bytes = 0;
 };
 
 /// Steps to record, with what is copied before and after them.

@@ -3,6 +3,7 @@
 #include "gptc/backends/vulkan/runtime/Entry.h"
 
 #include "gptc/backends/vulkan/runtime/Timestamps.h"
+#include "gptc/backends/vulkan/runtime/Transfer.h"
 
 #include <algorithm>
 #include <chrono>
@@ -23,9 +24,10 @@ uint64_t sizeOfParameter(const artifact::ParameterT &parameter) {
 
 using Parameters = std::vector<std::unique_ptr<artifact::ParameterT>>;
 
-/// Offsets of parameters one after the other; returns where the last ends.
-uint64_t layOut(const Parameters &parameters, std::vector<uint64_t> &offsets) {
-  uint64_t at = 0;
+/// Offsets of parameters one after the other, from `at` on; returns where the
+/// last ends.
+uint64_t layOut(const Parameters &parameters, std::vector<uint64_t> &offsets,
+                uint64_t at = 0) {
   for (const auto &parameter : parameters) {
     offsets.push_back(at);
     at += aligned(sizeOfParameter(*parameter));
@@ -47,6 +49,7 @@ uint64_t Entry::bytesOf(const Artifact &artifact,
   const artifact::EntryT &entry = *artifact.manifest().entries[program.entry];
   std::vector<uint64_t> offsets;
   return layOut(entry.arguments, offsets) + layOut(entry.results, offsets) +
+         layOut(program.results, offsets) +
          aligned(scalarsOf(program) * sizeof(Scalars));
 }
 
@@ -73,7 +76,8 @@ Expected<Entry> Entry::create(const EntryContext &context,
   Block &input = entry.input_, &output = entry.output_;
   uint64_t scalars = layOut(description.arguments, input.offsets);
   input.bytes = scalars + aligned(scalarsOf(program) * sizeof(Scalars));
-  output.bytes = layOut(description.results, output.offsets);
+  output.bytes = layOut(program.results, output.offsets,
+                        layOut(description.results, output.offsets));
   GPTC_CHECK(input.allocate(context.device, what));
   GPTC_CHECK(output.allocate(context.device, what));
   if (!output.device.data()) {
@@ -83,9 +87,13 @@ Expected<Entry> Entry::create(const EntryContext &context,
   for (size_t i = 0; i < description.arguments.size(); ++i)
     entry.arguments_.emplace_back(input.data() + input.offsets[i],
                                   sizeOfParameter(*description.arguments[i]));
+  for (const Parameters *list : {&description.results, &program.results})
+    for (const auto &parameter : *list)
+      entry.results_.emplace_back(output.data() +
+                                      output.offsets[entry.results_.size()],
+                                  sizeOfParameter(*parameter));
   for (size_t i = 0; i < description.results.size(); ++i)
-    entry.results_.emplace_back(output.data() + output.offsets[i],
-                                sizeOfParameter(*description.results[i]));
+    entry.wanted_.push_back(i);
   input.offsets.push_back(scalars);
   GPTC_CHECK(entry.addSteps(context));
   return entry;
@@ -183,10 +191,31 @@ Recording Entry::recording(const EntryRunner &with, size_t from, size_t to,
   recording.parts = parts;
   recording.layout = with.pipelines.layout();
   if (from == 0 && input_.host.data())
-    recording.before.push_back({&input_.host, &input_.device, input_.bytes});
+    recording.before.push_back({&input_.host, &input_.device, 0, input_.bytes});
   if (to == steps_.size() && output_.host.data())
-    recording.after.push_back({&output_.device, &output_.host, output_.bytes});
+    for (size_t i : wanted_)
+      recording.after.push_back({&output_.device, &output_.host,
+                                 output_.offsets[i], results_[i].size()});
   return recording;
+}
+
+void Entry::want(std::span<const size_t> results) {
+  if (std::ranges::equal(results, wanted_))
+    return;
+  wanted_.assign(results.begin(), results.end());
+  if (output_.host.data())
+    commands_ = CommandList(); // The next run records them anew.
+}
+
+Status Entry::bring(Transfer &transfer, size_t result) {
+  bool isThere = std::ranges::find(wanted_, result) != wanted_.end();
+  if (isThere || !output_.host.data())
+    return {};
+  std::span<std::byte> to = results_[result];
+  GPTC_TRY(auto bytes,
+           transfer.read(output_.device, output_.offsets[result], to.size()));
+  std::copy(bytes.begin(), bytes.end(), to.begin());
+  return {};
 }
 
 void Entry::patchScalars() {

@@ -30,8 +30,9 @@ struct EntryRunner {
 /// kernels are compiled when it is first run. Commands are recorded anew where
 /// runs show that they are to be handed over in other parts. Where the host
 /// does not share the device's memory, arguments are copied to the device
-/// before the first dispatch and results from it after the last: reading a
-/// result over the bus value by value would take far longer. Movable.
+/// before the first dispatch and results from it after the last, those that
+/// somebody wants: reading a result over the bus value by value would take far
+/// longer. Movable.
 class Entry {
 public:
   static Expected<Entry> create(const EntryContext &context,
@@ -44,6 +45,10 @@ public:
   std::span<std::byte> result(size_t index) const { return results_[index]; }
   /// Rows that the heaviest dispatch computes at once; 0: all.
   uint64_t rowsPerBlock() const { return rowsPerBlock_; }
+
+  /// As Executable says.
+  void want(std::span<const size_t> results);
+  Status bring(Transfer &transfer, size_t result);
 
   Status run(const EntryRunner &with);
   /// The same with the time of each dispatch.
@@ -93,6 +98,7 @@ private:
   const artifact::ProgramT *description_ = nullptr;
   Block input_, output_;
   std::vector<std::span<std::byte>> arguments_, results_;
+  std::vector<size_t> wanted_; ///< Results, upwards.
   std::vector<Patch> patches_;
   std::vector<Step> steps_;
   Pacing pacing_;

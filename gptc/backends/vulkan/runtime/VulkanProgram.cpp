@@ -43,6 +43,12 @@ public:
   std::span<std::byte> result(uint32_t entry, size_t index) override {
     return entries_[entry]->result(index);
   }
+  void want(uint32_t entry, std::span<const size_t> results) override {
+    entries_[entry]->want(results);
+  }
+  Status bring(uint32_t entry, size_t result) override {
+    return entries_[entry]->bring(*transfer_, result);
+  }
   Status run(uint32_t entry, std::span<double> seconds) override {
     return seconds.empty() ? entries_[entry]->run(runner())
                            : entries_[entry]->runTimed(runner(), seconds);
