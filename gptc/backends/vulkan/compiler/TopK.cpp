@@ -3,9 +3,9 @@
 // A workgroup takes a piece of a row, block by block. The greatest of what each
 // invocation has bounds what can be among the k largest: at least k elements
 // are not below the k-th of these, and few more are. Those are put side by side
-// in workgroup memory, where each is told its place by counting who comes before
-// it. All comparisons are of integers, and no two elements are equal in them, so
-// that the result does not depend on who came first.
+// in workgroup memory, where each is told its place by counting who comes
+// before it. All comparisons are of integers, and no two elements are equal in
+// them, so that the result does not depend on who came first.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,8 +38,8 @@ public:
       : e(e), op(op), i32(e.builder.getI32Type()), count(op.getCount()),
         length(op.getRowLength()), piece(op.getPieceLength()) {
     constexpr int64_t mostEach = 16, words = 32 * 1024 / 4;
-    invocations = invocationsFor(
-        std::max(2 * count, ceilDiv(piece, mostEach)), 32, mostInvocations);
+    invocations = invocationsFor(std::max(2 * count, ceilDiv(piece, mostEach)),
+                                 32, mostInvocations);
     // Found elements are at most k times those of an invocation.
     int64_t fits = (words - 3 - 2 * invocations) / (2 * count) - 2;
     each = std::min({mostEach, fits, ceilDiv(piece, invocations)});
@@ -72,9 +72,8 @@ private:
     return arith::OrIOp::create(e.builder, e.loc, a, b);
   }
   Value comesBefore(const Element &a, const Element &b) {
-    return either(
-        e.less(b.order, a.order),
-        e.both(e.equal(a.order, b.order), e.less(a.place, b.place)));
+    return either(e.less(b.order, a.order),
+                  e.both(e.equal(a.order, b.order), e.less(a.place, b.place)));
   }
   /// How many of the first `size` elements of an array come before one.
   Value countBefore(const ElementArray &array, Value size,
@@ -83,9 +82,8 @@ private:
         e.constant(0), size, 1, e.constant(0),
         [&](Value i, mlir::ValueRange carried) {
           Value before = comesBefore(load(array, i), element);
-          return Emitter::Values{
-              e.add(carried[0],
-                    e.select(before, e.constant(1), e.constant(0)))};
+          return Emitter::Values{e.add(
+              carried[0], e.select(before, e.constant(1), e.constant(0)))};
         })[0];
   }
   Coordinates coordinates(Value row, Value place) {
@@ -104,19 +102,18 @@ private:
 Element TopK::elementAt(Evaluator &evaluator, Value row, Value place,
                         Value end) {
   Coordinates at = coordinates(row, place);
-  Value order = ir::buildOrder(e.builder, e.loc,
-                               evaluator.evaluate(op.getX(), at),
-                               op.getFinite());
+  Value order = ir::buildOrder(
+      e.builder, e.loc, evaluator.evaluate(op.getX(), at), op.getFinite());
   Value isThere = e.less(place, end);
   if (op.getCarried())
-    isThere = e.both(isThere,
-                     e.lessEqual(e.constant(0),
-                                 evaluator.evaluate(op.getCarried(), at)));
+    isThere =
+        e.both(isThere, e.lessEqual(e.constant(0),
+                                    evaluator.evaluate(op.getCarried(), at)));
   return {e.select(isThere, order, e.constant(ir::noElement)), place};
 }
 
-/// What this invocation has of a block, and of those kept of earlier ones: these
-/// come first.
+/// What this invocation has of a block, and of those kept of earlier ones:
+/// these come first.
 llvm::SmallVector<Element> TopK::ownElements(Value row, Value begin,
                                              Value end) {
   Evaluator evaluator(e);
@@ -129,10 +126,14 @@ llvm::SmallVector<Element> TopK::ownElements(Value row, Value begin,
     own.push_back({e.select(isKept, one.order, e.constant(ir::noElement)),
                    e.select(isKept, one.place, none)});
   }
-  for (int64_t i = 0; i < each; ++i)
-    own.push_back(elementAt(
-        evaluator, row, e.add(begin, e.add(e.invocation(), i * invocations)),
-        end));
+  // Turned on from step to step: rows put together of sorted parts, as what an
+  // earlier top_k found is, would else leave the greatest to few invocations.
+  int64_t turn = std::max<int64_t>(1, invocations / each);
+  for (int64_t i = 0; i < each; ++i) {
+    Value turned = e.rem(e.add(e.invocation(), i * turn), invocations);
+    own.push_back(elementAt(evaluator, row,
+                            e.add(begin, e.add(turned, i * invocations)), end));
+  }
   return own;
 }
 
@@ -157,13 +158,12 @@ void TopK::takeBlock(Value row, Value begin, Value end) {
   e.barrier();
   Element bound{e.load(shared, e.constant(0)), e.load(shared, e.constant(1))};
   for (const Element &element : own) {
-    Value isFound =
-        either(comesBefore(element, bound), e.equal(element.place, bound.place));
+    Value isFound = either(comesBefore(element, bound),
+                           e.equal(element.place, bound.place));
     e.when(isFound, [&] {
       Value slot = spirv::AtomicIAddOp::create(
           e.builder, e.loc, e.pointerTo(shared, counter),
-          spirv::Scope::Workgroup, spirv::MemorySemantics::None,
-          e.constant(1));
+          spirv::Scope::Workgroup, spirv::MemorySemantics::None, e.constant(1));
       store(element, found, slot);
     });
   }
