@@ -54,6 +54,21 @@ uint64_t bytesRead(mlir::BlockArgument input, uint64_t all) {
   return std::min(rows, all);
 }
 
+/// How many of a function's results its target alone gives.
+size_t addedResults(mlir::func::FuncOp function) {
+  auto count = function->getAttrOfType<mlir::IntegerAttr>(ir::addedResultsAttr);
+  return count ? size_t(count.getInt()) : 0;
+}
+
+/// The arguments of a function that its results are.
+llvm::SmallVector<unsigned> resultsOf(mlir::func::FuncOp function) {
+  llvm::SmallVector<unsigned> found;
+  for (unsigned i = 0; i < function.getNumArguments(); ++i)
+    if (function.getArgAttr(i, ir::resultAttr))
+      found.push_back(i);
+  return found;
+}
+
 /// The position of an entry's argument among its arguments proper, or of a
 /// result among the results, which follow them.
 struct Place {
@@ -200,6 +215,13 @@ ProgramDescriber::describe(uint32_t entry) {
   if (auto bytes =
           function->getAttrOfType<mlir::IntegerAttr>("gptc.arena_bytes"))
     program->arena_bytes = uint64_t(bytes.getInt());
+  llvm::SmallVector<unsigned> results = resultsOf(function);
+  for (unsigned i : llvm::ArrayRef(results).take_back(addedResults(function))) {
+    auto name = function.getArgAttrOfType<mlir::StringAttr>(i, ir::resultAttr);
+    GPTC_TRY(auto parameter,
+             describeParameter(name, function.getArgument(i).getType()));
+    program->results.push_back(std::move(parameter));
+  }
   for (auto launch : function.getBody().front().getOps<ir::LaunchOp>()) {
     GPTC_TRY(auto dispatch, describeLaunch(launch));
     program->dispatches.push_back(std::move(dispatch));
@@ -280,6 +302,7 @@ Expected<artifact::ManifestT> describeModel(mlir::ModuleOp module,
       entry->flops = found->second.flops;
       entry->bytes = found->second.bytes;
     }
+    size_t ownResults = resultsOf(function).size() - addedResults(function);
     for (unsigned i = 0; i < function.getNumArguments(); ++i) {
       auto result =
           function.getArgAttrOfType<mlir::StringAttr>(i, ir::resultAttr);
@@ -287,6 +310,8 @@ Expected<artifact::ManifestT> describeModel(mlir::ModuleOp module,
       if (!result && !name)
         return failure(ErrorCode::InvalidArgument,
                        "argument {} of entry '{}' has no name", i, entry->name);
+      if (result && entry->results.size() == ownResults)
+        continue; // The target's.
       GPTC_TRY(auto parameter,
                describeParameter(result ? result.getValue() : name.getValue(),
                                  function.getArgument(i).getType()));

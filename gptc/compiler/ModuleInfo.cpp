@@ -212,8 +212,24 @@ public:
     else if (entry == "score")
       names(function, Names{"tokens", "targets"}, Names{"log_likelihood"});
   }
+  /// Manifests describe those results apart.
+  void addedResults(mlir::func::FuncOp function) {
+    mlir::Attribute added = function->getAttr(ir::addedResultsAttr);
+    auto count = llvm::dyn_cast_or_null<mlir::IntegerAttr>(added);
+    int64_t results = function.getNumResults();
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      results += function.getArgAttr(i, ir::resultAttr) ? 1 : 0;
+    if (status && added &&
+        (!count || count.getInt() < 0 || count.getInt() > results))
+      status = failure(ErrorCode::InvalidArgument,
+                       "the entry '{}' has {} results, and its attribute {} "
+                       "must say how many of them its target adds",
+                       function.getSymName().str(), results,
+                       ir::addedResultsAttr.str());
+  }
   void entry(mlir::func::FuncOp function) {
     names(function);
+    addedResults(function);
     bool cached = false;
     for (unsigned i = 0; i < function.getNumArguments(); ++i)
       cached = cached || nameOf(function, i) == "positions";

@@ -33,6 +33,9 @@ namespace gptc::ir {
 inline constexpr llvm::StringLiteral nameAttr = "gptc.name";
 inline constexpr llvm::StringLiteral resultAttr = "gptc.result";
 inline constexpr llvm::StringLiteral phaseAttr = "gptc.phase";
+/// Of a function: how many of its results, the last ones, its target gives
+/// beside those that the entry has everywhere; see gptc-select-candidates.
+inline constexpr llvm::StringLiteral addedResultsAttr = "gptc.added_results";
 /// Of a function, what its backward pass computes again, and of an op that it
 /// is of such a backward pass; see gptc-differentiate.
 inline constexpr llvm::StringLiteral recomputeAttr = "gptc.recompute";

@@ -19,6 +19,10 @@ struct FusionCapabilities {
   /// Row programs have at most this many buffers, inputs and outputs together;
   /// 0: any number.
   int64_t mostBuffers = 0;
+  /// Logits come with this many of the largest, where they are many: where
+  /// reading all of them costs the host more than choosing costs the backend;
+  /// 0: never.
+  int64_t candidates = 0;
 };
 
 } // namespace gptc::ir

@@ -63,10 +63,10 @@ Expectation largestOf(const HostTensor &x, const HostTensor *carried, int64_t k,
 
 void addTopK(std::vector<OpCase> &table, const std::string &what, OpInput x,
              int64_t k, int64_t pieces, bool finite = false) {
-  OpCase made{fmt::format("topK/{}{}by{}of{}", what, x.type.toString(), k,
-                          pieces),
-              {std::move(x)},
-              {}};
+  OpCase made{
+      fmt::format("topK/{}{}by{}of{}", what, x.type.toString(), k, pieces),
+      {std::move(x)},
+      {}};
   made.build = [=](Graph &, const std::vector<Tensor> &in) {
     TopK found = topK(in[0], k, {pieces, {}, finite});
     return std::vector<Tensor>{found.values, found.indices};
@@ -101,10 +101,10 @@ void addCarried(std::vector<OpCase> &table, const Shape &shape, int64_t k,
 /// The row's largest from those of its pieces: as if it had not been cut.
 void addTwoSteps(std::vector<OpCase> &table, OpInput x, int64_t k,
                  int64_t pieces) {
-  OpCase made{fmt::format("topK/two_steps{}by{}of{}", x.type.toString(), k,
-                          pieces),
-              {std::move(x)},
-              {}};
+  OpCase made{
+      fmt::format("topK/two_steps{}by{}of{}", x.type.toString(), k, pieces),
+      {std::move(x)},
+      {}};
   made.build = [=](Graph &, const std::vector<Tensor> &in) {
     TopK parts = topK(in[0], k, {pieces, {}, true});
     TopK found = topK(parts.values, k, {1, parts.indices, true});
@@ -122,8 +122,8 @@ void addTwoSteps(std::vector<OpCase> &table, OpInput x, int64_t k,
 
 void addTopKCases(std::vector<OpCase> &table) {
   auto x = [](const Shape &shape, std::vector<double> values = {}) {
-    return OpInput{"x", {DataType::F32, shape}, -2, 2, Source::Argument,
-                   std::move(values)};
+    return OpInput{"x", {DataType::F32, shape}, -2,
+                   2,   Source::Argument,       std::move(values)};
   };
   const std::vector<double> ties{1, 2, -0.0, 2, 0.0, -1, 2};
   const std::vector<double> odd{1,         -infinity, 3, notANumber, infinity,

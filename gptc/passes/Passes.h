@@ -19,7 +19,7 @@ using ir::FusionCapabilities;
 
 /// model -> gradient.
 void buildGradientPipeline(mlir::OpPassManager &manager);
-/// gradient -> fused: precision, layouts, groups.
+/// gradient -> fused: candidates, precision, layouts, groups.
 void buildFusePipeline(mlir::OpPassManager &manager, llvm::StringRef type,
                        const FusionCapabilities &capabilities);
 /// fused -> kernels.

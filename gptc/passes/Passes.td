@@ -149,6 +149,42 @@ def ScheduleDispatches : Pass<"gptc-schedule-dispatches", "::mlir::ModuleOp"> {
   let dependentDialects = ["::gptc::ir::GptcDialect"];
 }
 
+def SelectCandidates : Pass<"gptc-select-candidates", "::mlir::func::FuncOp"> {
+  let summary = "Adds the most likely tokens to what an entry gives";
+  let description = [{
+    An entry with `lengths` that gives `logits` [B, V] in f32 gets two results
+    more, `top_logits` [B, K] and `top_ids` [B, K]: the K largest of each row,
+    the largest first, and of what is no finite number all that there is room
+    for before them. Where V is below `least-vocabulary` nothing is added:
+    reading all logits takes less time than choosing among them; nor where the
+    entry has a result by such a name.
+
+    The function's attribute `gptc.added_results` says how many of its results,
+    the last ones, are its target's alone.
+
+    Before:
+    ```mlir
+    func.func @decode(...) -> (tensor<1x50257xf32> {gptc.name = "logits"}) {
+      ...
+      return %l : tensor<1x50257xf32>
+    ```
+    After:
+    ```mlir
+    func.func @decode(...) -> (tensor<1x50257xf32> {gptc.name = "logits"}, tensor<1x64xf32> {gptc.name = "top_logits"}, tensor<1x64xi32> {gptc.name = "top_ids"}) {
+      ...
+      %v, %i = gptc.top_k %l pieces 25 k 64 finite : tensor<1x50257xf32> -> tensor<1x1600xf32>, tensor<1x1600xi32>
+      %w, %j = gptc.top_k %v carried %i pieces 1 k 64 finite : tensor<1x1600xf32>, tensor<1x1600xi32> -> tensor<1x64xf32>, tensor<1x64xi32>
+      return %l, %w, %j : tensor<1x50257xf32>, tensor<1x64xf32>, tensor<1x64xi32>
+    ```
+  }];
+  let options = [
+    Option<"count", "count", "int64_t", "0", "K; 0: no entry gets any">,
+    Option<"leastVocabulary", "least-vocabulary", "int64_t", "8192",
+           "rows of logits that are shorter are read whole">,
+  ];
+  let dependentDialects = ["::gptc::ir::GptcDialect"];
+}
+
 def Simplify : Pass<"gptc-simplify", "::mlir::ModuleOp"> {
   let summary = "Canonicalizes, shares equal values, forwards assignments";
   let description = [{

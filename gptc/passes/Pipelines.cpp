@@ -13,6 +13,8 @@ void buildGradientPipeline(mlir::OpPassManager &manager) {
 
 void buildFusePipeline(mlir::OpPassManager &manager, llvm::StringRef type,
                        const FusionCapabilities &capabilities) {
+  manager.addNestedPass<mlir::func::FuncOp>(
+      createSelectCandidates({capabilities.candidates}));
   manager.addPass(createSimplify());
   manager.addPass(createLowerPrecision({type.str()}));
   manager.addPass(createPackWeights());

@@ -274,7 +274,7 @@ const std::vector<Mistake> &mistakes() {
        "topK: needs a row, a k of 1 to 256 and no more pieces than elements of "
        "a row, found f32[2, 3], k 257 and 1 pieces"},
       {"TopKOfTooManyPieces",
-       with(f32({2, 3}), f32({2}), [](auto x, auto) { topK(x, 1, {4}); }),
+       with(f32({2, 3}), f32({2}), [](auto x, auto) { topK(x, 1, {4, {}}); }),
        "topK: needs a row, a k of 1 to 256 and no more pieces than elements of "
        "a row, found f32[2, 3], k 1 and 4 pieces"},
       {"TopKCarried",

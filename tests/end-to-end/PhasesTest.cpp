@@ -3,6 +3,7 @@
 
 #include "gptc/compiler/Driver.h"
 #include "tests/support/TemporaryFolder.h"
+#include "tests/support/TinyModel.h"
 
 #include "llvm/Support/ErrorHandling.h"
 
@@ -306,6 +307,64 @@ TEST(PhasesErrors, SessionsFindArgumentsAndResults) {
                 HasSubstr("the entry 'decode' has no argument 'positions', by "
                           "which it is run; found tokens, other, lengths"));
     EXPECT_FALSE(std::filesystem::exists(folder / "out.gptc"));
+  }
+}
+
+/// A vocabulary that Vulkan's programs choose candidates of.
+CompileRequest manyTokens(const TemporaryFolder &folder) {
+  CompileRequest request;
+  request.model = writeTinyModel(folder, "tiny", 9001);
+  request.targets = {"vulkan"};
+  request.entries = {"decode"};
+  return request;
+}
+
+TEST(PhasesCandidates, CompileOnToTheSameArtifact) {
+  TemporaryFolder folder;
+  const CompileRequest request = manyTokens(folder);
+  CompileRequest whole = request;
+  whole.output = folder / "out.gptc";
+  ASSERT_TRUE(compileModel(whole));
+  std::string expected = folder.read("out.gptc");
+  for (const std::string phase : phases) {
+    CompileRequest part = request;
+    part.toPhase = phase;
+    auto compiled = compileModel(part);
+    ASSERT_TRUE(compiled) << compiled.error().message();
+    EXPECT_EQ(compiled->text.find("gptc.top_k") != std::string::npos,
+              phase != "model" && phase != "gradient")
+        << phase;
+    CompileRequest onward;
+    onward.model = folder.write(phase + ".mlir", compiled->text);
+    onward.output = folder / "out.gptc";
+    auto again = compileModel(onward);
+    ASSERT_TRUE(again) << again.error().message();
+    EXPECT_TRUE(folder.read("out.gptc") == expected) << phase;
+  }
+}
+
+TEST(PhasesCandidates, AddedResultsAreCounted) {
+  TemporaryFolder folder;
+  CompileRequest request = manyTokens(folder);
+  request.toPhase = "program";
+  auto compiled = compileModel(request);
+  ASSERT_TRUE(compiled) << compiled.error().message();
+  const std::string count = "gptc.added_results = 2";
+  size_t at = compiled->text.find(count);
+  ASSERT_NE(at, std::string::npos);
+  for (const char *wrong : {"4", "-1", "\"2\""}) {
+    std::string text = compiled->text;
+    text.replace(at + count.size() - 1, 1, wrong);
+    CompileRequest onward;
+    // A number has its type behind it.
+    if (wrong[0] == '"')
+      text.erase(text.find(" : i64", at), 6);
+    onward.model = folder.write("edited.mlir", text);
+    onward.output = folder / "out.gptc";
+    EXPECT_THAT(errorOf(onward),
+                HasSubstr("the entry 'decode' has 3 results, and its attribute "
+                          "gptc.added_results must say how many of them its "
+                          "target adds"));
   }
 }
 

@@ -186,6 +186,14 @@ void findElement(const Pair &pair, FirstDifference &first) {
   }
 }
 
+/// Whether a buffer says which elements were chosen: of nearly equal ones
+/// either side may take another, and what they are is compared.
+bool holdsChoice(const artifact::BufferT &buffer) {
+  return buffer.type == artifact::ElementType::I32 &&
+         (buffer.space == artifact::BufferSpace::Arena ||
+          buffer.space == artifact::BufferSpace::Result);
+}
+
 /// Runs two programs side by side, dispatch by dispatch.
 class Lockstep {
 public:
@@ -261,8 +269,10 @@ Expected<std::optional<ErrorSize>> Lockstep::compareOutputs(size_t i,
     return std::optional<ErrorSize>();
   ErrorSize error;
   for (uint32_t k = 0; k < a.outputs; ++k) {
-    GPTC_TRY(Pair pair, pairOf(i, a.buffers.size() - a.outputs + k, j,
-                               b.buffers.size() - b.outputs + k));
+    size_t p = a.buffers.size() - a.outputs + k;
+    if (holdsChoice(bufferOf(0, i, p)))
+      continue;
+    GPTC_TRY(Pair pair, pairOf(i, p, j, b.buffers.size() - b.outputs + k));
     if (!pair.areEqualMany())
       return std::optional<ErrorSize>();
     widen(error, pair.error());
@@ -278,7 +288,8 @@ Expected<ErrorSize> Lockstep::compareInputs(size_t i, size_t j) const {
   ErrorSize error;
   for (size_t k = 0; k < count; ++k) {
     // Weights are the same, in layouts that may differ.
-    if (bufferOf(0, i, k).space == artifact::BufferSpace::Variable)
+    if (bufferOf(0, i, k).space == artifact::BufferSpace::Variable ||
+        holdsChoice(bufferOf(0, i, k)))
       continue;
     GPTC_TRY(Pair pair, pairOf(i, k, j, k));
     if (pair.areEqualMany())
@@ -294,8 +305,10 @@ Status Lockstep::describe(size_t i, size_t j, FirstDifference &first) const {
   first.kernel = programs_[0]->target().kernels[a.kernel]->name;
   first.scope = a.scope;
   for (uint32_t k = 0; k < a.outputs; ++k) {
-    GPTC_TRY(Pair pair, pairOf(i, a.buffers.size() - a.outputs + k, j,
-                               b.buffers.size() - b.outputs + k));
+    size_t p = a.buffers.size() - a.outputs + k;
+    if (holdsChoice(bufferOf(0, i, p)))
+      continue;
+    GPTC_TRY(Pair pair, pairOf(i, p, j, b.buffers.size() - b.outputs + k));
     if (pair.error().relative <= tolerance_)
       continue;
     first.output = k;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace gptc {
 
@@ -43,6 +44,10 @@ Session::create(std::unique_ptr<Runner> runner) {
                    session->artifact().path());
   std::sort(session->entries_.begin(), session->entries_.end(),
             [](const Entry &a, const Entry &b) { return a.rows < b.rows; });
+  size_t fewest = session->entries_[0].topIds.size();
+  for (const Entry &entry : session->entries_)
+    fewest = std::min(fewest, entry.topIds.size());
+  session->candidateCount_ = fewest / session->batch_;
   session->used_.resize(session->batch_);
   session->done_.resize(session->batch_);
   session->logits_.resize(session->batch_ * session->vocabulary_);
@@ -67,6 +72,7 @@ Expected<Session::Entry> Session::openEntry(uint32_t index) {
     entry.positions = runner_->argumentAs<int32_t>(index, size_t(positions));
     entry.lengths = runner_->argumentAs<int32_t>(index, size_t(lengths));
     entry.logits = runner_->resultAs<float>(index, size_t(logits));
+    entry.logitsResult = size_t(logits);
     entry.rows = entry.tokens.size() / batch_;
     right = entry.rows > 0 && entry.tokens.size() == batch_ * entry.rows &&
             entry.positions.size() == batch_ &&
@@ -78,7 +84,29 @@ Expected<Session::Entry> Session::openEntry(uint32_t index) {
                    "entry '{}' of '{}' does not take tokens [B, T], positions "
                    "[B] and lengths [B] and give logits [B, V]",
                    description.name, artifact().path());
+  findCandidates(entry);
   return entry;
+}
+
+/// Looks for candidates among what the program gives beside the logits.
+void Session::findCandidates(Entry &entry) {
+  Executable *program = runner_->program();
+  if (!program)
+    return;
+  const auto &added = program->describe(entry.index).results;
+  size_t first = artifact().manifest().entries[entry.index]->results.size();
+  int logits = find(added, "top_logits", artifact::ElementType::F32);
+  int ids = find(added, "top_ids", artifact::ElementType::I32);
+  if (logits < 0 || ids < 0)
+    return;
+  std::vector<size_t> results{first + size_t(logits), first + size_t(ids)};
+  auto topLogits = program->resultAs<float>(entry.index, results[0]);
+  auto topIds = program->resultAs<int32_t>(entry.index, results[1]);
+  if (topLogits.size() != topIds.size() || topIds.size() % batch_ != 0)
+    return;
+  entry.topLogits = topLogits;
+  entry.topIds = topIds;
+  entry.topResults = std::move(results);
 }
 
 void Session::reset() { std::fill(used_.begin(), used_.end(), 0); }
@@ -101,7 +129,42 @@ const Session::Entry &Session::entryFor(uint64_t rows) const {
   return *best;
 }
 
-Status Session::feed(std::span<const std::span<const int32_t>> tokens) {
+/// Has the next run of an entry bring candidates, or logits.
+void Session::want(const Entry &entry, bool candidates) {
+  if (candidateCount_ > 0)
+    runner_->program()->want(entry.index,
+                             candidates ? std::span(entry.topResults)
+                                        : std::span(&entry.logitsResult, 1));
+}
+
+/// Keeps the logits that the latest run of an entry gave.
+void Session::keepLogits(const Entry &entry) {
+  for (uint32_t b = 0; b < batch_; ++b)
+    if (entry.lengths[b] > 0)
+      std::memcpy(logits_.data() + b * vocabulary_,
+                  entry.logits.data() + b * vocabulary_,
+                  vocabulary_ * sizeof(float));
+}
+
+Status Session::bringLogits() {
+  if (!chosen_)
+    return {};
+  const Entry &entry = *std::exchange(chosen_, nullptr);
+  GPTC_CHECK(runner_->program()->bring(entry.index, entry.logitsResult));
+  keepLogits(entry);
+  return {};
+}
+
+Candidates Session::candidates(uint32_t sequence) const {
+  if (!chosen_)
+    return {};
+  size_t each = chosen_->topIds.size() / batch_;
+  return {chosen_->topLogits.subspan(sequence * each, each),
+          chosen_->topIds.subspan(sequence * each, each)};
+}
+
+Status Session::feed(std::span<const std::span<const int32_t>> tokens,
+                     bool candidatesDo) {
   if (tokens.size() > batch_)
     return failure(ErrorCode::InvalidArgument,
                    "{} sequences are given, but '{}' was compiled for {}",
@@ -122,6 +185,11 @@ Status Session::feed(std::span<const std::span<const int32_t>> tokens) {
                        "token {} is outside of the vocabulary of {}", id,
                        vocabulary_);
   }
+  // Of sequences that end in different runs only the logits are kept.
+  for (std::span<const int32_t> some : tokens)
+    candidatesDo = candidatesDo && (some.empty() || some.size() == most);
+  bool chooses = candidatesDo && candidateCount_ > 0;
+  chosen_ = nullptr;
   std::fill(done_.begin(), done_.end(), 0);
   while (true) {
     uint64_t left = 0;
@@ -130,6 +198,7 @@ Status Session::feed(std::span<const std::span<const int32_t>> tokens) {
     if (left == 0)
       return {};
     const Entry &entry = entryFor(left);
+    want(entry, chooses);
     std::memset(entry.tokens.data(), 0, entry.tokens.size_bytes());
     for (uint32_t b = 0; b < batch_; ++b) {
       uint64_t count = 0;
@@ -143,15 +212,13 @@ Status Session::feed(std::span<const std::span<const int32_t>> tokens) {
     }
     GPTC_CHECK(runner_->runInPlace(entry.index));
     for (size_t b = 0; b < tokens.size(); ++b) {
-      uint64_t count = uint64_t(entry.lengths[b]);
-      if (count == 0)
-        continue;
-      done_[b] += count;
-      used_[b] += count;
-      std::memcpy(logits_.data() + b * vocabulary_,
-                  entry.logits.data() + b * vocabulary_,
-                  vocabulary_ * sizeof(float));
+      done_[b] += uint64_t(entry.lengths[b]);
+      used_[b] += uint64_t(entry.lengths[b]);
     }
+    if (chooses)
+      chosen_ = &entry;
+    else
+      keepLogits(entry);
   }
 }
 

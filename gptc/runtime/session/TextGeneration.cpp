@@ -6,6 +6,7 @@
 #include "gptc/runtime/text/StopMatcher.h"
 #include "gptc/runtime/text/StreamDecoder.h"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -89,6 +90,29 @@ Status checkPrompts(const Session &session,
   return {};
 }
 
+/// Whether candidates may do for all sequences that go on.
+bool candidatesDo(const Session &session, std::vector<Stream> &streams) {
+  size_t count = session.candidateCount();
+  return count > 0 &&
+         std::all_of(streams.begin(), streams.end(), [&](Stream &stream) {
+           auto needed = stream.sampler.candidatesFor(stream.history);
+           return !stream.running || (needed && *needed <= count);
+         });
+}
+
+/// The next token of a sequence, by candidates where they decide, else by all
+/// logits, which must be finite.
+Expected<int32_t> nextToken(Session &session, uint32_t sequence,
+                            Stream &stream) {
+  if (auto id =
+          stream.sampler.sample(session.candidates(sequence), stream.history))
+    return *id;
+  GPTC_CHECK(session.bringLogits());
+  std::span<const float> logits = session.logits(sequence);
+  GPTC_CHECK(checkFinite(logits, "distribution", stream.history.size()));
+  return stream.sampler.sample(logits, stream.history);
+}
+
 } // namespace
 
 const char *toString(Finish finish) {
@@ -169,7 +193,7 @@ generate(Session &session, const Tokenizer *tokenizer,
 
   session.reset();
   Clock::time_point begin = Clock::now();
-  GPTC_CHECK(session.feed(next));
+  GPTC_CHECK(session.feed(next, candidatesDo(session, streams)));
   Clock::time_point prefilled = Clock::now();
   // A prompt that fills the context gets one token more: its last position has
   // given logits, and the token after it needs no place in the cache.
@@ -185,9 +209,7 @@ generate(Session &session, const Tokenizer *tokenizer,
       next[i] = {};
       if (!stream.running)
         continue;
-      GPTC_CHECK(checkFinite(session.logits(i), "distribution",
-                             stream.history.size()));
-      int32_t id = stream.sampler.sample(session.logits(i), stream.history);
+      GPTC_TRY(int32_t id, nextToken(session, i, stream));
       if (id == endOfText && !options.ignoreEnd) {
         end(i, Finish::EndOfText);
         continue;
@@ -218,7 +240,7 @@ generate(Session &session, const Tokenizer *tokenizer,
     if (!any)
       break;
     mover.beforeStep(left);
-    GPTC_CHECK(session.feed(next));
+    GPTC_CHECK(session.feed(next, candidatesDo(session, streams)));
   }
   if (times) {
     using Seconds = std::chrono::duration<double>;

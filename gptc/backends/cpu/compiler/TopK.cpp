@@ -14,8 +14,8 @@ using mlir::Value;
 namespace {
 
 /// The list that a tile keeps of its piece: the largest elements so far in
-/// order, values and indices where they are to be, and their places in the order
-/// of numbers in scratch.
+/// order, values and indices where they are to be, and their places in the
+/// order of numbers in scratch.
 class TopList {
 public:
   TopList(Emitter &e, ir::TopKOp op)
@@ -27,9 +27,8 @@ public:
   void clear() {
     Value lowest = e.floatConstant(-std::numeric_limits<double>::infinity(),
                                    e.registerType(element));
-    e.loop(e.constant(0), e.constant(count), 1, [&](Value i) {
-      set(i, number(ir::noElement), lowest, number(-1));
-    });
+    e.loop(e.constant(0), e.constant(count), 1,
+           [&](Value i) { set(i, number(ir::noElement), lowest, number(-1)); });
   }
 
   /// Puts an element behind those that are not smaller, unless the list is full
@@ -37,14 +36,15 @@ public:
   void offer(Value order, Value value, Value index) {
     Value last = orderAt(e.constant(count - 1));
     e.when(compare(CmpIPredicate::sgt, order, last), [&] {
-      Value place = e.loopWith(
-          e.constant(0), e.constant(count), 1, e.constant(0),
-          [&](Value i, mlir::ValueRange carried) {
-            Value stays = compare(CmpIPredicate::sge, orderAt(i), order);
-            return llvm::SmallVector<Value>{arith::SelectOp::create(
-                e.builder, e.loc, stays, e.add(carried[0], e.constant(1)),
-                carried[0])};
-          })[0];
+      Value place =
+          e.loopWith(e.constant(0), e.constant(count), 1, e.constant(0),
+                     [&](Value i, mlir::ValueRange carried) {
+                       Value stays =
+                           compare(CmpIPredicate::sge, orderAt(i), order);
+                       return llvm::SmallVector<Value>{arith::SelectOp::create(
+                           e.builder, e.loc, stays,
+                           e.add(carried[0], e.constant(1)), carried[0])};
+                     })[0];
       Value moved = e.sub(e.constant(count - 1), place);
       e.loop(e.constant(0), moved, 1, [&](Value i) {
         Value to = e.sub(e.constant(count - 1), i);
@@ -107,13 +107,12 @@ void emitTopK(Emitter &e, ir::TopKOp op) {
     Value index;
     if (op.getCarried()) {
       index = evaluator.evaluate(op.getCarried(), at);
-      Value isNone =
-          list.compare(CmpIPredicate::slt, index, list.number(0));
+      Value isNone = list.compare(CmpIPredicate::slt, index, list.number(0));
       order = arith::SelectOp::create(e.builder, e.loc, isNone,
                                       list.number(ir::noElement), order);
     } else {
-      index = arith::TruncIOp::create(e.builder, e.loc,
-                                      e.builder.getI32Type(), place);
+      index = arith::TruncIOp::create(e.builder, e.loc, e.builder.getI32Type(),
+                                      place);
     }
     list.offer(order, value, index);
   });

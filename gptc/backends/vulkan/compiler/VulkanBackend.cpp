@@ -100,7 +100,7 @@ Status encodeKernel(ir::KernelOp kernel, const VulkanTarget &target,
 
 ir::FusionCapabilities fusionCapabilities() {
   return {/*prologueRows=*/1, /*appendQueries=*/1,
-          /*mostBuffers=*/maxBuffers};
+          /*mostBuffers=*/maxBuffers, /*candidates=*/64};
 }
 
 std::vector<bool> ownKernels(mlir::ModuleOp module,
