@@ -396,9 +396,14 @@ Expected<ModuleInfo> buildModel(Graph &graph, const ModelSource &source,
   info.type = request.dtype;
   if (info.type.empty())
     info.type = source.checkpoint ? typeOf(*source.checkpoint) : "f32";
-  for (const char *target : {"cpu", "vulkan"})
-    if (llvm::is_contained(request.targets, target))
-      info.targets.push_back(target);
+  if (llvm::is_contained(request.targets, "cpu"))
+    info.targets.push_back("cpu");
+  for (llvm::StringRef target : request.targets)
+    if (target == "vulkan" || target.starts_with(vulkanProfile)) {
+      info.targets.push_back("vulkan");
+      info.profile =
+          target.drop_front(std::min(target.size(), vulkanProfile.size()));
+    }
   if (info.targets.empty())
     info.targets.push_back("cpu");
   info.reference = llvm::is_contained(request.targets, "reference");

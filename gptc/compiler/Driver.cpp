@@ -179,18 +179,32 @@ Status checkOutput(const CompileRequest &request) {
   return {};
 }
 
+Status checkProfile(const std::string &profile) {
+  if (auto targets = vulkan::targetsOf(profile); !targets)
+    return tl::unexpected(targets.error().in("--target"));
+  return {};
+}
+
 Status checkTargets(const std::vector<std::string> &targets) {
   bool runs = targets.empty();
   for (const std::string &target : targets) {
-    if (target != "cpu" && target != "vulkan" && target != "reference")
+    bool hasProfile = target.starts_with(vulkanProfile);
+    if (hasProfile)
+      GPTC_CHECK(checkProfile(target.substr(vulkanProfile.size())));
+    else if (target != "cpu" && target != "vulkan" && target != "reference")
       return failure(ErrorCode::Unsupported,
                      "--target: '{}' is not supported; choose among cpu, "
                      "vulkan and reference",
                      target);
     runs = runs || target != "reference";
-    if (llvm::count(targets, target) > 1)
+    std::string name = hasProfile ? "vulkan" : target;
+    auto isSame = [&](const std::string &other) {
+      return other == name ||
+             (name == "vulkan" && other.starts_with(vulkanProfile));
+    };
+    if (llvm::count_if(targets, isSame) > 1)
       return failure(ErrorCode::InvalidArgument,
-                     "--target: '{}' is given twice", target);
+                     "--target: '{}' is given twice", name);
   }
   if (!runs)
     return failure(ErrorCode::Unsupported,
@@ -281,6 +295,10 @@ compileModule(mlir::ModuleOp module, const CarriedFiles &files,
               const std::vector<vulkan::VulkanTarget> &vulkanTargets) {
   Clock::time_point begin = Clock::now();
   GPTC_TRY(ModuleInfo info, infoOf(module));
+  std::vector<vulkan::VulkanTarget> chosen = vulkanTargets;
+  if (!info.profile.empty()) {
+    GPTC_TRY(chosen, vulkan::targetsOf(info.profile));
+  }
   std::vector<char> bytecode;
   if (info.reference) {
     GPTC_TRY(Phase phase, phaseOf(module));
@@ -315,8 +333,8 @@ compileModule(mlir::ModuleOp module, const CarriedFiles &files,
     else
       GPTC_CHECK(checkVariables(manifest, described, name));
     GPTC_TRY(auto target, describeTarget(name, own, info));
-    GPTC_CHECK(addVariants(name, own, info, *target, blobs, dump, progress,
-                           vulkanTargets));
+    GPTC_CHECK(
+        addVariants(name, own, info, *target, blobs, dump, progress, chosen));
     targets.push_back(std::move(target));
   }
   CarriedFiles carried = files;

@@ -91,6 +91,8 @@ void attach(mlir::ModuleOp module, const ModuleInfo &info) {
   add("targets", builder.getStrArrayAttr(targets));
   add("reference", builder.getBoolAttr(info.reference));
   add("cpu", builder.getStringAttr(info.cpu));
+  if (!info.profile.empty())
+    add("profile", builder.getStringAttr(info.profile));
   add("checkpoint", builder.getStringAttr(info.checkpoint));
   add("digest", builder.getStringAttr(info.digest));
   add("folder", builder.getStringAttr(info.folder));
@@ -135,6 +137,8 @@ Expected<ModuleInfo> infoOf(mlir::ModuleOp module) {
   members.read("targets", info.targets);
   members.read("reference", info.reference);
   members.read("cpu", info.cpu);
+  if (dictionary.contains("profile"))
+    members.read("profile", info.profile);
   members.read("checkpoint", info.checkpoint);
   members.read("digest", info.digest);
   members.read("folder", info.folder);

@@ -25,6 +25,7 @@ struct ModuleInfo {
   std::vector<std::string> targets;
   bool reference = false; ///< Whether the artifact holds the model itself.
   std::string cpu;        ///< As --cpu has it.
+  std::string profile;    ///< Of Vulkan's variants; empty: all.
   std::string checkpoint;
   std::string digest; ///< Of the checkpoint.
   /// Where the files are that the artifact carries; empty without a folder.

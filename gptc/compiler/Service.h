@@ -34,6 +34,10 @@ struct ModelSummary {
   uint64_t parameters = 0;
 };
 
+/// What begins the name of a target with a profile: the variants that an
+/// artifact holds for Vulkan.
+inline constexpr std::string_view vulkanProfile = "vulkan:";
+
 /// What `gptc compile` is asked for; empty or 0 means the default.
 struct CompileRequest {
   std::string model;  ///< A name, a checkpoint folder, a .so or a .mlir file.
@@ -42,7 +46,7 @@ struct CompileRequest {
   /// Seeds the weights where there is no checkpoint, 0 if not given.
   std::optional<uint64_t> initSeed;
   bool embedWeights = false;
-  std::vector<std::string> targets; ///< cpu, vulkan, reference.
+  std::vector<std::string> targets; ///< cpu, vulkan[:PROFILE], reference.
   std::string dtype;                ///< f32, bf16 or f16.
   std::vector<std::string> entries;
   uint64_t batch = 0;

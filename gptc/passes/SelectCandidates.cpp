@@ -21,7 +21,8 @@ constexpr llvm::StringLiteral logitsName = "top_logits", idsName = "top_ids";
 /// Whether the entry is one that sequences grow by.
 bool takesLengths(mlir::func::FuncOp function) {
   for (unsigned i = 0; i < function.getNumArguments(); ++i)
-    if (auto name = function.getArgAttrOfType<mlir::StringAttr>(i, ir::nameAttr);
+    if (auto name =
+            function.getArgAttrOfType<mlir::StringAttr>(i, ir::nameAttr);
         name && name == "lengths")
       return true;
   return false;

@@ -98,6 +98,33 @@ TEST_F(Bisect, HoldsAProgramAgainstTheReference) {
   EXPECT_FALSE(first.contains("values"));
 }
 
+/// Adam's first step from zeros is a gradient's sign, also of one that is but
+/// rounding: here there is state, and what is left in variables is looked at.
+TEST_F(Bisect, FindsAnOptimizerThatDiffersAndNoneThatDoesNot) {
+  auto compile = [&](const std::string &file, const std::string &recipe) {
+    expectSuccess(gptcCommand({"compile", model, "-o", file, "--dtype", "f32",
+                               "--entry", "train_step", "--recipe", recipe,
+                               "--dropout", "0", "--clip", "0"}));
+  };
+  // Of other decays of the second moments, 0.999 and 0.95.
+  compile(folder / "gpt1.gptc", "gpt1");
+  compile(folder / "gpt2.gptc", "gpt2");
+  const std::vector<std::string> entry{"--entry", "train_step"};
+  Json wrong = compare({folder / "gpt1.gptc", folder / "gpt2.gptc", entry[0],
+                        entry[1], "--tolerance", "1e-3"});
+  ASSERT_TRUE(wrong["first"].is_object()) << wrong;
+  EXPECT_THAT(wrong["first"]["scope"].get<std::string>(),
+              HasSubstr("optimizer"));
+  EXPECT_LT(wrong["first"]["inputs_relative_error"], 1e-4);
+  auto told =
+      gptcCommand({"compare", folder / "gpt1.gptc", folder / "gpt2.gptc",
+                   entry[0], entry[1], "--repeat", "1"});
+  EXPECT_THAT(told.out, HasSubstr("variable, largest errors first"));
+  Json right = compare({folder / "gpt2.gptc", "--backends",
+                        "cpu:x86-64-v4,cpu:x86-64-v3", entry[0], entry[1]});
+  EXPECT_TRUE(right["first"].is_null()) << right;
+}
+
 TEST_F(Bisect, SaysItInASentence) {
   auto told =
       gptcCommand({"compare", right, wrong, "--bisect", "--entry", "logits"});

@@ -234,7 +234,13 @@ TEST_F(IgnoredOptions, ValidationWithoutAnythingToValidateWith) {
   expectFailure(train("data", "--validate-every"),
                 "has no entry score to validate with; compile with --entry "
                 "train_step,score");
-  EXPECT_FALSE(fs::exists(own / "run/program.gptc"));
+  // Nothing is left of what was refused, be it compiled or not.
+  EXPECT_FALSE(fs::exists(own / "run"));
+  expectFailure(gptcCommand({"train", shakespeare, "--data", own / "data",
+                             "--out", own / "run", "--context", "8", "--steps",
+                             "1", "--validate-every", "2"}),
+                "keeps nothing apart to validate with");
+  EXPECT_FALSE(fs::exists(own / "run"));
 }
 
 TEST_F(IgnoredOptions, NumbersSayWhichOnesAreExpected) {

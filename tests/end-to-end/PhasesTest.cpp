@@ -343,6 +343,65 @@ TEST(PhasesCandidates, CompileOnToTheSameArtifact) {
   }
 }
 
+/// The names of the variants that a request compiles Vulkan's kernels to.
+std::vector<std::string> variantsOf(CompileRequest request,
+                                    const std::string &path) {
+  request.output = path;
+  auto compiled = compileModel(request);
+  EXPECT_TRUE(compiled) << compiled.error().message();
+  auto artifact = Artifact::open(path);
+  EXPECT_TRUE(artifact);
+  std::vector<std::string> names;
+  for (const auto &variant : (*artifact)->findTarget("vulkan")->variants)
+    names.push_back(variant->name);
+  return names;
+}
+
+TEST(PhasesProfiles, ChooseTheVariantsOfAnArtifact) {
+  using Names = std::vector<std::string>;
+  TemporaryFolder folder;
+  CompileRequest request;
+  request.model = GPTC_SOURCE_DIR "/tests/golden/models/gpt2-gelu";
+  request.entries = {"decode", "logits"};
+  auto of = [&](const std::string &profile, const std::string &type) {
+    request.targets = {"vulkan:" + profile};
+    request.dtype = type;
+    return variantsOf(request, folder / "out.gptc");
+  };
+  EXPECT_EQ(of("gpu", "f32"), Names({"hardware"}));
+  EXPECT_EQ(of("gpu", "bf16"),
+            Names({"matrix-bf16", "hardware-16bit", "hardware"}));
+  EXPECT_EQ(of("software", "bf16"), Names({"software-wide", "software"}));
+  // One alone has all kernels, whatever it shares with others elsewhere.
+  for (std::string one : {"hardware", "hardware-16bit", "matrix-bf16"})
+    EXPECT_EQ(of(one, "bf16"), Names({one}));
+  EXPECT_EQ(of("hardware-16bit", "f32"), Names({"hardware-16bit"}));
+  request.targets = {"vulkan:matrix-f16"};
+  auto nothing = compileModel(request);
+  ASSERT_FALSE(nothing);
+  EXPECT_THAT(nothing.error().message(),
+              HasSubstr("'matrix-f16' has nothing for this model: it is for "
+                        "products in f16; give --dtype f16"));
+  request.targets = {"vulkan:wide"};
+  auto unknown = compileModel(request);
+  ASSERT_FALSE(unknown);
+  EXPECT_THAT(unknown.error().message(),
+              HasSubstr("Vulkan has no profile 'wide'; choose gpu, software, "
+                        "or a variant: matrix-bf16"));
+  request.targets = {"vulkan", "vulkan:gpu"};
+  auto twice = compileModel(request);
+  ASSERT_FALSE(twice);
+  EXPECT_THAT(twice.error().message(), HasSubstr("'vulkan' is given twice"));
+  // A phase remembers it.
+  request.targets = {"vulkan:gpu"};
+  request.toPhase = "program";
+  auto compiled = compileModel(request);
+  ASSERT_TRUE(compiled) << compiled.error().message();
+  CompileRequest onward;
+  onward.model = folder.write("program.mlir", compiled->text);
+  EXPECT_EQ(variantsOf(onward, folder / "out.gptc"), Names({"hardware"}));
+}
+
 TEST(PhasesCandidates, AddedResultsAreCounted) {
   TemporaryFolder folder;
   CompileRequest request = manyTokens(folder);

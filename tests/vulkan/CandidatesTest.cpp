@@ -217,7 +217,8 @@ TEST_F(VulkanCandidates, TextIsThatOfAllLogits) {
         options.sampling.seed = seed;
         ASSERT_VALUE(auto found,
                      generate(*session, nullptr, {{prompt}}, options));
-        EXPECT_EQ(found[0].ids, byLogits(*session, prompt, options.sampling, 20))
+        EXPECT_EQ(found[0].ids,
+                  byLogits(*session, prompt, options.sampling, 20))
             << sampling.topK << ", " << sampling.repetitionPenalty;
       }
   }
@@ -301,8 +302,10 @@ TEST_F(VulkanCandidates, AreComparedByTheirLogits) {
 TEST_F(VulkanCandidates, HideNothingThatIsNoFiniteNumber) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   int number = 0;
-  for (float odd : {std::numeric_limits<float>::quiet_NaN(), infinity, -infinity}) {
-    model = writeTinyModel(folder, "odd" + std::to_string(number++), vocabulary);
+  for (float odd :
+       {std::numeric_limits<float>::quiet_NaN(), infinity, -infinity}) {
+    model =
+        writeTinyModel(folder, "odd" + std::to_string(number++), vocabulary);
     {
       Table table(model);
       Table::Row row = table.read(7777);

@@ -100,6 +100,8 @@ TEST(DeviceChoice, ByNumberNameAddressAndUuid) {
   EXPECT_EQ(errorOf(devices, "0"), "device 0");
   EXPECT_EQ(errorOf(devices, "llvm"), "device 0");
   EXPECT_EQ(errorOf(devices, "radeon"), "device 1");
+  // A number that is no device's may be part of a name.
+  EXPECT_EQ(errorOf(devices, "780"), "device 1");
   EXPECT_EQ(errorOf(devices, "0000:04:00.0"), "device 1");
   EXPECT_EQ(errorOf(devices, "01:00.0"), "device 2");
   EXPECT_EQ(errorOf(devices, uuidText(discrete().deviceUuid)), "device 2");

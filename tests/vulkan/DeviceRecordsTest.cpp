@@ -168,6 +168,8 @@ TEST_F(ChooseVariant, LeavesOutWhatIsWrong) {
   EXPECT_EQ(choose({wrong("half"), check("hardware"), check("software")}),
             "hardware");
   EXPECT_EQ(choose({wrong("hardware"), wrong("half")}), "software");
+  // A check could not even be run of the first.
+  EXPECT_EQ(choose({check("hardware")}), "hardware");
 }
 
 TEST_F(ChooseVariant, TakesTheFastestWhereAllAreMeasured) {

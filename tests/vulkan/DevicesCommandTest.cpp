@@ -126,7 +126,9 @@ TEST_F(DevicesCommand, FailsWhereACaseIsWrong) {
                 "than 1e-06; element 7 is 13.5, expected 13.75\n"
                 "      nothing is used in its place: no other variant is "
                 "right\n"));
-  EXPECT_THAT(result.out, HasSubstr("used where no --device is given"));
+  EXPECT_THAT(result.out, HasSubstr("taken where no --device is given, and "
+                                    "refused in bf16: nothing is right "
+                                    "there\n"));
   Json device = checkJson(1);
   EXPECT_EQ(device["checks"][1]["wrong"][0]["case"], "accumulate");
   EXPECT_EQ(

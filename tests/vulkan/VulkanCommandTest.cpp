@@ -127,7 +127,8 @@ TEST_F(VulkanCommand, ListsComparesAndMeasures) {
 TEST_F(VulkanCommand, SaysWhatIsWrong) {
   expectFailure(generate({both, "--device", "0"}), "add --backend vulkan");
   expectFailure(generate({both, "--backend", "vulkan", "--device", "77"}),
-                "there is no Vulkan device 77; there are 0 '");
+                "there is no Vulkan device 77, and none has that in its name; "
+                "there are 0 '");
   expectFailure(generate({both, "--backend", "vulkan:none"}),
                 "holds no Vulkan variant 'none'");
   expectFailure(generate({both, "--backend", "vulkan", "--cpu", "x86-64-v3"}),
@@ -143,6 +144,13 @@ TEST_F(VulkanCommand, SaysWhatIsWrong) {
   ::setenv("VK_DRIVER_FILES", "/nowhere.json", 1);
   expectFailure(generate({both, "--backend", "vulkan"}),
                 "the Vulkan loader finds no driver");
+  auto planned = gptcCommand(
+      {"plan", GPTC_SOURCE_DIR "/examples/shakespeare", "--target", "vulkan"});
+  EXPECT_EQ(planned.code, 0);
+  EXPECT_THAT(planned.out, HasSubstr("on no device of this machine: the Vulkan "
+                                     "loader finds no driver"));
+  expectFailure(generate({both, "--backend", "vulkan:"}),
+                "'vulkan:' names no variant");
   auto devices = gptcCommand({"devices"});
   EXPECT_EQ(devices.code, 0);
   EXPECT_THAT(devices.out, HasSubstr("vulkan: the Vulkan loader finds no "

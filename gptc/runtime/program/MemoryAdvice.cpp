@@ -68,9 +68,10 @@ std::string whatWouldFit(const MemoryNeed &need, uint64_t available) {
   if (remedies.empty() && kept < available)
     return "no --batch or --context of it would fit: take a smaller model";
   if (remedies.empty())
-    return fmt::format("its weights and state alone take {} MiB: take a "
-                       "smaller model",
-                       (kept + mebibyte - 1) / mebibyte);
+    return fmt::format(
+        "its weights and state take {} MiB without caches: take a "
+        "smaller model",
+        (kept + mebibyte - 1) / mebibyte);
   std::string last = remedies.back();
   remedies.pop_back();
   std::string text = fmt::format("{}", fmt::join(remedies, ", "));

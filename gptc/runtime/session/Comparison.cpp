@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fmt/ranges.h>
 #include <limits>
 #include <map>
 #include <optional>
+#include <random>
 #include <set>
 
 namespace gptc {
@@ -118,14 +120,97 @@ Expected<double> measure(Runner &runner, uint32_t entry,
   return times[times.size() / 2];
 }
 
-/// Dispatches of one program by scope, and by number where a scope has many.
-std::vector<std::string> keysOf(const artifact::ProgramT &program) {
-  std::map<std::string, int> seen;
-  std::vector<std::string> keys;
-  for (const auto &dispatch : program.dispatches)
-    keys.push_back(
-        fmt::format("{}#{}", dispatch->scope, seen[dispatch->scope]++));
-  return keys;
+/// The longest list of pairs (i, j) in which both numbers rise, of dispatches
+/// with equal keys; a key stands once on each side. For each i its j.
+std::vector<std::optional<size_t>>
+matchKeys(const std::vector<std::string> (&keys)[2]) {
+  std::map<std::string, size_t> places;
+  for (size_t j = 0; j < keys[1].size(); ++j)
+    places[keys[1][j]] = j;
+  // The longest increasing subsequence, by patience sorting: `ends` are the i
+  // whose j ends one of each length, the least there is.
+  std::vector<std::optional<size_t>> partners(keys[0].size());
+  std::vector<size_t> ends;
+  std::vector<std::optional<size_t>> before(keys[0].size());
+  for (size_t i = 0; i < keys[0].size(); ++i) {
+    auto found = places.find(keys[0][i]);
+    if (found == places.end())
+      continue;
+    partners[i] = found->second;
+    auto longer = std::lower_bound(
+        ends.begin(), ends.end(), found->second,
+        [&](size_t end, size_t j) { return *partners[end] < j; });
+    if (longer != ends.begin())
+      before[i] = *std::prev(longer);
+    if (longer == ends.end())
+      ends.push_back(i);
+    else
+      *longer = i;
+  }
+  std::vector<std::optional<size_t>> matches(keys[0].size());
+  if (ends.empty())
+    return matches;
+  for (std::optional<size_t> i = ends.back(); i; i = before[*i])
+    matches[*i] = partners[*i];
+  return matches;
+}
+
+/// Gives the optimizer state of both sides equal positive numbers.
+Status fillOptimizerState(Executable &first, Executable &second,
+                          uint64_t seed) {
+  const auto &variables = first.artifact().manifest().variables;
+  const auto &others = second.artifact().manifest().variables;
+  auto generator = std::mt19937_64(seed);
+  for (size_t i = 0; i < variables.size(); ++i) {
+    const artifact::VariableT &one = *variables[i];
+    auto other =
+        std::find_if(others.begin(), others.end(), [&](const auto &candidate) {
+          return candidate->name == one.name;
+        });
+    if (one.role != artifact::Role::Optimizer ||
+        one.type != artifact::ElementType::F32 || other == others.end() ||
+        (*other)->type != one.type || (*other)->shape != one.shape)
+      continue;
+    auto j = size_t(other - others.begin());
+    GPTC_TRY(auto had, first.readVariable(i));
+    std::vector<float> values(had.size() / sizeof(float));
+    GPTC_TRY(had, second.readVariable(j));
+    if (values.empty() || had.size() != values.size() * sizeof(float))
+      continue;
+    // Of the size that moments have where gradients are some hundredths.
+    std::normal_distribution<float> normal(0, 0.01F);
+    for (float &value : values)
+      value = std::abs(normal(generator));
+    GPTC_CHECK(first.writeVariable(i, std::as_bytes(std::span(values))));
+    GPTC_CHECK(second.writeVariable(j, std::as_bytes(std::span(values))));
+  }
+  return {};
+}
+
+/// What the entry left in variables that both sides store in rows.
+Expected<std::vector<NamedError>>
+compareVariables(Executable &first, Executable &second, const Sides &sides) {
+  std::vector<NamedError> errors;
+  GPTC_TRY(auto written, VariableSnapshot::take(first, sides.entries[0]));
+  const auto &others = second.artifact().manifest().variables;
+  for (const auto &[index, bytes] : written.variables()) {
+    const artifact::VariableT &one =
+        *first.artifact().manifest().variables[index];
+    auto other =
+        std::find_if(others.begin(), others.end(), [&](const auto &candidate) {
+          return candidate->name == one.name;
+        });
+    if (other == others.end())
+      continue;
+    auto j = size_t(other - others.begin());
+    if (first.target().storages[index]->layout != artifact::Layout::RowMajor ||
+        second.target().storages[j]->layout != artifact::Layout::RowMajor)
+      continue;
+    GPTC_TRY(auto its, second.readVariable(j));
+    errors.push_back({one.name, errorOf(bytes, toDataType(one.type), its,
+                                        toDataType((*other)->type))});
+  }
+  return errors;
 }
 
 void widen(ErrorSize &most, const ErrorSize &one) {
@@ -215,6 +300,9 @@ private:
   Expected<Pair> pairOf(size_t i, size_t p, size_t j, size_t q) const;
   Status describe(size_t i, size_t j, FirstDifference &first) const;
   bool equalShape() const;
+  /// Dispatches of a side by scope and outputs, and by number where there are
+  /// many of those.
+  std::vector<std::string> keysOf(int side) const;
   std::vector<uint64_t> outputsOf(int side, size_t dispatch) const;
   const artifact::BufferT &bufferOf(int side, size_t dispatch,
                                     size_t position) const {
@@ -250,6 +338,18 @@ bool Lockstep::equalShape() const {
     if (outputsOf(0, i) != outputsOf(1, i))
       return false;
   return true;
+}
+
+std::vector<std::string> Lockstep::keysOf(int side) const {
+  std::map<std::string, int> seen;
+  std::vector<std::string> keys;
+  for (size_t i = 0; i < descriptions_[side]->dispatches.size(); ++i) {
+    std::string key =
+        fmt::format("{} {}", descriptions_[side]->dispatches[i]->scope,
+                    fmt::join(outputsOf(side, i), ","));
+    keys.push_back(fmt::format("{} {}", key, seen[key]++));
+  }
+  return keys;
 }
 
 Expected<Pair> Lockstep::pairOf(size_t i, size_t p, size_t j, size_t q) const {
@@ -319,40 +419,39 @@ Status Lockstep::describe(size_t i, size_t j, FirstDifference &first) const {
 }
 
 Status Lockstep::run(Comparison &comparison) {
-  std::vector<std::string> keys[2] = {keysOf(*descriptions_[0]),
-                                      keysOf(*descriptions_[1])};
+  std::vector<std::string> keys[2] = {keysOf(0), keysOf(1)};
   if (equalShape())
     keys[1] = keys[0];
+  std::vector<std::optional<size_t>> matches = matchKeys(keys);
   Scopes scopes(comparison);
   size_t next = 0; // of the second program
-  for (size_t i = 0; i < keys[0].size(); ++i) {
-    auto found =
-        std::find(keys[1].begin() + int64_t(next), keys[1].end(), keys[0][i]);
-    auto j = size_t(found - keys[1].begin());
+  for (size_t i = 0; i < matches.size(); ++i) {
     std::optional<ErrorSize> error, inputs;
-    if (found != keys[1].end()) {
-      GPTC_CHECK(programs_[1]->runDispatches(entries_[1], next, j));
+    if (auto j = matches[i]) {
+      GPTC_CHECK(programs_[1]->runDispatches(entries_[1], next, *j));
       // Before they run, since results may take the place of what is read.
       if (tolerance_ < unlimited && !comparison.firstDifference) {
-        GPTC_TRY(inputs, compareInputs(i, j));
+        GPTC_TRY(inputs, compareInputs(i, *j));
       }
-      GPTC_CHECK(programs_[1]->runDispatches(entries_[1], j, j + 1));
-      next = j + 1;
+      GPTC_CHECK(programs_[1]->runDispatches(entries_[1], *j, *j + 1));
+      next = *j + 1;
     }
     GPTC_CHECK(programs_[0]->runDispatches(entries_[0], i, i + 1));
-    if (found != keys[1].end()) {
-      GPTC_TRY(error, compareOutputs(i, j));
+    if (auto j = matches[i]) {
+      GPTC_TRY(error, compareOutputs(i, *j));
     }
+    const std::string &scope = descriptions_[0]->dispatches[i]->scope;
     if (!error) {
       ++comparison.unmatched;
+      comparison.unmatchedScopes.push_back(scope);
       continue;
     }
-    scopes.add(descriptions_[0]->dispatches[i]->scope, *error);
+    scopes.add(scope, *error);
     if (inputs && !comparison.firstDifference && error->relative > tolerance_) {
       FirstDifference &first = comparison.firstDifference.emplace();
       first.outputs = *error;
       first.inputs = inputs;
-      GPTC_CHECK(describe(i, j, first));
+      GPTC_CHECK(describe(i, *matches[i], first));
     }
   }
   return programs_[1]->runDispatches(entries_[1], next, keys[1].size());
@@ -401,6 +500,7 @@ public:
       const DispatchT &dispatch = *description.dispatches[i];
       if (!error) {
         ++comparison.unmatched;
+        comparison.unmatchedScopes.push_back(dispatch.scope);
         continue;
       }
       scopes.add(dispatch.scope, *error);
@@ -505,6 +605,9 @@ Expected<Comparison> compare(Runner &first, Runner &second,
   }
   auto arguments = sampleArguments(first.artifact(), sides.entries[0],
                                    options.seed, comparison.position);
+  if (first.program() && second.program())
+    GPTC_CHECK(
+        fillOptimizerState(*first.program(), *second.program(), options.seed));
   Runner *runners[2] = {&first, &second};
   std::vector<NpyArray> results[2];
   Trace traces[2];
@@ -520,10 +623,13 @@ Expected<Comparison> compare(Runner &first, Runner &second,
         {sides.entry(0).results[i]->name,
          errorOf(results[0][i].bytes, results[0][i].type, results[1][i].bytes,
                  results[1][i].type)});
-  if (first.program() && second.program())
+  if (first.program() && second.program()) {
     GPTC_CHECK(
         Lockstep(*first.program(), *second.program(), sides, options.tolerance)
             .run(comparison));
+    GPTC_TRY(comparison.variables,
+             compareVariables(*first.program(), *second.program(), sides));
+  }
   for (int i : {0, 1})
     if (runners[i]->program() && runners[1 - i]->traces())
       GPTC_CHECK(Follower(*runners[i]->program(), sides.entries[i],

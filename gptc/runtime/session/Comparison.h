@@ -44,6 +44,9 @@ struct Comparison {
   std::vector<NamedError> results;
   /// In the order of the first program, or of the only one.
   std::vector<NamedError> scopes;
+  /// Parameters, optimizer state and counters that the entry writes, where both
+  /// sides are programs that store them in rows.
+  std::vector<NamedError> variables;
   /// Dispatches of the first program with and without a counterpart: the one
   /// in the same place where both programs are the same steps, else one of the
   /// same scope whose outputs have as many values. A backend that runs no
@@ -52,6 +55,8 @@ struct Comparison {
   /// the closest of the values of as many elements that belong to the same part
   /// of the model (`h.3`) or the one before.
   uint64_t matched = 0, unmatched = 0;
+  /// The scopes of those without, in order.
+  std::vector<std::string> unmatchedScopes;
   /// Where it was asked for and there is one.
   std::optional<FirstDifference> firstDifference;
 };
@@ -70,7 +75,9 @@ ErrorSize errorOf(std::span<const std::byte> first, DataType firstType,
                   std::span<const std::byte> second, DataType secondType);
 
 /// Runs the entry of that name on equal random arguments. `decode` runs after
-/// a prefill, where both have one. Fails when one side lacks the entry, or its
+/// a prefill, where both have one; optimizer state is positive random numbers,
+/// since from zeros Adam's first step is the sign of each gradient, also of one
+/// that is but rounding. Fails when one side lacks the entry, or its
 /// arguments or results differ.
 Expected<Comparison> compare(Runner &first, Runner &second,
                              const std::string &entry,

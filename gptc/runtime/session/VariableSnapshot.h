@@ -16,6 +16,11 @@ public:
   static Expected<VariableSnapshot> take(Executable &program, uint32_t entry);
   /// Gives the variables of the same program the values back.
   Status restore(Executable &program) const;
+  /// The variables with their stored bytes, by number.
+  const std::vector<std::pair<size_t, std::vector<std::byte>>> &
+  variables() const {
+    return variables_;
+  }
 
 private:
   std::vector<std::pair<size_t, std::vector<std::byte>>> variables_;

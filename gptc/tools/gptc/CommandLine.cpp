@@ -217,6 +217,10 @@ loadExecutable(std::shared_ptr<const Artifact> artifact,
                    "--cpu: '{}' is an instruction set of the CPU, and '{}' is "
                    "to run on a Vulkan device",
                    options.cpu, artifact->path());
+  if (options.backend == "vulkan:")
+    return failure(ErrorCode::InvalidArgument,
+                   "--backend: 'vulkan:' names no variant; give one, as "
+                   "vulkan:software, or vulkan alone");
   vulkan::VulkanOptions load;
   load.device = options.device;
   load.checkpoint = options.checkpoint;

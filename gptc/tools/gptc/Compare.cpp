@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 namespace gptc::tool {
 
@@ -65,12 +66,35 @@ Json bisectJson(const Comparison &comparison, double tolerance) {
   return json;
 }
 
+/// What the search did not look at, and what the entry left in variables.
+std::string restText(const Comparison &comparison, double tolerance) {
+  std::string text;
+  if (comparison.unmatched > 0)
+    text += fmt::format(
+        " {} dispatch{} without a counterpart {} not looked at, the first in "
+        "{}.",
+        comparison.unmatched, comparison.unmatched == 1 ? "" : "es",
+        comparison.unmatched == 1 ? "was" : "were",
+        comparison.unmatchedScopes.front().empty()
+            ? "(no scope)"
+            : comparison.unmatchedScopes.front());
+  auto worst =
+      std::max_element(comparison.variables.begin(), comparison.variables.end(),
+                       [](const NamedError &a, const NamedError &b) {
+                         return a.size.relative < b.size.relative;
+                       });
+  if (worst != comparison.variables.end() && worst->size.relative > tolerance)
+    text += fmt::format(" The variable {} differs by {:.3e} afterwards.",
+                        worst->name, worst->size.relative);
+  return text;
+}
+
 std::string bisectText(const Comparison &comparison, double tolerance) {
   if (!comparison.firstDifference)
     return fmt::format(
         "\nNo kernel's outputs differ by more than {:g} of their "
-        "largest value.\n",
-        tolerance);
+        "largest value.{}\n",
+        tolerance, restText(comparison, tolerance));
   const FirstDifference &first = *comparison.firstDifference;
   std::string text = fmt::format(
       "\nThe first kernel whose outputs differ by more than {:g} of their "
@@ -121,6 +145,23 @@ void printErrors(bool markdown, const std::string &head,
   printTable(markdown, rows);
 }
 
+bool differs(const NamedError &error) {
+  return error.size.absolute != 0 || error.size.relative != 0;
+}
+
+/// Some of the largest errors.
+std::vector<NamedError> largestOf(std::vector<NamedError> errors) {
+  constexpr size_t shown = 12;
+  std::sort(errors.begin(), errors.end(),
+            [](const NamedError &a, const NamedError &b) {
+              return a.size.relative != b.size.relative
+                         ? a.size.relative > b.size.relative
+                         : a.name < b.name;
+            });
+  errors.resize(std::min(errors.size(), shown));
+  return errors;
+}
+
 void printText(const Comparison &comparison, Runner *runners[2],
                bool markdown) {
   print(fmt::format("{}{} after {} tokens, gptc {}, {}\n",
@@ -134,22 +175,16 @@ void printText(const Comparison &comparison, Runner *runners[2],
                      runners[i]->artifact().manifest().compiler_version});
   printTable(markdown, sides);
   printErrors(markdown, "result", comparison.results);
+  if (!comparison.variables.empty())
+    printErrors(markdown, "variable, largest errors first",
+                largestOf(comparison.variables));
   if (comparison.matched + comparison.unmatched == 0)
     return;
   // The worst ones tell where it begins; --json has all.
-  std::vector<NamedError> worst = comparison.scopes;
-  std::sort(worst.begin(), worst.end(),
-            [](const NamedError &a, const NamedError &b) {
-              return a.size.relative != b.size.relative
-                         ? a.size.relative > b.size.relative
-                         : a.name < b.name;
-            });
-  constexpr size_t shown = 12;
-  std::erase_if(worst, [](const NamedError &error) {
-    return error.size.absolute == 0 && error.size.relative == 0;
-  });
-  size_t differ = worst.size();
-  worst.resize(std::min(worst.size(), shown));
+  auto differ = size_t(std::count_if(comparison.scopes.begin(),
+                                     comparison.scopes.end(), differs));
+  std::vector<NamedError> worst = largestOf(comparison.scopes);
+  std::erase_if(worst, std::not_fn(differs));
   if (differ > 0)
     printErrors(markdown, "scope, largest errors first", worst);
   print(fmt::format("\n{} of {} scopes differ, {} shown; {} dispatches "
@@ -246,8 +281,10 @@ Status run(const Options &options) {
               sideJson(*runners[1], comparison.seconds[1])}},
             {"results", errorsJson(comparison.results, "name")},
             {"scopes", errorsJson(comparison.scopes, "scope")},
+            {"variables", errorsJson(comparison.variables, "name")},
             {"dispatches_compared", comparison.matched},
-            {"dispatches_without_counterpart", comparison.unmatched}};
+            {"dispatches_without_counterpart", comparison.unmatched},
+            {"scopes_without_counterpart", comparison.unmatchedScopes}};
   if (options.bisect)
     json["bisect"] = bisectJson(comparison, *settings.tolerance);
   printJson(json);

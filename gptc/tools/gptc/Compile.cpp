@@ -71,7 +71,9 @@ void addCompile(CLI::App &app, Action &action) {
   command->add_flag("--embed-weights", request.embedWeights,
                     "Put the packed weights into the artifact");
   addNames(*command, "--target", request.targets,
-           "Targets: cpu (default), vulkan or both, and reference beside them");
+           "Targets: cpu (default), vulkan or both, and reference beside them; "
+           "vulkan:PROFILE with some variants of its kernels, as vulkan:gpu, "
+           "vulkan:software or vulkan:hardware");
   command->add_option(
       "--recipe", request.recipe,
       "Optimizer of train_step: gpt1, gpt2 or gpt3-SIZE (the model's)");

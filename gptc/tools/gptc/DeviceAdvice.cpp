@@ -21,6 +21,7 @@ using vulkan::VariantCheck;
 /// before. What is unproven waits for a full check.
 Status checkNew(const CheckSuite &suite, const DeviceSnapshot &device,
                 const RunOptions &options, DeviceRecords &records) {
+  Status failed;
   for (const auto &variant : suite.target().variants) {
     if (vulkan::isUnproven(*variant) ||
         !vulkan::missingOf(*variant, device.features).empty())
@@ -41,17 +42,21 @@ Status checkNew(const CheckSuite &suite, const DeviceSnapshot &device,
     check.threads = options.threads;
     check.onProgress = line.ofCounts(
         fmt::format("checking '{}', which is new here", device.name), "ops");
-    GPTC_TRY(VariantCheck found,
-             vulkan::checkVariant(suite, variant->name, check));
-    bool right = found.wrong.empty();
-    records.put(device, std::move(found));
+    auto found = vulkan::checkVariant(suite, variant->name, check);
+    if (!found) { // The next one may do.
+      if (failed)
+        failed = tl::unexpected(found.error());
+      continue;
+    }
+    bool right = found->wrong.empty();
+    records.put(device, std::move(*found));
     if (std::string path = checkRecords(); !path.empty())
       // Where it cannot be kept, the next start checks again.
       (void)records.save(path);
     if (right)
       return {};
   }
-  return {};
+  return failed;
 }
 
 } // namespace

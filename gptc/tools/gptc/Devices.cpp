@@ -220,6 +220,19 @@ Json deviceJson(const DeviceSnapshot &device, const vulkan::Ranking &ranking,
           {"used", usedJson(known)}};
 }
 
+/// Of the device that is taken where none is named.
+std::string usedText(const Known &known) {
+  std::vector<std::string> refused;
+  for (const auto &[type, variant] : known.used)
+    if (variant.name.empty())
+      refused.push_back(type);
+  if (refused.empty())
+    return "    used where no --device is given\n";
+  return fmt::format("    taken where no --device is given, and refused in {}: "
+                     "nothing is right there\n",
+                     fmt::join(refused, ", "));
+}
+
 std::string deviceText(const DeviceSnapshot &device,
                        const vulkan::Ranking &ranking, size_t index,
                        const Known &known) {
@@ -238,7 +251,7 @@ std::string deviceText(const DeviceSnapshot &device,
   text += checksText(known) + uncheckedText(known.unchecked) +
           unprovenText(known.unproven);
   if (ranking.best == index)
-    return text + "    used where no --device is given\n";
+    return text + usedText(known);
   return text +
          fmt::format("    not used by itself: it {}\n", ranking.reasons[index]);
 }

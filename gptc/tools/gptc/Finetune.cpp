@@ -135,7 +135,7 @@ Status run(Options &options) {
   run.validateWith = UINT64_MAX;
   run.batchGrowth = 0; // An epoch has steps of one size.
   auto source = taskBatches(training, validation, format, options.seed);
-  GPTC_TRY(Json summary, runTraining(run, artifact, std::move(source)));
+  GPTC_TRY(Json summary, runTraining(run, artifact, std::move(source), folder));
   return {};
 }
 

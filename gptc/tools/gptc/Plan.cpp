@@ -136,15 +136,14 @@ struct DeviceFit {
   std::string advice; ///< Empty where it fits.
 };
 
-std::vector<DeviceFit> fitOnDevices(const PlanSummary &plan) {
+/// Fails where there is no device to say it of.
+Expected<std::vector<DeviceFit>> fitOnDevices(const PlanSummary &plan) {
   std::vector<DeviceFit> fits;
-  auto devices = vulkan::listDevices();
-  if (!devices)
-    return fits;
+  GPTC_TRY(auto devices, vulkan::listDevices());
   MemoryNeed need{plan.weightsBytes, plan.optimizerBytes, plan.cacheBytes,
                   plan.arenaBytes,   plan.batch,          plan.context,
                   plan.isNarrow};
-  for (const vulkan::DeviceSnapshot &device : *devices)
+  for (const vulkan::DeviceSnapshot &device : devices)
     if (vulkan::lacking(device).empty())
       fits.push_back({device.name, device.freeBytes,
                       need.bytes() <= device.freeBytes
@@ -216,13 +215,15 @@ void printWork(const PlanEntry &entry) {
 
 Status run(Options &options) {
   GPTC_TRY(PlanSummary plan, makePlan(options));
-  std::vector<DeviceFit> fits;
+  Expected<std::vector<DeviceFit>> fits = std::vector<DeviceFit>();
   if (options.target == "vulkan")
     fits = fitOnDevices(plan);
   if (options.json) {
     Json json = toJson(plan);
     if (options.target == "vulkan")
-      json["devices"] = toJson(fits);
+      json["devices"] = toJson(fits.value_or(std::vector<DeviceFit>()));
+    if (!fits)
+      json["no_devices"] = fits.error().message();
     printJson(json);
     return {};
   }
@@ -236,7 +237,10 @@ Status run(Options &options) {
   if (plan.optimizerBytes > 0)
     line("optimizer", plan.optimizerBytes);
   line("peak", plan.peakBytes());
-  for (const DeviceFit &fit : fits)
+  if (!fits)
+    print(fmt::format("on no device of this machine: {}\n",
+                      fits.error().message()));
+  for (const DeviceFit &fit : fits.value_or(std::vector<DeviceFit>()))
     print(fmt::format(
         "on '{}' with {} free: {}\n", fit.name, formatBytes(fit.freeBytes),
         fit.advice.empty() ? "fits" : "too large; " + fit.advice));

@@ -27,7 +27,7 @@ Status run(Options &options) {
   GPTC_TRY(auto artifact, openTrained(options.run, {"train_step", "score"}));
   GPTC_TRY(Json summary,
            runTraining(options.run, artifact,
-                       preparedBatches(options.data, options.seed)));
+                       preparedBatches(options.data, options.seed), folder));
   return {};
 }
 

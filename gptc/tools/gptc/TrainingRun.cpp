@@ -385,20 +385,24 @@ Expected<std::string> chooseSchedule(const Options &options,
 Expected<TrainingFolder> TrainingFolder::take(const std::string &path,
                                               bool resume) {
   std::error_code code;
-  fs::create_directories(path, code);
+  TrainingFolder folder;
+  folder.path_ = path;
+  folder.isNew_ = fs::create_directories(path, code);
   if (code)
     return failure(ErrorCode::Io, "cannot create the folder '{}': {}", path,
                    code.message());
-  TrainingFolder folder;
   folder.file_ = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder.file_ < 0)
     return failure(ErrorCode::Io, "cannot open the folder '{}'", path);
-  if (::flock(folder.file_, LOCK_EX | LOCK_NB) != 0)
+  if (::flock(folder.file_, LOCK_EX | LOCK_NB) != 0) {
+    folder.use(); // By the other one.
     return failure(ErrorCode::InvalidArgument,
                    "another run trains into '{}' now; wait for it, or train "
                    "into another folder",
                    path);
+  }
   removePartial(path);
+  folder.hadProgram_ = fs::exists(path + "/" + programFile, code);
   GPTC_TRY(uint64_t newest, newestState(path));
   if (newest > 0 && !resume)
     return failure(
@@ -410,8 +414,17 @@ Expected<TrainingFolder> TrainingFolder::take(const std::string &path,
 }
 
 TrainingFolder::~TrainingFolder() {
-  if (file_ >= 0)
-    (void)::close(file_);
+  if (file_ < 0)
+    return;
+  if (!isUsed_) {
+    std::error_code code;
+    removePartial(path_);
+    if (!hadProgram_)
+      fs::remove(path_ + "/" + programFile, code);
+    if (isNew_)
+      fs::remove(path_, code); // Where it is empty.
+  }
+  (void)::close(file_);
 }
 
 Expected<std::shared_ptr<const Artifact>>
@@ -493,7 +506,8 @@ loadState(std::shared_ptr<const Artifact> artifact, const std::string &state,
 
 Expected<Json> runTraining(const Options &options,
                            const std::shared_ptr<const Artifact> &artifact,
-                           std::unique_ptr<BatchSource> source) {
+                           std::unique_ptr<BatchSource> source,
+                           TrainingFolder &folder) {
   const std::string &output = options.trainer.output;
   TrainerOptions how = options.trainer;
   how.load.checkpoint = options.compile.checkpoint;
@@ -506,9 +520,6 @@ Expected<Json> runTraining(const Options &options,
   GPTC_TRY(std::string recipe, chooseSchedule(options, *artifact, how));
   GPTC_TRY(auto trainer, Trainer::create(artifact, how, std::move(source)));
   GPTC_CHECK(checkValidation(options, trainer->source()));
-  GPTC_CHECK(keepArtifact(artifact->path(), output));
-  for (const auto &[name, text] : options.files)
-    GPTC_CHECK(writeText(output + "/" + name, text));
   // A run that goes on has its state's, but for what adapters stand beside.
   if (trainer->step() == 0 || artifact->findFile(adaptersFile))
     GPTC_CHECK(tellOtherWeights(*artifact, options.compile.checkpoint));
@@ -522,6 +533,10 @@ Expected<Json> runTraining(const Options &options,
   // A sample that cannot be made is told before the first step.
   if (!options.sample.empty())
     GPTC_CHECK(writeSample(*trainer, options.sample));
+  folder.use();
+  GPTC_CHECK(keepArtifact(artifact->path(), output));
+  for (const auto &[name, text] : options.files)
+    GPTC_CHECK(writeText(output + "/" + name, text));
   GPTC_TRY(TrainingLog log, TrainingLog::open(output, trainer->step()));
   std::signal(SIGINT, [](int) { interrupted = 1; });
   std::signal(SIGTERM, [](int) { interrupted = 1; });

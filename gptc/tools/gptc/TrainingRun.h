@@ -38,17 +38,25 @@ struct TrainingRunOptions {
 
 /// Keeps a second run out of a folder while it lives, which it makes if it is
 /// missing, and from which it removes what a killed run had not finished. A
-/// folder with states is an error unless the run goes on from them.
+/// folder with states is an error unless the run goes on from them. A run that
+/// is refused leaves the folder as it was.
 class TrainingFolder {
 public:
   static Expected<TrainingFolder> take(const std::string &path, bool resume);
   TrainingFolder(TrainingFolder &&other) noexcept
-      : file_(std::exchange(other.file_, -1)) {}
+      : path_(std::move(other.path_)), file_(std::exchange(other.file_, -1)),
+        isNew_(other.isNew_), hadProgram_(other.hadProgram_),
+        isUsed_(other.isUsed_) {}
   ~TrainingFolder();
+
+  /// From now on what is in the folder stays.
+  void use() { isUsed_ = true; }
 
 private:
   TrainingFolder() = default;
+  std::string path_;
   int file_ = -1;
+  bool isNew_ = false, hadProgram_ = false, isUsed_ = false;
 };
 
 /// The artifact of a fine-tuned model's folder.
@@ -77,7 +85,8 @@ loadState(std::shared_ptr<const Artifact> artifact, const std::string &state,
 /// to print as JSON.
 Expected<Json> runTraining(const TrainingRunOptions &options,
                            const std::shared_ptr<const Artifact> &artifact,
-                           std::unique_ptr<BatchSource> source);
+                           std::unique_ptr<BatchSource> source,
+                           TrainingFolder &folder);
 
 } // namespace gptc::tool
 

@@ -100,6 +100,36 @@ const std::vector<VulkanTarget> &vulkanTargets() {
   return targets;
 }
 
+Expected<std::vector<VulkanTarget>> targetsOf(const std::string &profile) {
+  auto isForGpus = [](const VulkanTarget &target) {
+    return std::find(target.required.begin(), target.required.end(),
+                     feature::hardware) != target.required.end();
+  };
+  std::vector<VulkanTarget> chosen;
+  for (const VulkanTarget &target : vulkanTargets())
+    if (profile.empty() || profile == target.name ||
+        (profile == "gpu" && isForGpus(target)) ||
+        (profile == "software" && !isForGpus(target)))
+      chosen.push_back(target);
+  if (chosen.empty()) {
+    std::vector<std::string> names;
+    for (const VulkanTarget &target : vulkanTargets())
+      names.push_back(target.name);
+    return failure(ErrorCode::Unsupported,
+                   "Vulkan has no profile '{}'; choose gpu, software, or a "
+                   "variant: {}",
+                   profile, fmt::join(names, ", "));
+  }
+  // A variant whose kernels nobody shares has all of them for itself.
+  for (VulkanTarget &target : chosen)
+    if (std::none_of(chosen.begin(), chosen.end(),
+                     [&](const VulkanTarget &other) {
+                       return other.name == target.otherwise;
+                     }))
+      target.otherwise.clear();
+  return chosen;
+}
+
 namespace {
 
 std::string describeTiles(const std::vector<MatrixTile> &tiles) {
@@ -174,6 +204,10 @@ std::string describeTargets() {
         target.unrollsLoops ? "may be unrolled" : "stay loops", tiles);
   }
   text +=
+      "\n`--target vulkan:PROFILE` chooses what an artifact holds: `gpu` are "
+      "those that ask for `hardware`, `software` the others,\nand the name of "
+      "a "
+      "variant is that one alone.\n"
       "\n`hardware-16bit` is in an artifact only where there are elements of "
       "16 bits, a variant with cooperative matrices only\nwhere there are "
       "products of many rows whose operands are of its type; both share all "

@@ -3,6 +3,8 @@
 #ifndef GPTC_BACKENDS_VULKAN_COMPILER_VULKANTARGET_H
 #define GPTC_BACKENDS_VULKAN_COMPILER_VULKANTARGET_H
 
+#include "gptc/runtime/base/Error.h"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -81,6 +83,10 @@ inline constexpr int64_t workgroupMemoryBytes = 32768;
 /// The targets of an artifact, best first; those that share another's kernels
 /// are in it where some are their own.
 const std::vector<VulkanTarget> &vulkanTargets();
+
+/// Those of a profile: "gpu", "software", a variant's name, or "" for all.
+/// Unsupported for any other name.
+Expected<std::vector<VulkanTarget>> targetsOf(const std::string &profile);
 
 /// The features that variants may ask for and the variants, as the page of
 /// documentation that a test compares.

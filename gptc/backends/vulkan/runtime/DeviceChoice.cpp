@@ -199,13 +199,9 @@ Expected<size_t> chooseDevice(std::span<const DeviceSnapshot> devices,
   size_t index = 0;
   const char *end = wanted.data() + wanted.size();
   auto [stop, code] = std::from_chars(wanted.data(), end, index);
-  if (code == std::errc() && stop == end && wanted.size() < 4) {
-    if (index >= devices.size())
-      return failure(ErrorCode::NotFound,
-                     "--device: there is no Vulkan device {}; there are {}",
-                     index, listOf(devices));
+  bool isNumber = code == std::errc() && stop == end && wanted.size() < 4;
+  if (isNumber && index < devices.size())
     return requireUsable(devices, index);
-  }
 
   std::string text = lower(wanted);
   std::vector<size_t> found;
@@ -219,6 +215,11 @@ Expected<size_t> chooseDevice(std::span<const DeviceSnapshot> devices,
     for (size_t i = 0; i < devices.size(); ++i)
       if (lower(devices[i].name).find(text) != std::string::npos)
         found.push_back(i);
+  if (found.empty() && isNumber)
+    return failure(ErrorCode::NotFound,
+                   "--device: there is no Vulkan device {}, and none has that "
+                   "in its name; there are {}",
+                   index, listOf(devices));
   if (found.empty())
     return failure(ErrorCode::NotFound,
                    "--device: no Vulkan device is called '{}'; there are {}",

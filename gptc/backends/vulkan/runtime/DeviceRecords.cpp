@@ -273,6 +273,7 @@ chooseVariant(const artifact::TargetT &target,
               const std::string &device, const std::string &artifact) {
   struct Candidate {
     const artifact::VariantT *variant;
+    bool isChecked;
     double milliseconds;
   };
   std::vector<Candidate> candidates;
@@ -308,9 +309,9 @@ chooseVariant(const artifact::TargetT &target,
           fmt::format("variant '{}' is unproven there", variant->name));
       continue;
     }
-    candidates.push_back({variant.get(), check == checks.end()
-                                             ? 0
-                                             : check->totalMilliseconds()});
+    bool isChecked = check != checks.end();
+    candidates.push_back(
+        {variant.get(), isChecked, isChecked ? check->totalMilliseconds() : 0});
   }
   if (candidates.empty() && reasons.empty())
     return failure(ErrorCode::NotFound, "'{}' holds no Vulkan variant '{}'",
@@ -327,8 +328,13 @@ chooseVariant(const artifact::TargetT &target,
   bool measured =
       std::all_of(candidates.begin(), candidates.end(),
                   [](const Candidate &one) { return one.milliseconds > 0; });
-  if (!measured)
-    return candidates.front().variant;
+  if (!measured) {
+    // One that could not be checked is no match for one that was found right.
+    auto first =
+        std::find_if(candidates.begin(), candidates.end(),
+                     [](const Candidate &one) { return one.isChecked; });
+    return (first == candidates.end() ? candidates.front() : *first).variant;
+  }
   return std::min_element(candidates.begin(), candidates.end(),
                           [](const Candidate &a, const Candidate &b) {
                             return a.milliseconds < b.milliseconds;

@@ -104,10 +104,11 @@ bool isUnproven(const artifact::VariantT &variant);
 
 /// The variant of a target that a device with these features is to run: of
 /// those that it can run and that no check found wrong, nor left unproven, the
-/// one that was measured to be the fastest, or the target's first where not all
-/// were measured. `name`, if not empty, is the only one that counts, which is
-/// not kept from running by a check. Unsupported where none is left, with what
-/// each lacks or gets wrong; `device` and `artifact` are for that sentence.
+/// one that was measured to be the fastest; where not all were measured, the
+/// target's first of those that a check found right, or of all. `name`, if not
+/// empty, is the only one that counts, which is not kept from running by a
+/// check. Unsupported where none is left, with what each lacks or gets wrong;
+/// `device` and `artifact` are for that sentence.
 Expected<const artifact::VariantT *>
 chooseVariant(const artifact::TargetT &target,
               const std::vector<std::string> &features, const std::string &name,

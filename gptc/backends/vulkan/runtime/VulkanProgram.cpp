@@ -185,7 +185,7 @@ Status VulkanProgram::checkMemory(uint64_t arena) const {
   auto mebibytes = [](uint64_t bytes) { return double(bytes) / 1048576; };
   return failure(
       ErrorCode::OutOfMemory,
-      "'{}' needs {:.1f} MiB for weights and state, {:.1f} MiB for "
+      "'{}' needs {:.1f} MiB for weights, state and caches, {:.1f} MiB for "
       "activations and {:.1f} MiB for arguments and results, and "
       "the Vulkan device '{}' has {:.1f} MiB free; {}, or end what "
       "else uses the device",
