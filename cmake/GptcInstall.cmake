@@ -10,7 +10,7 @@ set(include "${CMAKE_INSTALL_INCLUDEDIR}")
 set(headers
   artifact/Artifact.h base/DataType.h base/Error.h base/File.h base/Progress.h program/ChosenPrograms.h program/Executable.h program/KernelAbi.h program/KernelLibrary.h
   program/MatrixProduct.h program/Memory.h program/Program.h program/Threads.h session/Runner.h session/Scoring.h session/Session.h
-  session/TextGeneration.h session/Trace.h tensors/Npy.h text/Sampler.h text/Tokenizer.h)
+  session/TextGeneration.h session/Trace.h tensors/Npy.h text/Candidates.h text/Sampler.h text/Tokenizer.h)
 list(TRANSFORM headers PREPEND "gptc/runtime/")
 list(APPEND headers gptc/backends/vulkan/runtime/VulkanProgram.h)
 if(GPTC_BUILD_COMPILER)
