@@ -335,6 +335,14 @@ compileModule(mlir::ModuleOp module, const CarriedFiles &files,
     GPTC_TRY(auto target, describeTarget(name, own, info));
     GPTC_CHECK(
         addVariants(name, own, info, *target, blobs, dump, progress, chosen));
+    // Of a variant alone, whose matrices no product has the type for.
+    if (!info.profile.empty() && name == "vulkan" && target->variants.empty())
+      return failure(ErrorCode::InvalidArgument,
+                     "--target: the variant '{}' has nothing for this model: "
+                     "it is for products in {}; give --dtype {}, or another "
+                     "profile",
+                     info.profile, chosen.front().matrixType,
+                     chosen.front().matrixType);
     targets.push_back(std::move(target));
   }
   CarriedFiles carried = files;

@@ -376,6 +376,7 @@ TEST(PhasesProfiles, ChooseTheVariantsOfAnArtifact) {
   for (std::string one : {"hardware", "hardware-16bit", "matrix-bf16"})
     EXPECT_EQ(of(one, "bf16"), Names({one}));
   EXPECT_EQ(of("hardware-16bit", "f32"), Names({"hardware-16bit"}));
+  request.output = folder / "none.gptc";
   request.targets = {"vulkan:matrix-f16"};
   auto nothing = compileModel(request);
   ASSERT_FALSE(nothing);
