@@ -395,6 +395,7 @@ TEST(PhasesProfiles, ChooseTheVariantsOfAnArtifact) {
   EXPECT_THAT(twice.error().message(), HasSubstr("'vulkan' is given twice"));
   // A phase remembers it.
   request.targets = {"vulkan:gpu"};
+  request.output.clear();
   request.toPhase = "program";
   auto compiled = compileModel(request);
   ASSERT_TRUE(compiled) << compiled.error().message();
