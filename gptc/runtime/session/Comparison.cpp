@@ -426,8 +426,9 @@ Status Lockstep::run(Comparison &comparison) {
   Scopes scopes(comparison);
   size_t next = 0; // of the second program
   for (size_t i = 0; i < matches.size(); ++i) {
+    std::optional<size_t> j = matches[i];
     std::optional<ErrorSize> error, inputs;
-    if (auto j = matches[i]) {
+    if (j) {
       GPTC_CHECK(programs_[1]->runDispatches(entries_[1], next, *j));
       // Before they run, since results may take the place of what is read.
       if (tolerance_ < unlimited && !comparison.firstDifference) {
@@ -437,7 +438,7 @@ Status Lockstep::run(Comparison &comparison) {
       next = *j + 1;
     }
     GPTC_CHECK(programs_[0]->runDispatches(entries_[0], i, i + 1));
-    if (auto j = matches[i]) {
+    if (j) {
       GPTC_TRY(error, compareOutputs(i, *j));
     }
     const std::string &scope = descriptions_[0]->dispatches[i]->scope;
@@ -447,11 +448,12 @@ Status Lockstep::run(Comparison &comparison) {
       continue;
     }
     scopes.add(scope, *error);
-    if (inputs && !comparison.firstDifference && error->relative > tolerance_) {
+    if (j && inputs && !comparison.firstDifference &&
+        error->relative > tolerance_) {
       FirstDifference &first = comparison.firstDifference.emplace();
       first.outputs = *error;
       first.inputs = inputs;
-      GPTC_CHECK(describe(i, *matches[i], first));
+      GPTC_CHECK(describe(i, *j, first));
     }
   }
   return programs_[1]->runDispatches(entries_[1], next, keys[1].size());
