@@ -55,7 +55,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   std::string together;
   for (const Found &record : recordsOf(text, RecordKind::Text, 16, 5))
     together += record.text;
-  require(together == text);
+  // White space alone is no document, but for a lot of it.
+  bool isBlank =
+      size > 0 && size <= 100 && text.find_first_not_of(" \t\r\n") == text.npos;
+  require(together == (isBlank ? std::string_view() : text));
   for (size_t at = 0; at <= size;) {
     size_t end = std::min(text.find('\n', at), size);
     auto found = textOfJsonLine(text.substr(at, end - at), "text");

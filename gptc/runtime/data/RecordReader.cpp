@@ -78,11 +78,12 @@ Expected<bool> RecordReader::isAllBlank() {
   if (buffer_.empty())
     return false; // Which is told as a mistake.
   for (size_t looked = 0; isBlank(std::string_view(buffer_).substr(looked));) {
-    if (atEnd_)
-      return true;
-    // More than a document between separators may have is kept as it is.
+    // More than a document between separators may have is kept as it is,
+    // whatever blocks it comes in.
     if (buffer_.size() > limits_.longest)
       return false;
+    if (atEnd_)
+      return true;
     looked = buffer_.size();
     GPTC_CHECK(fill());
   }
