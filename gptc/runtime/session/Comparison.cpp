@@ -155,6 +155,16 @@ matchKeys(const std::vector<std::string> (&keys)[2]) {
   return matches;
 }
 
+/// The number of the program's variable of that name.
+std::optional<size_t> findVariable(const Executable &program,
+                                   const std::string &name) {
+  const auto &variables = program.artifact().manifest().variables;
+  for (size_t i = 0; i < variables.size(); ++i)
+    if (variables[i]->name == name)
+      return i;
+  return std::nullopt;
+}
+
 /// Gives the optimizer state of both sides equal positive numbers.
 Status fillOptimizerState(Executable &first, Executable &second,
                           uint64_t seed) {
@@ -163,18 +173,15 @@ Status fillOptimizerState(Executable &first, Executable &second,
   auto generator = std::mt19937_64(seed);
   for (size_t i = 0; i < variables.size(); ++i) {
     const artifact::VariableT &one = *variables[i];
-    auto other =
-        std::find_if(others.begin(), others.end(), [&](const auto &candidate) {
-          return candidate->name == one.name;
-        });
     if (one.role != artifact::Role::Optimizer ||
-        one.type != artifact::ElementType::F32 || other == others.end() ||
-        (*other)->type != one.type || (*other)->shape != one.shape)
+        one.type != artifact::ElementType::F32)
       continue;
-    auto j = size_t(other - others.begin());
+    std::optional<size_t> j = findVariable(second, one.name);
+    if (!j || others[*j]->type != one.type || others[*j]->shape != one.shape)
+      continue;
     GPTC_TRY(auto had, first.readVariable(i));
     std::vector<float> values(had.size() / sizeof(float));
-    GPTC_TRY(had, second.readVariable(j));
+    GPTC_TRY(had, second.readVariable(*j));
     if (values.empty() || had.size() != values.size() * sizeof(float))
       continue;
     // Of the size that moments have where gradients are some hundredths.
@@ -182,7 +189,7 @@ Status fillOptimizerState(Executable &first, Executable &second,
     for (float &value : values)
       value = std::abs(normal(generator));
     GPTC_CHECK(first.writeVariable(i, std::as_bytes(std::span(values))));
-    GPTC_CHECK(second.writeVariable(j, std::as_bytes(std::span(values))));
+    GPTC_CHECK(second.writeVariable(*j, std::as_bytes(std::span(values))));
   }
   return {};
 }
@@ -196,19 +203,14 @@ compareVariables(Executable &first, Executable &second, const Sides &sides) {
   for (const auto &[index, bytes] : written.variables()) {
     const artifact::VariableT &one =
         *first.artifact().manifest().variables[index];
-    auto other =
-        std::find_if(others.begin(), others.end(), [&](const auto &candidate) {
-          return candidate->name == one.name;
-        });
-    if (other == others.end())
+    std::optional<size_t> j = findVariable(second, one.name);
+    if (!j ||
+        first.target().storages[index]->layout != artifact::Layout::RowMajor ||
+        second.target().storages[*j]->layout != artifact::Layout::RowMajor)
       continue;
-    auto j = size_t(other - others.begin());
-    if (first.target().storages[index]->layout != artifact::Layout::RowMajor ||
-        second.target().storages[j]->layout != artifact::Layout::RowMajor)
-      continue;
-    GPTC_TRY(auto its, second.readVariable(j));
+    GPTC_TRY(auto its, second.readVariable(*j));
     errors.push_back({one.name, errorOf(bytes, toDataType(one.type), its,
-                                        toDataType((*other)->type))});
+                                        toDataType(others[*j]->type))});
   }
   return errors;
 }
