@@ -120,6 +120,8 @@ TEST_F(Bisect, FindsAnOptimizerThatDiffersAndNoneThatDoesNot) {
       gptcCommand({"compare", folder / "gpt1.gptc", folder / "gpt2.gptc",
                    entry[0], entry[1], "--repeat", "1"});
   EXPECT_THAT(told.out, HasSubstr("variable, largest errors first"));
+  // Also where no dispatch is looked at, what they left in variables is.
+  EXPECT_THAT(told.out, HasSubstr("exp_avg_sq"));
   Json right = compare({folder / "gpt2.gptc", "--backends",
                         "cpu:x86-64-v4,cpu:x86-64-v3", entry[0], entry[1]});
   EXPECT_TRUE(right["first"].is_null()) << right;
